@@ -1,0 +1,1 @@
+"""The cloud twin: registry, categories, library of meta models, meta training."""

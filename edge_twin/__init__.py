@@ -1,0 +1,1 @@
+"""One edge server and its twins: mirror, calibration, adaptation, watch."""

@@ -1,0 +1,1 @@
+"""Intelligent network management functions: emulators, baselines and bounds, in numpy only."""

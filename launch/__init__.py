@@ -1,0 +1,1 @@
+"""Composition, command line and exit codes: the one place where parts meet."""

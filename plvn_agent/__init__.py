@@ -1,0 +1,1 @@
+"""The vehicle side: sources of slots, inference, fallback, and the agent that ties them."""

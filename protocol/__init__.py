@@ -1,0 +1,1 @@
+"""The wire: identities, topics, messages, envelope and codec. No I/O, no torch."""

@@ -1,0 +1,94 @@
+"""Every message of the catalogue."""
+
+from protocol.messages.attributes import AttributesReported, CategoryAssigned, MetaModelMatch
+from protocol.messages.base import Message, Value
+from protocol.messages.library import (
+    LibraryIndexed,
+    MetaModelMissing,
+    MetaModelOffered,
+    MetaModelRequested,
+)
+from protocol.messages.meta_training import (
+    GradientRow,
+    GradientsComputed,
+    GradientsFailed,
+    MetaProgressReported,
+    MetaRoundStarted,
+    MetaTrainingSettings,
+)
+from protocol.messages.model import (
+    BaselineOrdered,
+    Cause,
+    IndividualModelReported,
+    ModelApplied,
+    ModelDispatched,
+    ModelRefused,
+    ModelRequested,
+    RetrainTriggered,
+)
+from protocol.messages.monitoring import Counter, HealthReported, MessageRefused
+from protocol.messages.presence import (
+    AgentStatusReported,
+    CloudStatusReported,
+    EdgeStatusReported,
+)
+from protocol.messages.registration import (
+    Grant,
+    GrantRenewed,
+    RegistrationGranted,
+    RegistrationRefused,
+    RegistrationRequested,
+    Site,
+    TwinPlaced,
+    TwinRegistered,
+)
+from protocol.messages.telemetry import (
+    PerformanceReported,
+    TelemetryReported,
+    TrajectoriesReported,
+    VehicleState,
+)
+
+__all__ = [
+    "AgentStatusReported",
+    "AttributesReported",
+    "BaselineOrdered",
+    "CategoryAssigned",
+    "Cause",
+    "CloudStatusReported",
+    "Counter",
+    "EdgeStatusReported",
+    "GradientRow",
+    "GradientsComputed",
+    "GradientsFailed",
+    "Grant",
+    "GrantRenewed",
+    "HealthReported",
+    "IndividualModelReported",
+    "LibraryIndexed",
+    "Message",
+    "MessageRefused",
+    "MetaModelMatch",
+    "MetaModelMissing",
+    "MetaModelOffered",
+    "MetaModelRequested",
+    "MetaProgressReported",
+    "MetaRoundStarted",
+    "MetaTrainingSettings",
+    "ModelApplied",
+    "ModelDispatched",
+    "ModelRefused",
+    "ModelRequested",
+    "PerformanceReported",
+    "RegistrationGranted",
+    "RegistrationRefused",
+    "RegistrationRequested",
+    "RetrainTriggered",
+    "Site",
+    "TelemetryReported",
+    "TrajectoriesReported",
+    "TwinPlaced",
+    "TwinRegistered",
+    "Value",
+    "VehicleState",
+]

@@ -1,0 +1,50 @@
+"""The library of meta models: index, request, offer."""
+
+from typing import Literal
+
+from protocol.ids import InmfName
+from protocol.messages.base import Category, Count, Digest, Message, Name, Real, Text, Version
+from protocol.tensors import Tensors
+
+
+class LibraryIndexed(Message):
+    """A meta model that the cloud twin has; retained, the newest version of each."""
+
+    inmf: InmfName
+    category: Category
+    version: Version
+    model: Digest
+    iterations: Count
+    adaptation_reward_first: Real
+    adaptation_reward_last: Real
+
+
+class MetaModelRequested(Message):
+    """An edge server asks for a meta model by category."""
+
+    inmf: InmfName
+    category: Category
+    version: Version
+
+
+class MetaModelOffered(Message):
+    """The meta model asked for, in its newest version.
+
+    `parameters` holds parameters (n,) and log_step_sizes (n,), float32.
+    """
+
+    inmf: InmfName
+    category: Category
+    version: Version
+    model: Digest
+    schema_id: Name
+    parameters: Tensors
+
+
+class MetaModelMissing(Message):
+    """There is no such meta model."""
+
+    inmf: InmfName
+    category: Category
+    code: Literal["unknown_category", "not_trained"]
+    reason: Text
