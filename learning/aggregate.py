@@ -1,0 +1,174 @@
+"""What the cloud twin does with gradients: refuse, average in PLVN-id order, take one Adam step.
+
+numpy only, so that no cloud twin needs torch for it. The order of arrival never matters: rows are
+taken in the order of their ids, so the same rows give the same bits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from learning.errors import NumericsError, SettingsError
+
+Vector = npt.NDArray[np.float32]
+Real = TypeVar("Real", npt.NDArray[np.float32], npt.NDArray[np.float64])
+
+OUTLIER_FACTOR = 50.0
+"""Assumed: a norm this many times the median is a fault, not a hard task (honest norms differ by
+less than ten times in the case study)."""
+OUTLIER_ROWS = 4
+"""Assumed: with fewer rows a median does not tell who is the outlier."""
+
+
+def average_gradients(rows: Mapping[str, Vector]) -> tuple[Vector, dict[str, str]]:
+    """Mean of the rows that can be trusted, and why the others were refused.
+
+    Args:
+        rows: gradient of each PLVN, (n,) float32 each; ids decide the order.
+
+    Returns:
+        The mean, (n,) float32 (zeros if every row was refused), and the reasons by id.
+
+    Raises:
+        SettingsError: if there is no row at all.
+    """
+    if not rows:
+        raise SettingsError("no gradient rows to average; wait for at least one twin")
+    ids = sorted(rows)
+    length = _usual_length(rows)
+    refused: dict[str, str] = {}
+    for plvn in ids:
+        if rows[plvn].shape != (length,):
+            refused[plvn] = f"shape {rows[plvn].shape}, expected ({length},)"
+        elif not np.isfinite(rows[plvn]).all():
+            refused[plvn] = "a number is not finite"
+    refused |= _outliers({plvn: rows[plvn] for plvn in ids if plvn not in refused})
+    kept = [rows[plvn].astype(np.float64) for plvn in ids if plvn not in refused]
+    if not kept:
+        return np.zeros(length, np.float32), refused
+    return np.mean(kept, axis=0).astype(np.float32), refused
+
+
+def _usual_length(rows: Mapping[str, Vector]) -> int:
+    lengths = [row.size for row in rows.values()]
+    return max(sorted(set(lengths)), key=lengths.count)
+
+
+def _outliers(rows: Mapping[str, Vector]) -> dict[str, str]:
+    if len(rows) < OUTLIER_ROWS:
+        return {}
+    norms = {plvn: float(np.linalg.norm(row.astype(np.float64))) for plvn, row in rows.items()}
+    limit = OUTLIER_FACTOR * float(np.median(list(norms.values())))
+    return {
+        plvn: f"norm {norm:.3g} above {limit:.3g}, {OUTLIER_FACTOR:g} times the median"
+        for plvn, norm in norms.items()
+        if norm > limit > 0
+    }
+
+
+@dataclass(slots=True)
+class Adam:
+    """Adam on one flat vector (Kingma and Ba, arXiv 1412.6980, algorithm 1)."""
+
+    learning_rate: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    steps: int = 0
+    mean: npt.NDArray[np.floating] | None = None
+    square: npt.NDArray[np.floating] | None = None
+
+    def step(self, values: Real, gradient: Real) -> Real:
+        """New values after one step down `gradient`; the arguments stay as they are."""
+        if self.mean is None or self.square is None:
+            self.mean, self.square = np.zeros_like(values), np.zeros_like(values)
+        self.steps += 1
+        self.mean *= self.beta1
+        self.mean += (1.0 - self.beta1) * gradient
+        self.square *= self.beta2
+        self.square += (1.0 - self.beta2) * (gradient * gradient)
+        correction = np.sqrt(1.0 - self.beta2**self.steps)
+        rate = self.learning_rate * correction / (1.0 - self.beta1**self.steps)
+        denominator = np.sqrt(self.square)
+        denominator += self.epsilon * correction
+        moved = self.mean / denominator
+        moved *= rate
+        return values - moved
+
+
+@dataclass(slots=True)
+class MetaOptimizer:
+    """The outer step: Adam on the meta parameters and on the logarithms of the step sizes."""
+
+    learning_rate: float = 1e-3
+    """Step size of the meta parameters (beta)."""
+    step_size_learning_rate: float = 3e-2
+    """Step size of the logarithms of the inner step sizes (alpha)."""
+    decay_steps: int = 0
+    """Steps over which both rates fall linearly to a fifth; 0 keeps them."""
+    parameters_adam: Adam = field(init=False)
+    step_sizes_adam: Adam = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start both optimisers without memory."""
+        self.parameters_adam = Adam(self.learning_rate)
+        self.step_sizes_adam = Adam(self.step_size_learning_rate)
+
+    def step(
+        self,
+        parameters: Vector,
+        log_step_sizes: Vector,
+        gradient: Vector,
+        step_size_gradient: Vector,
+    ) -> tuple[Vector, Vector]:
+        """One step of both; nothing changes if a number is not finite.
+
+        Args:
+            parameters: (n,) float32 meta parameters.
+            log_step_sizes: (n,) float32 logarithms of the inner step sizes.
+            gradient: (n,) float32 mean gradient of the adaptation loss by the parameters.
+            step_size_gradient: (n,) float32, by the logarithms of the step sizes; zeros keep them.
+
+        Returns:
+            New parameters and new logarithms of the step sizes.
+
+        Raises:
+            NumericsError: if a gradient is not finite; the optimiser's memory stays as it was.
+        """
+        for name, vector in (("gradient", gradient), ("step_size_gradient", step_size_gradient)):
+            if not np.isfinite(vector).all():
+                raise NumericsError(f"the mean {name} is not finite; the meta model stays")
+        factor = 1.0
+        if self.decay_steps:
+            done = min(self.parameters_adam.steps / self.decay_steps, 1.0)
+            factor = 1.0 - 0.8 * done
+        self.parameters_adam.learning_rate = self.learning_rate * factor
+        self.step_sizes_adam.learning_rate = self.step_size_learning_rate * factor
+        return (
+            self.parameters_adam.step(parameters, gradient),
+            self.step_sizes_adam.step(log_step_sizes, step_size_gradient),
+        )
+
+    def state(self) -> dict[str, npt.NDArray[np.floating]]:
+        """Memory as named arrays, for a file beside the meta model; empty before a step."""
+        state: dict[str, npt.NDArray[np.floating]] = {}
+        for name, adam in self._adams():
+            if adam.mean is not None and adam.square is not None:
+                state[f"{name}.mean"] = adam.mean.copy()
+                state[f"{name}.square"] = adam.square.copy()
+                state[f"{name}.steps"] = np.array([adam.steps], np.float64)
+        return state
+
+    def restore(self, state: Mapping[str, npt.NDArray[np.floating]]) -> None:
+        """Take over what `state` returned, so that training goes on as if never stopped."""
+        for name, adam in self._adams():
+            if f"{name}.mean" in state:
+                adam.mean = state[f"{name}.mean"].copy()
+                adam.square = state[f"{name}.square"].copy()
+                adam.steps = int(state[f"{name}.steps"][0])
+
+    def _adams(self) -> tuple[tuple[str, Adam], tuple[str, Adam]]:
+        return ("parameters", self.parameters_adam), ("step_sizes", self.step_sizes_adam)

@@ -1,0 +1,59 @@
+"""Returns and generalised advantages over the slots of episodes.
+
+An episode of an INMF ends because its slots are used up. The default value after the last slot is
+0: the baseline knows the time, so it predicts what is left of the episode.
+"""
+
+import numpy as np
+
+from inmf.trajectory import Array, ShapeError
+
+
+def returns(reward: Array, *, gamma: float) -> Array:
+    """Discounted sum of rewards from each slot to the end of its episode.
+
+    Args:
+        reward: (..., slots) float64, any unit.
+        gamma: discount factor.
+
+    Returns:
+        (..., slots), same unit.
+    """
+    total = np.empty_like(reward)
+    running = np.zeros(reward.shape[:-1])
+    for slot in range(reward.shape[-1] - 1, -1, -1):
+        running = reward[..., slot] + gamma * running
+        total[..., slot] = running
+    return total
+
+
+def advantages(reward: Array, value: Array, *, gamma: float, gae_lambda: float) -> Array:
+    """Generalised advantage of each slot (Schulman et al., arXiv 1506.02438, eq. 16).
+
+    Args:
+        reward: (..., slots) float64, any unit.
+        value: (..., slots + 1) float64; the last column is the value after the last slot.
+        gamma: discount factor.
+        gae_lambda: weight of longer returns.
+
+    Returns:
+        (..., slots), same unit.
+
+    Raises:
+        ShapeError: if value has not exactly one slot more than reward.
+    """
+    if value.shape != (*reward.shape[:-1], reward.shape[-1] + 1):
+        raise ShapeError(
+            f"value {value.shape} must have one slot more than reward {reward.shape}; "
+            "append the value after the last slot"
+        )
+    error = reward + gamma * value[..., 1:] - value[..., :-1]
+    return returns(error, gamma=gamma * gae_lambda)
+
+
+def normalised(advantage: Array) -> Array:
+    """Advantages with mean 0 and standard deviation 1 over the last two axes."""
+    centred = advantage - advantage.mean(axis=(-2, -1), keepdims=True)
+    spread = centred.std(axis=(-2, -1), keepdims=True)
+    scaled: Array = centred / (spread + 1e-8)
+    return scaled
