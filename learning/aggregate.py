@@ -6,6 +6,7 @@ taken in the order of their ids, so the same rows give the same bits.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy.typing as npt
 from learning.errors import NumericsError, SettingsError
 
 Vector = npt.NDArray[np.float32]
-Real = TypeVar("Real", npt.NDArray[np.float32], npt.NDArray[np.float64])
+Floats = npt.NDArray[np.floating]
+Real = TypeVar("Real", npt.NDArray[np.float32], npt.NDArray[np.float64], Floats)
 
 OUTLIER_FACTOR = 50.0
 """Assumed: a norm this many times the median is a fault, not a hard task (honest norms differ by
@@ -78,25 +80,37 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
     steps: int = 0
-    mean: npt.NDArray[np.floating] | None = None
-    square: npt.NDArray[np.floating] | None = None
+    mean: Floats | None = None
+    square: Floats | None = None
+    _scratch: Floats | None = field(default=None, repr=False)
 
     def step(self, values: Real, gradient: Real) -> Real:
         """New values after one step down `gradient`; the arguments stay as they are."""
+        moved = values.copy()
+        self.step_in_place(moved, gradient)
+        return moved
+
+    def step_in_place(self, values: Floats, gradient: Floats) -> None:
+        """Step `values` itself, without allocating anything but at the first call."""
         if self.mean is None or self.square is None:
             self.mean, self.square = np.zeros_like(values), np.zeros_like(values)
+        if self._scratch is None:
+            self._scratch = np.empty_like(values)
+        scratch = self._scratch
         self.steps += 1
-        self.mean *= self.beta1
-        self.mean += (1.0 - self.beta1) * gradient
-        self.square *= self.beta2
-        self.square += (1.0 - self.beta2) * (gradient * gradient)
-        correction = np.sqrt(1.0 - self.beta2**self.steps)
-        rate = self.learning_rate * correction / (1.0 - self.beta1**self.steps)
-        denominator = np.sqrt(self.square)
-        denominator += self.epsilon * correction
-        moved = self.mean / denominator
-        moved *= rate
-        return values - moved
+        np.subtract(gradient, self.mean, out=scratch)
+        scratch *= 1.0 - self.beta1
+        self.mean += scratch
+        np.multiply(gradient, gradient, out=scratch)
+        scratch -= self.square
+        scratch *= 1.0 - self.beta2
+        self.square += scratch
+        correction = sqrt(1.0 - self.beta2**self.steps)
+        np.sqrt(self.square, out=scratch)
+        scratch += self.epsilon * correction
+        np.divide(self.mean, scratch, out=scratch)
+        scratch *= self.learning_rate * correction / (1.0 - self.beta1**self.steps)
+        values -= scratch
 
 
 @dataclass(slots=True)
@@ -152,9 +166,9 @@ class MetaOptimizer:
             self.step_sizes_adam.step(log_step_sizes, step_size_gradient),
         )
 
-    def state(self) -> dict[str, npt.NDArray[np.floating]]:
+    def state(self) -> dict[str, Floats]:
         """Memory as named arrays, for a file beside the meta model; empty before a step."""
-        state: dict[str, npt.NDArray[np.floating]] = {}
+        state: dict[str, Floats] = {}
         for name, adam in self._adams():
             if adam.mean is not None and adam.square is not None:
                 state[f"{name}.mean"] = adam.mean.copy()
@@ -162,7 +176,7 @@ class MetaOptimizer:
                 state[f"{name}.steps"] = np.array([adam.steps], np.float64)
         return state
 
-    def restore(self, state: Mapping[str, npt.NDArray[np.floating]]) -> None:
+    def restore(self, state: Mapping[str, Floats]) -> None:
         """Take over what `state` returned, so that training goes on as if never stopped."""
         for name, adam in self._adams():
             if f"{name}.mean" in state:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating]
 Layers = list[tuple[Array, Array]]
 
 
@@ -72,10 +72,12 @@ def backward(
         inputs = activations[level]
         weights_gradient, biases_gradient = gradient[level]
         np.matmul(np.swapaxes(inputs, -1, -2), delta, out=weights_gradient)
-        np.sum(delta, axis=-2, keepdims=True, out=biases_gradient)
+        np.add.reduce(delta, axis=-2, keepdims=True, out=biases_gradient)
         if level:
             delta = delta @ np.swapaxes(layers[level][0], -1, -2)
-            delta *= 1.0 - inputs * inputs
+            slope = inputs * inputs
+            np.subtract(1.0, slope, out=slope)
+            delta *= slope
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Benchmarks of this project against its peers and against published figures."""

@@ -1,0 +1,204 @@
+"""An individual model from a meta model: the gradient steps of Fig. 5(b) on hybrid data.
+
+Exploration happens in the emulator. A vehicle acts greedily, so its trajectories hold no sampled
+actions to learn from directly; they count in two ways. The policy explores on the true traces
+(bandwidth, workload and distance do not depend on its actions) through the calibrated emulator,
+and wherever it happens to do what the vehicle did, from the same modes, the measured reward
+takes the place of the emulated one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from inmf.actor import PolicySpec
+
+from inmf.spec import EpisodeBatch
+from inmf.trajectory import Trajectories
+from learning.aggregate import Adam
+from learning.errors import NumericsError
+from learning.meta import policy_gradient
+from learning.policy import Vector, reheated
+from learning.ppo import Experience, PpoSettings, linear_advantages, update
+from learning.rollout import Rollout, collect, mean_reward
+
+Emulated = Callable[[int, np.random.Generator], EpisodeBatch]
+"""Draws so many emulated episodes of the calibrated condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptationSettings:
+    """How an individual model is made."""
+
+    meta_steps: int = 3
+    """Plain gradient steps with the meta model's own step sizes, before PPO (K)."""
+    meta_episodes: int = 10
+    """Emulated episodes of each of them, as in meta training."""
+    updates: int = 12
+    """PPO updates after reheating."""
+    episodes: int = 40
+    """Emulated episodes of each update."""
+    evaluation_episodes: int = 40
+    """Common traces on which the candidates are compared, greedily."""
+    true_weight: float = 1.0
+    """Factor on each true slot; 1 weighs true and emulated slots by their number."""
+    ppo: PpoSettings = field(
+        default_factory=lambda: PpoSettings(learning_rate=4e-3, passes=5, minibatch_slots=500)
+    )
+    """The updates themselves; the rate falls linearly to a fifth."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrueEpisodes:
+    """What a vehicle did and measured, with the means to emulate other actions on it."""
+
+    trajectories: Trajectories
+    """Traces, modes and measured rewards."""
+    episodes: EpisodeBatch
+    """The same traces, in the calibrated condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """The best policy found and how it was found."""
+
+    parameters: Vector
+    """(n,) float32."""
+    updates: int
+    """Gradient steps and PPO updates that were tried."""
+    synthetic_slots: int
+    """Emulated slots that were learned from."""
+    true_slots: int
+    """Slots whose measured reward was learned from."""
+    reward_curve: tuple[float, ...]
+    """Greedy mean J a slot on the common traces: the start, then after each step."""
+
+
+@dataclass(slots=True)
+class _Search:
+    """The best candidate so far, on traces that all candidates share."""
+
+    spec: PolicySpec
+    batch: EpisodeBatch
+    best: Vector
+    curve: list[float] = field(default_factory=list)
+
+    def consider(self, candidate: Vector) -> Rollout:
+        """Play the candidate greedily and keep it if it is better than all before."""
+        rollout = collect(self.spec, candidate, self.batch, None)
+        reward = mean_reward(rollout)
+        if not self.curve or reward > max(self.curve):
+            self.best = candidate
+        self.curve.append(reward)
+        return rollout
+
+
+def adapt(
+    spec: PolicySpec,
+    start: Vector,
+    emulated: Emulated,
+    *,
+    settings: AdaptationSettings,
+    rng: np.random.Generator,
+    log_step_sizes: Vector | None = None,
+    true: TrueEpisodes | None = None,
+) -> Adaptation:
+    """Make an individual model for the condition that `emulated` emulates.
+
+    Args:
+        spec: sizes of the policy.
+        start: (n,) float32, usually a meta model.
+        emulated: draws emulated episodes of the calibrated condition.
+        settings: steps and episodes.
+        rng: the only source of randomness.
+        log_step_sizes: (n,) float32 of the meta model; None leaves its plain steps out.
+        true: trajectories of the vehicle since its condition began, or None.
+
+    Returns:
+        A policy that is no worse than `start` on the common traces.
+
+    Raises:
+        NumericsError: if rewards are not finite.
+    """
+    search = _Search(spec, emulated(settings.evaluation_episodes, rng), start)
+    seen = search.consider(start)
+    if not np.isfinite(seen.reward_j).all():
+        raise NumericsError("emulated rewards are not finite; check the calibrated condition")
+    slots = 0
+    if log_step_sizes is not None:
+        slots += _meta_steps(search, emulated, np.exp(log_step_sizes), settings, rng)
+    true_slots = 0
+    current = reheated(spec, search.best, seen.observations.reshape(-1, spec.observation_dim))
+    adam = Adam(settings.ppo.learning_rate)
+    for number in range(settings.updates):
+        adam.learning_rate = settings.ppo.learning_rate * (1.0 - 0.8 * number / settings.updates)
+        experience, measured = _hybrid(spec, current, emulated, true, settings=settings, rng=rng)
+        current = update(spec, current, experience, adam, settings=settings.ppo, rng=rng)
+        search.consider(current)
+        slots += experience.advantage.size - measured
+        true_slots += measured
+    return Adaptation(search.best, len(search.curve) - 1, slots, true_slots, tuple(search.curve))
+
+
+def _meta_steps(
+    search: _Search,
+    emulated: Emulated,
+    step_sizes: Vector,
+    settings: AdaptationSettings,
+    rng: np.random.Generator,
+) -> int:
+    current, slots = search.best, 0
+    for _ in range(settings.meta_steps):
+        step = policy_gradient(
+            search.spec, current[None], emulated(settings.meta_episodes, rng), [rng]
+        )
+        current = current - step_sizes * step.gradient[0]
+        slots += step.weight.size
+        search.consider(current)
+    return slots
+
+
+def _hybrid(
+    spec: PolicySpec,
+    parameters: Vector,
+    emulated: Emulated,
+    true: TrueEpisodes | None,
+    *,
+    settings: AdaptationSettings,
+    rng: np.random.Generator,
+) -> tuple[Experience, int]:
+    """Rows of both sources, each source's advantages normalised apart, and measured slots."""
+    batch = emulated(settings.episodes, rng)
+    rollout = collect(spec, parameters, batch, [rng])
+    synthetic = Experience.of(rollout, linear_advantages(batch.spec, rollout))
+    if true is None:
+        return synthetic, 0
+    replayed, measured = replay(spec, parameters, true, rng)
+    advantage = linear_advantages(batch.spec, replayed) * np.float32(settings.true_weight)
+    real = Experience.of(replayed, advantage)
+    both = Experience(
+        np.concatenate([synthetic.observations, real.observations]),
+        np.concatenate([synthetic.actions, real.actions]),
+        np.concatenate([synthetic.advantage, real.advantage]),
+    )
+    return both, measured
+
+
+def replay(
+    spec: PolicySpec, parameters: Vector, true: TrueEpisodes, rng: np.random.Generator
+) -> tuple[Rollout, int]:
+    """Explore on true traces; measured rewards stand where the vehicle did the same.
+
+    Returns:
+        The rollout, and how many of its rewards were measured.
+    """
+    rollout = collect(spec, parameters, true.episodes, [rng])
+    done = true.trajectories
+    absent = ~done.trace.present
+    same = ((rollout.modes == done.modes) | absent).all(axis=-1)
+    same &= ((rollout.modes_before == done.modes_before) | absent).all(axis=-1)
+    reward = np.where(same, done.reward_j, rollout.reward_j)
+    mixed = Rollout(
+        rollout.observations, rollout.actions, rollout.modes_before, rollout.modes, reward
+    )
+    return mixed, int(same.sum())

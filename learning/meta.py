@@ -1,0 +1,262 @@
+"""What one twin computes in an iteration of Fig. 5(a): the gradient of its adaptation loss.
+
+The twin adapts the meta model by K gradient steps, each on episodes that the policy before the
+step played, and differentiates the loss after the last step by the parameters before the first.
+Many twins of one server are computed in one batch; each result is the same as if alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from inmf.actor import PolicySpec
+from inmf.spec import EpisodeBatch
+from learning import surrogate
+from learning.errors import NumericsError, SettingsError
+from learning.likelihood import Likelihood
+from learning.network import Array
+from learning.policy import Vector
+from learning.ppo import linear_advantages
+from learning.rollout import Rollout, collect
+from learning.surrogate import Surrogate
+
+MakeBatch = Callable[[np.random.Generator], EpisodeBatch]
+MakeBatches = Callable[[Sequence[np.random.Generator]], EpisodeBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class MetaSettings:
+    """How a twin evaluates the meta model."""
+
+    algorithm: Literal["maml", "fomaml", "reptile"] = "maml"
+    """Second order, first order, or Reptile, which omits the last emulation."""
+    inner_steps: int = 3
+    """Adaptation steps (K); 0 is the plain policy gradient on the mixture of tasks."""
+    episodes: int = 10
+    """Emulated episodes of each round of data (the paper's 10)."""
+    learn_step_sizes: bool = True
+    """Whether the step sizes (alpha) have a gradient of their own."""
+    initial_step_size: float = 0.3
+    """Start of every step size (alpha); measured best with learned step sizes."""
+    surrogate: Surrogate = "ratio"
+    """Loss of the inner steps; `dice` where states are not exogenous and the Hessian matters."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.inner_steps < 0 or self.episodes < 1 or self.initial_step_size <= 0:
+            raise SettingsError(
+                f"inner_steps {self.inner_steps} must be at least 0, episodes {self.episodes} "
+                f"at least 1 and initial_step_size {self.initial_step_size} above 0"
+            )
+        if self.algorithm == "reptile" and not self.inner_steps:
+            raise SettingsError("reptile needs inner_steps of at least 1")
+
+    def initial_log_step_sizes(self, parameters: Vector) -> Vector:
+        """Logarithm of the initial step size for every parameter, (n,) float32."""
+        return np.full_like(parameters, np.log(self.initial_step_size))
+
+
+@dataclass(frozen=True, slots=True)
+class MetaGradient:
+    """What a twin contributes to the outer step."""
+
+    gradient: Vector
+    """(n,) float32, of the adaptation loss by the meta parameters."""
+    step_size_gradient: Vector
+    """(n,) float32, by the logarithms of the step sizes; zeros where they are not learned."""
+    reward_before: float
+    """Mean J a slot of the first round."""
+    reward_after: float
+    """Mean J a slot of the last round that was emulated."""
+    adaptation_loss: float
+    """Minus reward_after: the surrogate itself is 0 where it is evaluated, by construction."""
+    slots: int
+    """Emulated slots over all rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A round of data and the policy gradient on it."""
+
+    likelihood: Likelihood
+    weight: Array
+    """(twins, episodes, slots) derivative of the loss by each log-probability."""
+    gradient: Array
+    """(twins, n)."""
+    reward: Array
+    """(twins,) mean J a slot."""
+
+    def hessian_vector(self, vector: Array, kind: Surrogate) -> Array:
+        """Product of the loss's Hessian by `vector`, (twins, n)."""
+        bend = surrogate.curvature(kind, self.weight)
+        rows = (*self.weight.shape[:-2], -1)
+
+        def by_row(moved: Array) -> Array:
+            return bend(moved.reshape(self.weight.shape)).reshape(rows)
+
+        return self.likelihood.hessian_vector(self.weight.reshape(rows), vector, by_row)
+
+
+class InnerStep(Protocol):
+    """What carrying a gradient back through an inner step needs; the loss may be of any kind."""
+
+    @property
+    def gradient(self) -> Array:
+        """(twins, n) of the inner loss."""
+        ...
+
+    def hessian_vector(self, vector: Array, kind: Surrogate) -> Array:
+        """(twins, n); `kind` matters only to losses that are surrogates of a return."""
+        ...
+
+
+def policy_gradient(
+    spec: PolicySpec, parameters: Array, batch: EpisodeBatch, rngs: Sequence[np.random.Generator]
+) -> Step:
+    """Play a batch with (twins, n) parameters and differentiate the loss on it."""
+    rollout = collect(spec, parameters, batch, rngs)
+    return step_on(spec, parameters, rollout, linear_advantages(batch.spec, rollout))
+
+
+def step_on(spec: PolicySpec, parameters: Array, rollout: Rollout, advantage: Array) -> Step:
+    """The policy gradient on a given rollout, with advantages (..., episodes, slots)."""
+    *lead, _, _, dim = rollout.observations.shape
+    likelihood = Likelihood(
+        spec,
+        parameters,
+        rollout.observations.reshape(*lead, -1, dim),
+        rollout.actions.reshape(*lead, -1, spec.action_dim),
+    )
+    weight = surrogate.coefficient(advantage)
+    gradient = likelihood.gradient(weight.reshape(*lead, -1))
+    return Step(likelihood, weight, gradient, rollout.reward_j.mean(axis=(-2, -1)))
+
+
+def adaptation_gradient(
+    spec: PolicySpec,
+    parameters: Vector,
+    log_step_sizes: Vector,
+    make_batch: MakeBatch,
+    *,
+    settings: MetaSettings,
+    rng: np.random.Generator,
+) -> MetaGradient:
+    """The gradient of one twin's adaptation loss by the meta model.
+
+    Args:
+        spec: sizes of the policy.
+        parameters: (n,) float32 meta parameters.
+        log_step_sizes: (n,) float32 logarithms of the inner step sizes (alpha).
+        make_batch: draws `settings.episodes` new emulated episodes from the generator.
+        settings: algorithm and rounds.
+        rng: the twin's own generator; the result depends on nothing else.
+
+    Raises:
+        NumericsError: if a reward or gradient is not finite; nothing is returned then.
+    """
+    return adaptation_gradients(
+        spec,
+        parameters,
+        log_step_sizes,
+        lambda rngs: make_batch(rngs[0]),
+        settings=settings,
+        rngs=[rng],
+    )[0]
+
+
+def adaptation_gradients(
+    spec: PolicySpec,
+    parameters: Vector,
+    log_step_sizes: Vector,
+    make_batches: MakeBatches,
+    *,
+    settings: MetaSettings,
+    rngs: Sequence[np.random.Generator],
+) -> list[MetaGradient]:
+    """As `adaptation_gradient`, for several twins at once.
+
+    Args:
+        spec: sizes of the policy.
+        parameters: (n,) float32 meta parameters.
+        log_step_sizes: (n,) float32 logarithms of the inner step sizes.
+        make_batches: draws `settings.episodes` episodes of each twin, twin by twin, each twin's
+            from its own generator.
+        settings: algorithm and rounds.
+        rngs: one generator for each twin.
+
+    Returns:
+        One result for each twin, in order.
+
+    Raises:
+        NumericsError: if a reward or gradient of any twin is not finite.
+    """
+    step_sizes = np.exp(log_step_sizes)
+    current: Array = np.repeat(parameters[None], len(rngs), axis=0)
+    steps: list[Step] = []
+    for _ in range(settings.inner_steps):
+        step = policy_gradient(spec, current, make_batches(rngs), rngs)
+        steps.append(step)
+        current = current - step_sizes * step.gradient
+    if settings.algorithm == "reptile":
+        scale = np.exp(log_step_sizes.mean())
+        gradient = (parameters - current) / scale
+        return _results(steps, steps, gradient, np.zeros_like(gradient))
+    last = policy_gradient(spec, current, make_batches(rngs), rngs)
+    gradient, by_step_size = backpropagate(steps, last.gradient, step_sizes, settings)
+    return _results([*steps, last], steps, gradient, by_step_size)
+
+
+def backpropagate(
+    steps: Sequence[InnerStep], outer: Array, step_sizes: Array, settings: MetaSettings
+) -> tuple[Array, Array]:
+    """Carry the gradient after the last inner step back to before the first.
+
+    With theta' = theta - alpha g(theta), a gradient v by theta' is v - H (alpha v) by theta and
+    -alpha g v by log alpha; H is the Hessian of the inner loss. First order leaves H out.
+
+    Args:
+        steps: the inner steps, first one first.
+        outer: (twins, n) gradient at the adapted parameters.
+        step_sizes: (n,) alpha.
+        settings: algorithm, surrogate and whether step sizes are learned.
+
+    Returns:
+        (twins, n) gradients by the parameters and by the logarithms of the step sizes.
+    """
+    vector = outer
+    by_step_size = np.zeros_like(outer)
+    for step in reversed(steps):
+        scaled = step_sizes * vector
+        if settings.learn_step_sizes:
+            by_step_size -= scaled * step.gradient
+        if settings.algorithm == "maml":
+            vector = vector - step.hessian_vector(scaled, settings.surrogate)
+    return vector, by_step_size
+
+
+def _results(
+    rounds: Sequence[Step], steps: Sequence[Step], gradient: Array, by_step_size: Array
+) -> list[MetaGradient]:
+    rewards = np.stack([step.reward for step in rounds])
+    finite = np.isfinite(gradient).all(axis=-1) & np.isfinite(by_step_size).all(axis=-1)
+    finite &= np.isfinite(rewards).all(axis=0)
+    if not finite.all():
+        twin = int(np.argmin(finite))
+        raise NumericsError(
+            f"the adaptation gradient of twin {twin} of the batch is not finite after "
+            f"{len(steps)} inner steps; lower the step sizes or check its emulator"
+        )
+    slots = sum(step.weight[0].size for step in rounds)
+    return [
+        MetaGradient(
+            gradient[twin].astype(np.float32),
+            by_step_size[twin].astype(np.float32),
+            float(rewards[0, twin]),
+            float(rewards[-1, twin]),
+            -float(rewards[-1, twin]),
+            slots,
+        )
+        for twin in range(gradient.shape[0])
+    ]

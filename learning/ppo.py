@@ -1,0 +1,163 @@
+"""Proximal policy optimisation: one update from one batch of episodes.
+
+Gradients are written out by hand (`learning.likelihood`) and Adam works on the flat vector, so an
+update is a few hundred numpy calls and nothing else.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from inmf.actor import PolicySpec
+
+from inmf.spec import InmfSpec
+from learning import baseline, gae
+from learning.aggregate import Adam
+from learning.errors import NumericsError
+from learning.likelihood import Likelihood
+from learning.network import Array, layers_of
+from learning.policy import Vector
+from learning.rollout import Rollout
+
+Order = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PpoSettings:
+    """Hyper-parameters of an update; the paper names PPO and gives none, so all are assumed."""
+
+    clip: float = 0.2
+    """Largest change of the probability ratio that is rewarded (epsilon)."""
+    learning_rate: float = 1e-3
+    """Step size of Adam."""
+    passes: int = 5
+    """Passes over the batch (the case study's figures were reached with 5)."""
+    minibatch_slots: int = 125
+    """Slots of a minibatch; 750 slots then make six."""
+    entropy_coefficient: float = 0.0
+    """Weight of the entropy bonus; 0 leaves Fig. 6(b) to the reward alone."""
+
+
+def linear_advantages(inmf: InmfSpec, rollout: Rollout) -> Array:
+    """Normalised advantages over the linear baseline, (..., episodes, slots) float32."""
+    target = gae.returns(rollout.reward_j, gamma=inmf.gamma)
+    value = baseline.predict(rollout.observations, target)
+    advantage = gae.advantages(
+        rollout.reward_j, value, gamma=inmf.gamma, gae_lambda=inmf.gae_lambda
+    )
+    return gae.normalised(advantage).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """Rows to learn from: one slot each, of whatever episodes they come."""
+
+    observations: Array
+    """(rows, observation_dim) float32."""
+    actions: Array
+    """(rows, action_dim) float32."""
+    advantage: Array
+    """(rows,) float32; a weight of the row's source may be multiplied in."""
+
+    @classmethod
+    def of(cls, rollout: Rollout, advantage: Array) -> "Experience":
+        """All slots of a rollout, in order."""
+        rows = rollout.reward_j.size
+        return cls(
+            rollout.observations.reshape(rows, -1),
+            rollout.actions.reshape(rows, -1),
+            advantage.reshape(rows),
+        )
+
+    def rows(self, chosen: Order) -> "Experience":
+        """The chosen rows, in their order."""
+        return Experience(self.observations[chosen], self.actions[chosen], self.advantage[chosen])
+
+
+def update(
+    spec: PolicySpec,
+    parameters: Vector,
+    experience: Experience,
+    adam: Adam,
+    *,
+    settings: PpoSettings,
+    rng: np.random.Generator,
+) -> Vector:
+    """New parameters after the passes of one update; the arguments' arrays stay as they are.
+
+    Args:
+        spec: sizes of the policy.
+        parameters: (n,) float32, the policy that acted.
+        experience: what it saw and did.
+        adam: the optimiser; its memory moves on.
+        settings: hyper-parameters.
+        rng: source of the minibatches' order.
+
+    Returns:
+        (n,) float32.
+
+    Raises:
+        NumericsError: if the new parameters are not finite.
+    """
+    rows = experience.advantage.size
+    before = Likelihood(spec, parameters, experience.observations, experience.actions).log_prob
+    workspace = _Workspace(spec, parameters)
+    for _ in range(settings.passes):
+        order = rng.permutation(rows)
+        for start in range(0, rows, settings.minibatch_slots):
+            chosen = order[start : start + settings.minibatch_slots]
+            workspace.differentiate(experience.rows(chosen), before[chosen], settings)
+            adam.step_in_place(workspace.parameters, workspace.gradient)
+    if not np.isfinite(workspace.parameters).all():
+        raise NumericsError(
+            "PPO parameters are not finite; lower the learning rate or check the rewards"
+        )
+    return workspace.parameters
+
+
+def clipped_gradient(
+    spec: PolicySpec,
+    parameters: Array,
+    experience: Experience,
+    log_prob_before: Array,
+    settings: PpoSettings,
+) -> Array:
+    """Gradient of the clipped loss (Schulman et al., arXiv 1707.06347, eq. 7), (n,)."""
+    workspace = _Workspace(spec, parameters)
+    workspace.differentiate(experience, log_prob_before, settings)
+    return workspace.gradient
+
+
+class _Workspace:
+    """Parameters under change and their gradient, with views that are made once."""
+
+    def __init__(self, spec: PolicySpec, parameters: Array) -> None:
+        self._spec = spec
+        self.parameters = parameters.copy()
+        self.gradient = np.empty_like(parameters)
+        self._layers = layers_of(spec.sizes, self.parameters)
+        self._gradient_layers = layers_of(spec.sizes, self.gradient)
+
+    def differentiate(
+        self, experience: Experience, log_prob_before: Array, settings: PpoSettings
+    ) -> None:
+        """Put the gradient at the present parameters into `gradient`.
+
+        Where the clipped term is the smaller one it is constant, so that row has no gradient.
+        """
+        likelihood = Likelihood(
+            self._spec,
+            self.parameters,
+            experience.observations,
+            experience.actions,
+            layers=self._layers,
+        )
+        ratio = np.exp(likelihood.log_prob - log_prob_before)
+        advantage = experience.advantage
+        clipped = np.where(advantage > 0, ratio > 1.0 + settings.clip, ratio < 1.0 - settings.clip)
+        ratio *= advantage
+        ratio *= -1.0 / advantage.size
+        ratio[clipped] = 0.0
+        likelihood.write_gradient(ratio, self.gradient, self._gradient_layers)
+        if settings.entropy_coefficient:
+            self.gradient[-self._spec.action_dim :] -= settings.entropy_coefficient

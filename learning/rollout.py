@@ -1,0 +1,106 @@
+"""Episodes played by policies, as the arrays that learning needs.
+
+Where states are exogenous a rollout is one forward pass; otherwise it is a loop over slots, with
+all episodes (and all twins) of the batch in each pass. Rewards are computed once, at the end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inmf.actor import PolicySpec
+from inmf.spec import EpisodeBatch, Observation
+from inmf.trajectory import Array as Rewards
+from inmf.trajectory import Mask
+from learning.network import Array, forward, layers_of
+from learning.policy import log_std_of
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What policies saw, did and earned; leading axes are the twins', if there are several."""
+
+    observations: Observation
+    """(..., episodes, slots, observation_dim) float32."""
+    actions: Array
+    """(..., episodes, slots, action_dim) float32: the continuous samples, or the means."""
+    modes_before: Mask
+    """(..., episodes, slots, action_dim)."""
+    modes: Mask
+    """(..., episodes, slots, action_dim): True where the action is not below 0."""
+    reward_j: Rewards
+    """(..., episodes, slots) float64."""
+
+    @property
+    def slots(self) -> int:
+        """Number of slots over all episodes (and twins)."""
+        return self.reward_j.size
+
+
+def collect(
+    spec: PolicySpec,
+    parameters: Array,
+    batch: EpisodeBatch,
+    rngs: Sequence[np.random.Generator] | None,
+) -> Rollout:
+    """Play a batch of episodes.
+
+    Args:
+        spec: sizes of the policy.
+        parameters: (n,) one policy for all episodes, or (twins, n): the batch then holds the
+            same number of episodes of each twin, twin by twin.
+        batch: the episodes; every episode starts with all modes False.
+        rngs: source of each twin's exploration (one for a single policy), so that a twin's
+            episodes do not depend on who is computed beside it; None for greedy actions.
+
+    Returns:
+        Arrays with the leading axes of `parameters`.
+    """
+    lead = parameters.shape[:-1]
+    per_twin = (*lead, batch.episodes // int(np.prod(lead, dtype=int)), batch.spec.slots)
+    noise = np.zeros((*per_twin, spec.action_dim), np.float32)
+    if rngs is not None:
+        for rng, rows in zip(rngs, noise.reshape(-1, *noise.shape[-3:]), strict=True):
+            rng.standard_normal(dtype=np.float32, out=rows)
+        noise *= np.exp(log_std_of(spec, parameters))[..., None, None, :]
+    play = _play_at_once if batch.exogenous else _play_slot_by_slot
+    observations, actions = play(spec, parameters, batch, noise)
+    modes = actions >= 0.0
+    before = np.zeros_like(modes)
+    before[..., 1:, :] = modes[..., :-1, :]
+    flat = (batch.episodes, batch.spec.slots, spec.action_dim)
+    reward = batch.rewards(before.reshape(flat), modes.reshape(flat))
+    return Rollout(observations, actions, before, modes, reward.reshape(per_twin))
+
+
+def _play_at_once(
+    spec: PolicySpec, parameters: Array, batch: EpisodeBatch, noise: Array
+) -> tuple[Observation, Array]:
+    *lead, _, _, width = noise.shape
+    slots = batch.spec.slots
+    still = np.zeros((batch.episodes, slots, width), np.bool_)
+    seen = batch.observe_all(still).reshape(*lead, -1, spec.observation_dim)
+    mean = forward(layers_of(spec.sizes, parameters), seen)[-1].reshape(noise.shape)
+    return seen.reshape(*noise.shape[:-1], spec.observation_dim), mean + noise
+
+
+def _play_slot_by_slot(
+    spec: PolicySpec, parameters: Array, batch: EpisodeBatch, noise: Array
+) -> tuple[Observation, Array]:
+    layers = layers_of(spec.sizes, parameters)
+    observations = np.empty((*noise.shape[:-1], spec.observation_dim), np.float32)
+    actions = noise
+    per_slot = (*noise.shape[:-2], spec.observation_dim)
+    modes = np.zeros((batch.episodes, spec.action_dim), np.bool_)
+    for slot in range(batch.spec.slots):
+        seen = batch.observe(slot, modes).reshape(per_slot)
+        observations[..., slot, :] = seen
+        actions[..., slot, :] += forward(layers, seen)[-1]
+        modes = (actions[..., slot, :] >= 0.0).reshape(modes.shape)
+    return observations, actions
+
+
+def mean_reward(rollout: Rollout) -> float:
+    """Mean reward of a slot, in J."""
+    return float(rollout.reward_j.mean())

@@ -1,0 +1,112 @@
+"""Meta learning of regressions: the mathematics of `learning.meta` with a supervised loss.
+
+Some functions are learned from labelled data, not from rewards (a predictor, say). Inner steps and
+the outer gradient are the same; only the loss is another one, the mean squared error.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from learning.errors import NumericsError
+from learning.meta import MetaSettings, backpropagate
+from learning.network import (
+    Array,
+    Layers,
+    backward,
+    backward_tangent,
+    forward,
+    forward_tangent,
+    layers_of,
+)
+from learning.surrogate import Surrogate
+
+Labelled = tuple[Array, Array]
+"""Inputs (tasks, rows, in) and targets (tasks, rows, out)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegressionStep:
+    """The squared error of each task on one set of labelled data, ready to be differentiated."""
+
+    sizes: tuple[int, ...]
+    layers: Layers
+    activations: list[Array]
+    error: Array
+    """(tasks, rows, out): output less target."""
+    gradient: Array
+    """(tasks, n)."""
+
+    @property
+    def loss(self) -> Array:
+        """(tasks,) mean squared error."""
+        mean: Array = np.mean(self.error * self.error, axis=(-2, -1))
+        return mean
+
+    def hessian_vector(self, vector: Array, _kind: Surrogate = "ratio") -> Array:
+        """Product of the loss's Hessian by `vector`, (tasks, n)."""
+        tangent = forward_tangent(self.layers, self.activations, layers_of(self.sizes, vector))
+        scale = 2.0 / (self.error.shape[-1] * self.error.shape[-2])
+        product = np.empty_like(vector)
+        backward_tangent(
+            self.layers,
+            self.activations,
+            tangent,
+            (scale * self.error, scale * tangent.activations[-1]),
+            layers_of(self.sizes, product),
+        )
+        return product
+
+
+def regression_step(sizes: tuple[int, ...], parameters: Array, data: Labelled) -> RegressionStep:
+    """Differentiate the squared error.
+
+    Args:
+        sizes: units of the layers.
+        parameters: (tasks, n) flat vectors.
+        data: labelled data of each task.
+    """
+    inputs, targets = data
+    layers = layers_of(sizes, parameters)
+    activations = forward(layers, inputs)
+    error = activations[-1] - targets
+    scale = 2.0 / (error.shape[-1] * error.shape[-2])
+    gradient = np.empty_like(parameters)
+    backward(layers, activations, scale * error, layers_of(sizes, gradient))
+    return RegressionStep(sizes, layers, activations, error, gradient)
+
+
+def regression_gradients(
+    sizes: tuple[int, ...],
+    parameters: Array,
+    log_step_sizes: Array,
+    rounds: Sequence[Labelled],
+    settings: MetaSettings,
+) -> tuple[Array, Array, Array]:
+    """Gradients of each task's adaptation loss by the meta parameters.
+
+    Args:
+        sizes: units of the layers.
+        parameters: (n,) meta parameters.
+        log_step_sizes: (n,) logarithms of the inner step sizes.
+        rounds: data of each inner step, then those of the adaptation loss.
+        settings: algorithm, and whether step sizes are learned.
+
+    Returns:
+        (tasks, n) by the parameters, (tasks, n) by the logarithms, (tasks,) adaptation loss.
+
+    Raises:
+        NumericsError: if a gradient is not finite.
+    """
+    step_sizes = np.exp(log_step_sizes)
+    current = np.repeat(parameters[None], rounds[0][0].shape[0], axis=0)
+    steps: list[RegressionStep] = []
+    for data in rounds[:-1]:
+        steps.append(regression_step(sizes, current, data))
+        current = current - step_sizes * steps[-1].gradient
+    last = regression_step(sizes, current, rounds[-1])
+    gradient, by_step_size = backpropagate(steps, last.gradient, step_sizes, settings)
+    if not np.isfinite(gradient).all():
+        raise NumericsError("an adaptation gradient is not finite; lower the step sizes")
+    return gradient, by_step_size, last.loss

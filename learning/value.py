@@ -1,0 +1,91 @@
+"""A value function that is a network, as peers of this project have it.
+
+The linear baseline of `learning.baseline` is the default: it is an order cheaper and as good on the
+case study. This one is for long horizons and for comparisons on equal terms.
+"""
+
+import numpy as np
+
+from inmf.spec import Observation
+from inmf.trajectory import Array as Values
+from learning.aggregate import Adam
+from learning.errors import NumericsError
+from learning.network import Array, backward, forward, layers_of, parameter_count
+
+
+class ValueNetwork:
+    """A tanh network from observation to value, trained on returns."""
+
+    def __init__(
+        self,
+        observation_dim: int,
+        rng: np.random.Generator,
+        *,
+        hidden: tuple[int, ...] = (64, 64),
+        learning_rate: float = 1e-3,
+    ) -> None:
+        """Start with small outputs: fan-in scaled weights, zero biases."""
+        self._sizes = (observation_dim, *hidden, 1)
+        self.parameters: Array = np.zeros(parameter_count(self._sizes), np.float32)
+        """(n,) float32 flat vector."""
+        for weights, _ in layers_of(self._sizes, self.parameters):
+            weights[...] = rng.normal(0.0, weights.shape[0] ** -0.5, weights.shape)
+        self._adam = Adam(learning_rate)
+
+    def predict(self, observations: Observation) -> Values:
+        """Value of each slot.
+
+        Args:
+            observations: (episodes, slots, dim) float32.
+
+        Returns:
+            (episodes, slots + 1) float64, unit of the returns; the last column is 0.
+        """
+        episodes, slots, dim = observations.shape
+        value = np.zeros((episodes, slots + 1))
+        rows = forward(layers_of(self._sizes, self.parameters), observations.reshape(-1, dim))
+        value[:, :-1] = rows[-1].reshape(episodes, slots)
+        return value
+
+    def fit(
+        self,
+        observations: Observation,
+        target: Values,
+        *,
+        passes: int,
+        minibatch_slots: int,
+        rng: np.random.Generator,
+    ) -> None:
+        """Move towards `target` by minibatches of squared error.
+
+        Args:
+            observations: (episodes, slots, dim) float32.
+            target: (episodes, slots) float64 returns.
+            passes: passes over all slots.
+            minibatch_slots: slots of a minibatch.
+            rng: source of the minibatches' order.
+
+        Raises:
+            NumericsError: if the result is not finite; the parameters stay as they were.
+        """
+        rows = observations.reshape(-1, observations.shape[-1])
+        goal = target.reshape(-1, 1).astype(np.float32)
+        current: Array = self.parameters
+        for _ in range(passes):
+            order = rng.permutation(goal.size)
+            for start in range(0, goal.size, minibatch_slots):
+                chosen = order[start : start + minibatch_slots]
+                gradient = self.gradient(current, rows[chosen], goal[chosen])
+                current = self._adam.step(current, gradient)
+        if not np.isfinite(current).all():
+            raise NumericsError("the value network is not finite; check the rewards")
+        self.parameters = current
+
+    def gradient(self, parameters: Array, rows: Array, goal: Array) -> Array:
+        """Gradient of half the mean squared error, (n,), at any parameters."""
+        layers = layers_of(self._sizes, parameters)
+        activations = forward(layers, rows)
+        error = (activations[-1] - goal) / goal.size
+        gradient = np.empty_like(parameters)
+        backward(layers, activations, error, layers_of(self._sizes, gradient))
+        return gradient

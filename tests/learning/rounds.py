@@ -1,0 +1,32 @@
+"""Rounds of meta training on the toy world, without torch."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from inmf.actor import PolicySpec
+
+from learning.meta import MetaGradient, MetaSettings, adaptation_gradients
+from learning.policy import initial_parameters
+from tests.learning.toys import ToyEpisodes, toy_episodes
+
+SPEC = PolicySpec(observation_dim=4, action_dim=2, hidden=(6, 5))
+SETTINGS = MetaSettings(inner_steps=2, episodes=3, initial_step_size=0.2)
+
+
+def meta_gradients(
+    seeds: list[int], settings: MetaSettings = SETTINGS, *, exogenous: bool = False
+) -> list[MetaGradient]:
+    def make_batches(rngs: Sequence[np.random.Generator]) -> ToyEpisodes:
+        parts = [toy_episodes(3, rng, switching_cost=0.2) for rng in rngs]
+        return replace(parts[0], x=np.concatenate([p.x for p in parts]), exogenous=exogenous)
+
+    parameters = initial_parameters(SPEC, np.random.default_rng(0)) * 3
+    return adaptation_gradients(
+        SPEC,
+        parameters,
+        settings.initial_log_step_sizes(parameters),
+        make_batches,
+        settings=settings,
+        rngs=[np.random.default_rng(seed) for seed in seeds],
+    )

@@ -1,0 +1,180 @@
+"""Short seeded runs on a world whose best policy is known: True where x is above 0."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from inmf.actor import PolicySpec
+from inmf.trajectory import Trace, Trajectories
+from learning import autograd
+from learning.adapt import AdaptationSettings, TrueEpisodes, adapt, replay
+from learning.aggregate import Adam
+from learning.errors import NumericsError
+from learning.policy import Vector, initial_parameters
+from learning.ppo import Experience, PpoSettings, clipped_gradient, linear_advantages, update
+from learning.rollout import collect, mean_reward
+from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
+
+SPEC = PolicySpec(observation_dim=4, action_dim=2, hidden=(16, 16))
+BEST = 0.5
+"""Two pairs, each with mean max(x, 0) of 1/4."""
+SHORT = AdaptationSettings(updates=6, episodes=20, evaluation_episodes=20)
+
+
+def greedy_reward(flat: Vector) -> float:
+    return mean_reward(collect(SPEC, flat, toy_episodes(50, np.random.default_rng(99)), None))
+
+
+@pytest.mark.parametrize("exogenous", [True, False])
+def test_ppo_beats_a_random_policy_on_every_seed(*, exogenous: bool) -> None:
+    for seed in range(3):
+        rng, settings = np.random.default_rng(seed), PpoSettings(learning_rate=3e-3)
+        flat, adam = initial_parameters(SPEC, rng), Adam(settings.learning_rate)
+        for _ in range(15):
+            rollout = collect(SPEC, flat, toy_episodes(20, rng, exogenous=exogenous), [rng])
+            experience = Experience.of(rollout, linear_advantages(toy_spec(), rollout))
+            flat = update(
+                SPEC, flat, experience, adam, settings=PpoSettings(learning_rate=3e-3), rng=rng
+            )
+        assert greedy_reward(flat) > 0.8 * BEST
+
+
+def test_one_pass_for_exogenous_states_is_the_loop_over_slots() -> None:
+    flat = initial_parameters(SPEC, np.random.default_rng(0))
+    episodes = toy_episodes(4, np.random.default_rng(1), exogenous=True)
+    at_once = collect(SPEC, flat, episodes, [np.random.default_rng(2)])
+
+    class SlotBySlot(ToyEpisodes):
+        def observe(self, slot: int, modes_before: np.ndarray) -> np.ndarray:
+            return super().observe(slot, np.zeros_like(modes_before))
+
+    stepped = SlotBySlot(episodes.spec, episodes.x)
+    by_slot = collect(SPEC, flat, stepped, [np.random.default_rng(2)])
+    np.testing.assert_allclose(at_once.actions, by_slot.actions, atol=1e-6)
+    np.testing.assert_allclose(at_once.reward_j, by_slot.reward_j)
+
+
+def test_the_clipped_gradient_is_that_of_torch() -> None:
+    rng = np.random.default_rng(3)
+    flat = rng.normal(0.0, 0.4, SPEC.parameters)
+    rows = 40
+    experience = Experience(
+        rng.normal(size=(rows, 4)), rng.normal(size=(rows, 2)), rng.normal(size=rows)
+    )
+    before = rng.normal(-3.0, 0.5, rows)
+    result = clipped_gradient(SPEC, flat, experience, before, PpoSettings(entropy_coefficient=0.1))
+    parameters = torch.from_numpy(flat).requires_grad_()
+    observations, actions, advantage = map(
+        torch.from_numpy, (experience.observations, experience.actions, experience.advantage)
+    )
+    now = autograd.log_prob(SPEC, parameters, observations, actions)
+    ratio = (now - torch.from_numpy(before)).exp()
+    loss = -torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage).mean()
+    loss = loss - 0.1 * parameters[-2:].sum()
+    (expected,) = torch.autograd.grad(loss, parameters)
+    np.testing.assert_allclose(result, expected.numpy(), atol=1e-12)
+
+
+def test_a_batch_that_is_not_finite_leaves_the_last_good_parameters() -> None:
+    flat = initial_parameters(SPEC, np.random.default_rng(0))
+    kept = flat.copy()
+    experience = Experience(np.ones((5, 4), "f4"), np.ones((5, 2), "f4"), np.full(5, np.nan, "f4"))
+    with pytest.raises(NumericsError, match="lower the learning rate"):
+        update(
+            SPEC,
+            flat,
+            experience,
+            Adam(1e-3),
+            settings=PpoSettings(),
+            rng=np.random.default_rng(0),
+        )
+    assert flat.tobytes() == kept.tobytes()
+
+
+def test_adaptation_learns_the_condition_and_says_what_it_used() -> None:
+    flat = initial_parameters(SPEC, np.random.default_rng(0))
+    result = adapt(SPEC, flat, toy_episodes, settings=SHORT, rng=np.random.default_rng(1))
+    assert greedy_reward(result.parameters) > 0.8 * BEST
+    assert result.updates == 6
+    assert (result.synthetic_slots, result.true_slots) == (6 * 20 * 12, 0)
+    assert len(result.reward_curve) == 7
+
+
+def test_adaptation_is_never_worse_than_its_start_on_the_common_traces() -> None:
+    good = adapt(
+        SPEC,
+        initial_parameters(SPEC, np.random.default_rng(0)),
+        toy_episodes,
+        settings=replace(SHORT, updates=12),
+        rng=np.random.default_rng(1),
+    ).parameters
+    wild = replace(SHORT, updates=2, ppo=PpoSettings(learning_rate=3.0))
+    again = adapt(SPEC, good, toy_episodes, settings=wild, rng=np.random.default_rng(2))
+    assert min(again.reward_curve) < again.reward_curve[0]
+    assert again.parameters.tobytes() == good.tobytes()
+
+
+def test_learned_step_sizes_are_used_before_ppo() -> None:
+    flat = initial_parameters(SPEC, np.random.default_rng(0))
+    settings = replace(SHORT, updates=0, meta_steps=3)
+    result = adapt(
+        SPEC,
+        flat,
+        toy_episodes,
+        settings=settings,
+        rng=np.random.default_rng(1),
+        log_step_sizes=np.zeros_like(flat),
+    )
+    assert result.updates == 3
+    assert result.synthetic_slots == 3 * 10 * 12
+    assert max(result.reward_curve) > result.reward_curve[0] + 0.1
+
+
+def test_the_same_seed_adapts_to_the_same_bits() -> None:
+    flat = initial_parameters(SPEC, np.random.default_rng(0))
+    runs = [
+        adapt(SPEC, flat, toy_episodes, settings=SHORT, rng=np.random.default_rng(5))
+        for _ in range(2)
+    ]
+    assert runs[0].parameters.tobytes() == runs[1].parameters.tobytes()
+
+
+def true_episodes(reward_j: float) -> TrueEpisodes:
+    """A vehicle that was always in mode True and measured the same in every slot."""
+    episodes = toy_episodes(2, np.random.default_rng(0))
+    shape = episodes.x.shape
+    everywhere = np.ones(shape, np.bool_)
+    trace = Trace(np.zeros(shape[:2]), np.zeros(shape), np.zeros(shape), everywhere)
+    before = everywhere.copy()
+    before[:, 0] = False
+    done = Trajectories(trace, before, everywhere, np.full(shape[:2], reward_j))
+    return TrueEpisodes(done, episodes)
+
+
+def test_a_measured_reward_stands_only_where_the_vehicle_did_the_same() -> None:
+    true = true_episodes(100.0)
+    flat = initial_parameters(SPEC, np.random.default_rng(0))
+    rollout, measured = replay(SPEC, flat, true, np.random.default_rng(1))
+    same = rollout.modes.all(-1) & (rollout.modes_before == true.trajectories.modes_before).all(-1)
+    assert measured == int(same.sum()) > 0
+    assert (rollout.reward_j[same] == 100.0).all()
+    assert (rollout.reward_j[~same] < 10.0).all()
+
+
+def test_measured_rewards_that_contradict_the_emulator_move_the_policy() -> None:
+    flat = initial_parameters(SPEC, np.random.default_rng(0))
+    settings = replace(SHORT, updates=8, episodes=2, ppo=PpoSettings(learning_rate=1e-2))
+    alone = adapt(SPEC, flat, toy_episodes, settings=settings, rng=np.random.default_rng(1))
+    with_true = adapt(
+        SPEC,
+        flat,
+        toy_episodes,
+        settings=settings,
+        rng=np.random.default_rng(1),
+        true=true_episodes(2.0),
+    )
+    assert with_true.true_slots > 0
+    assert with_true.synthetic_slots == 8 * (2 + 2) * 12 - with_true.true_slots
+    assert with_true.parameters.tobytes() != alone.parameters.tobytes()

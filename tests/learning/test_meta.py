@@ -1,0 +1,177 @@
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+
+from learning import autograd
+from learning.aggregate import average_gradients
+from learning.errors import NumericsError, SettingsError
+from learning.meta import (
+    MetaSettings,
+    Step,
+    adaptation_gradient,
+    backpropagate,
+    step_on,
+)
+from learning.policy import initial_parameters
+from learning.rollout import Rollout
+from learning.surrogate import Surrogate
+from tests.learning.rounds import SETTINGS, SPEC, meta_gradients
+from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
+
+EPISODES, SLOTS = 3, 4
+
+
+def random_rollout(rng: np.random.Generator) -> Rollout:
+    shape = (1, EPISODES, SLOTS)
+    actions = rng.normal(size=(*shape, SPEC.action_dim))
+    return Rollout(
+        rng.normal(size=(*shape, SPEC.observation_dim)),  # type: ignore[arg-type]  # doubles here
+        actions,
+        np.zeros(actions.shape, np.bool_),
+        actions > 0,
+        rng.normal(size=shape),
+    )
+
+
+def both_ways(
+    steps: int, algorithm: Literal["maml", "fomaml"], kind: Surrogate, alpha: float = 0.3
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], list[Tensor]]:
+    """Gradients by both arguments, written out and by torch, on the same data."""
+    rng = np.random.default_rng(5)
+    current = start = rng.normal(0.0, 0.5, (1, SPEC.parameters))
+    step_sizes = alpha * rng.uniform(0.5, 1.5, SPEC.parameters)
+    data = [(random_rollout(rng), rng.normal(size=(1, EPISODES, SLOTS))) for _ in range(steps + 1)]
+    taken: list[Step] = []
+    for rollout, advantage in data:
+        taken.append(step_on(SPEC, current, rollout, advantage))
+        current = current - step_sizes * taken[-1].gradient
+    settings = MetaSettings(algorithm, inner_steps=steps, surrogate=kind)
+    result = backpropagate(taken[:-1], taken[-1].gradient, step_sizes, settings)
+    losses = [torch_loss(kind, rollout, advantage) for rollout, advantage in data]
+    expected = autograd.meta_gradient(
+        torch.from_numpy(start[0]),
+        torch.from_numpy(np.log(step_sizes)),
+        losses[:-1],
+        losses[-1],
+        second_order=algorithm == "maml",
+    )
+    return result[0][0], result[1][0], list(expected)
+
+
+def torch_loss(
+    kind: Surrogate, rollout: Rollout, advantage: npt.NDArray[np.float64]
+) -> autograd.Loss:
+    observations = torch.from_numpy(rollout.observations[0].reshape(-1, SPEC.observation_dim))
+    actions = torch.from_numpy(rollout.actions[0].reshape(-1, SPEC.action_dim))
+    weights = torch.from_numpy(advantage[0])
+
+    def loss(flat: Tensor) -> Tensor:
+        now = autograd.log_prob(SPEC, flat, observations, actions).reshape(EPISODES, SLOTS)
+        return autograd.surrogate_loss(kind, now, now, weights)
+
+    return loss
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("algorithm", ["maml", "fomaml"])
+@pytest.mark.parametrize("kind", ["ratio", "dice"])
+def test_the_written_out_meta_gradient_is_that_of_torch(
+    steps: int, algorithm: Literal["maml", "fomaml"], kind: Surrogate
+) -> None:
+    gradient, by_step_size, expected = both_ways(steps, algorithm, kind)
+    np.testing.assert_allclose(gradient, expected[0].numpy(), atol=1e-12)
+    np.testing.assert_allclose(by_step_size, expected[1].numpy(), atol=1e-12)
+
+
+def gap(alpha: float) -> float:
+    second, _, _ = both_ways(1, "maml", "ratio", alpha)
+    first, _, _ = both_ways(1, "fomaml", "ratio", alpha)
+    return float(np.linalg.norm(second - first) / np.linalg.norm(second))
+
+
+def test_first_order_is_second_order_as_the_step_size_goes_to_0_and_only_then() -> None:
+    assert gap(0.3) > 0.5
+    assert gap(1e-6) < 1e-5
+    assert gap(1e-4) / gap(1e-5) == pytest.approx(10.0, rel=0.01)
+
+
+@pytest.mark.parametrize("exogenous", [True, False])
+def test_twins_together_are_the_twins_one_by_one(*, exogenous: bool) -> None:
+    together = meta_gradients([1, 2, 3], exogenous=exogenous)
+    for seed, result in zip([1, 2, 3], together, strict=True):
+        (alone,) = meta_gradients([seed], exogenous=exogenous)
+        np.testing.assert_allclose(result.gradient, alone.gradient, atol=1e-6)
+        np.testing.assert_allclose(result.step_size_gradient, alone.step_size_gradient, atol=1e-6)
+        assert result.reward_after == pytest.approx(alone.reward_after, abs=1e-9)
+
+
+def test_a_round_over_several_servers_is_the_round_on_one() -> None:
+    names = [f"plvn-{number}" for number in range(4)]
+    on_one = dict(zip(names, meta_gradients([0, 1, 2, 3]), strict=True))
+    servers = meta_gradients([3, 1]) + meta_gradients([2]) + meta_gradients([0])
+    on_three = dict(zip([names[3], names[1], names[2], names[0]], servers, strict=True))
+    one, _ = average_gradients({name: row.gradient for name, row in on_one.items()})
+    three, _ = average_gradients({name: row.gradient for name, row in on_three.items()})
+    np.testing.assert_allclose(one, three, atol=1e-6)
+
+
+def test_no_inner_step_is_the_plain_policy_gradient() -> None:
+    (result,) = meta_gradients([1], replace(SETTINGS, inner_steps=0))
+    assert result.slots == 3 * toy_spec().slots
+    assert result.reward_before == result.reward_after
+    assert not result.step_size_gradient.any()
+    assert result.gradient.any()
+
+
+def test_reptile_omits_the_last_emulation_and_points_back_along_its_steps() -> None:
+    settings = replace(SETTINGS, algorithm="reptile", inner_steps=1)
+    (reptile,) = meta_gradients([1], settings)
+    (plain,) = meta_gradients([1], replace(SETTINGS, inner_steps=0))
+    assert reptile.slots == plain.slots
+    np.testing.assert_allclose(reptile.gradient, plain.gradient, atol=1e-6)
+
+
+def test_reptile_without_an_inner_step_is_refused() -> None:
+    with pytest.raises(SettingsError, match="at least 1"):
+        MetaSettings("reptile", inner_steps=0)
+
+
+def test_a_reward_that_is_not_finite_never_becomes_a_gradient() -> None:
+    parameters = initial_parameters(SPEC, np.random.default_rng(0))
+
+    def broken(rng: np.random.Generator) -> ToyEpisodes:
+        episodes = toy_episodes(3, rng)
+        return replace(episodes, limit=float("nan"))
+
+    with pytest.raises(NumericsError, match="twin 0 of the batch is not finite"):
+        adaptation_gradient(
+            SPEC,
+            parameters,
+            SETTINGS.initial_log_step_sizes(parameters),
+            broken,
+            settings=SETTINGS,
+            rng=np.random.default_rng(0),
+        )
+
+
+PRINT_HASH = """
+from hashlib import sha256
+from tests.learning.rounds import meta_gradients
+print(sha256(meta_gradients([1, 2])[1].gradient.tobytes()).hexdigest())
+"""
+
+
+def test_the_same_seed_gives_the_same_bits_in_every_process() -> None:
+    run = [sys.executable, "-c", PRINT_HASH]
+    first, second = (
+        subprocess.run(run, capture_output=True, check=True, text=True).stdout for _ in range(2)
+    )
+    assert first == second
+    assert len(first) == 65
