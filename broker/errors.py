@@ -1,0 +1,28 @@
+"""What can go wrong between a core and the bus.
+
+BrokerError
+├── UnavailableError     the bus is away; may be tried again
+├── LocalBusError        our side asked for what the bus cannot carry
+├── BrokerStartError     no broker could be started here; the message says what to do
+└── JobError             a job raised, or its worker died
+"""
+
+
+class BrokerError(Exception):
+    """Root of this package's errors."""
+
+
+class UnavailableError(BrokerError):
+    """The bus is away; the same call may succeed later."""
+
+
+class LocalBusError(BrokerError):
+    """A topic or payload that the bus cannot carry."""
+
+
+class BrokerStartError(BrokerError):
+    """No broker could be started on this machine."""
+
+
+class JobError(BrokerError):
+    """A job raised, or its worker died."""

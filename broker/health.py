@@ -1,0 +1,86 @@
+"""What a runtime counts, and the health report made of it."""
+
+from collections import Counter
+
+from broker.bus import Bus
+from broker.core import Role
+from broker.inbound import Inbound
+from broker.ledger import Messages
+from broker.outbound import Outbox
+from protocol.messages import Counter as NamedCount
+from protocol.messages import HealthReported
+
+MAX_COUNTERS = 64
+
+
+class Meter:
+    """Counters and simulated time of one process."""
+
+    def __init__(self, role: Role, bus: Bus, inbound: Inbound, outbox: Outbox) -> None:
+        self._role: Role = role
+        self._bus = bus
+        self._inbound = inbound
+        self._outbox = outbox
+        self._started_at = 0.0
+        self._last = (0.0, 0.0)
+        self._sim_time_s = 0.0
+        self.tallies: Counter[str] = Counter()
+        """Of the core, and refusals by code as `refused.CODE`."""
+        self.delivered = 0
+        self.refused = 0
+
+    def start(self, now: float) -> None:
+        """Uptime counts from here."""
+        self._started_at = now
+        self._last = (now, 0.0)
+
+    def reached(self, sim_time_s: float) -> None:
+        """Note simulated time that the core has spoken of."""
+        self._sim_time_s = max(self._sim_time_s, sim_time_s)
+
+    def refuse(self, code: str) -> None:
+        """Count a refusal."""
+        self.refused += 1
+        self.tallies[f"refused.{code}"] += 1
+
+    @property
+    def dropped(self) -> int:
+        """Messages that a full queue or an absent bus has cost, in and out."""
+        return self._outbox.dropped + self._outbox.unsendable + self._bus.dropped
+
+    @property
+    def messages(self) -> Messages:
+        """Totals so far; losses only show when accounts are compared."""
+        return Messages(
+            published=self._outbox.published,
+            delivered=self.delivered,
+            redelivered=self._inbound.redelivered,
+            refused=self.refused,
+            lost=0,
+        )
+
+    def health(self, now: float) -> HealthReported:
+        """The report since the last one."""
+        last_now, last_sim_s = self._last
+        self._last = (now, self._sim_time_s)
+        known = last_sim_s > 0 and now > last_now
+        speed = (self._sim_time_s - last_sim_s) / (now - last_now) if known else 0.0
+        tallies = dict(self.tallies)
+        if self._inbound.expired:
+            tallies["expired"] = self._inbound.expired
+        return HealthReported(
+            role=self._role,
+            uptime_s=max(0.0, now - self._started_at),
+            published=self._outbox.published,
+            delivered=self.delivered,
+            redelivered=self._inbound.redelivered,
+            refused=self.refused,
+            dropped=self.dropped,
+            inbox=self._bus.waiting,
+            sim_time_s=self._sim_time_s,
+            speed=speed,
+            counters=tuple(
+                NamedCount(name=name[:64], count=count)
+                for name, count in sorted(tallies.items())[:MAX_COUNTERS]
+            ),
+        )

@@ -1,0 +1,104 @@
+"""From a delivery to an input of a core: decoded, once, not expired.
+
+A message's age is never taken from two clocks: the smallest difference ever seen between our clock
+and a sender's stands for "no age", and what exceeds it is age. So a skewed clock kills nothing, and
+the first message of a sender is never too old.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from broker.bus import Delivery
+from broker.core import Received
+from protocol.codec import MAX_PAYLOAD_BYTES, decode
+from protocol.envelope import Envelope
+
+WINDOW = 256
+"""Above what brokers (100) and publishers (64) may have under way, and so reorder."""
+MAX_STREAMS = 20_000
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """A mapping that forgets what was not used for longest when it is full."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._items: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The value of a key, made if it is new."""
+        if key not in self._items:
+            self._items[key] = make()
+            if len(self._items) > self._limit:
+                self._items.popitem(last=False)
+        self._items.move_to_end(key)
+        return self._items[key]
+
+    def put(self, key: K, value: V) -> None:
+        """Replace the value of a key."""
+        self._items[key] = value
+        self._items.move_to_end(key)
+
+
+class SeenNumbers:
+    """Which sequence numbers of one stream have come; older than the window counts as seen."""
+
+    def __init__(self) -> None:
+        self._highest = 0
+        self._recent: set[int] = set()
+
+    def add(self, seq: int) -> bool:
+        """Note a number; returns whether it is new."""
+        if seq <= self._highest - WINDOW or seq in self._recent:
+            return False
+        self._recent.add(seq)
+        self._highest = max(self._highest, seq)
+        if len(self._recent) > 2 * WINDOW:
+            self._recent = {n for n in self._recent if n > self._highest - WINDOW}
+        return True
+
+
+class Inbound:
+    """Decodes deliveries and keeps duplicates and expired messages from the core."""
+
+    def __init__(self, root: str, *, limit_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+        self._root = root
+        self._limit_bytes = limit_bytes
+        self._seen: Recent[tuple[str, str, str], SeenNumbers] = Recent(MAX_STREAMS)
+        self._offsets_s: Recent[tuple[str, str], float] = Recent(MAX_STREAMS)
+        self.redelivered = 0
+        self.expired = 0
+
+    def decode(self, delivery: Delivery) -> Received:
+        """Decode a delivery.
+
+        Raises:
+            RemoteProtocolError: if it is no valid message.
+        """
+        decoded = decode(
+            delivery.payload, delivery.topic, self._root, limit_bytes=self._limit_bytes
+        )
+        return Received(decoded.message, decoded.envelope, decoded.address)
+
+    def is_due(self, envelope: Envelope, now: float, *, retain: bool) -> bool:
+        """Whether the core shall see the message: neither a duplicate nor expired."""
+        key = (envelope.src, envelope.boot, envelope.stream)
+        if not self._seen.get(key, SeenNumbers).add(envelope.seq):
+            self.redelivered += not retain
+            return False
+        age_s = self._age_s(envelope, now)
+        if envelope.ttl_ms is not None and age_s * 1000 > envelope.ttl_ms:
+            self.expired += 1
+            return False
+        return True
+
+    def _age_s(self, envelope: Envelope, now: float) -> float:
+        difference_s = now - envelope.ts_ns / 1e9
+        key = (envelope.src, envelope.boot)
+        smallest_s = min(self._offsets_s.get(key, lambda: difference_s), difference_s)
+        self._offsets_s.put(key, smallest_s)
+        return difference_s - smallest_s

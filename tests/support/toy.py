@@ -1,0 +1,65 @@
+"""A core small enough to see every effect in a test: it echoes registrations and counts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from broker.core import Input, Role
+from broker.effects import Effect, Publish
+from protocol.ids import COOP_PERCEPTION
+from protocol.messages import (
+    AgentStatusReported,
+    CloudStatusReported,
+    EdgeStatusReported,
+    ModelRequested,
+    PerformanceReported,
+)
+from protocol.messages.base import Message
+
+Behaviour = Callable[[Input, float], Sequence[Effect]]
+
+
+def nothing(_taken: Input, _now: float) -> Sequence[Effect]:
+    return []
+
+
+@dataclass(slots=True)
+class ToyCore:
+    """Records its inputs and does what its behaviour says."""
+
+    role: Role
+    id: str
+    behaviour: Behaviour = nothing
+    taken: list[Input] = field(default_factory=list)
+
+    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+        self.taken.append(message)
+        return self.behaviour(message, now)
+
+    def goodbye(self) -> Sequence[Effect]:
+        return [Publish(status(self.role, "offline"))]
+
+
+def status(role: Role, state: str) -> Message:
+    fields: dict[str, object] = {"state": state, "lease_s": 15.0}
+    if role == "plvn":
+        return AgentStatusReported.model_validate(fields)
+    if role == "edge":
+        place = {"lat_deg": 1.0, "lon_deg": 2.0, "capacity": 3, "twins": 0}
+        return EdgeStatusReported.model_validate(fields | place)
+    plan = {"phase": "online", "iterations": 0, "iterations_planned": 0}
+    return CloudStatusReported.model_validate(fields | plan)
+
+
+def performance(slot_first: int) -> PerformanceReported:
+    return PerformanceReported(
+        policy="baseline",
+        model_version=0,
+        slot_first=slot_first,
+        slots=10,
+        reward_sum_j=1.5,
+        infeasible_slots=0,
+        mode_changes=1,
+    )
+
+
+MODEL_REQUESTED = ModelRequested(inmf=COOP_PERCEPTION)
