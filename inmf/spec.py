@@ -51,7 +51,7 @@ class EpisodeBatch(Protocol):
         ...
 
     def observe(self, slot: int, modes_before: Mask) -> Observation:
-        """Observation of `slot`, (episodes, observation_dim), after `modes_before` (episodes, A)."""
+        """(episodes, observation_dim) of `slot`, after `modes_before` (episodes, action_dim)."""
         ...
 
     def observe_all(self, modes_before: Mask) -> Observation:
