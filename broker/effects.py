@@ -25,13 +25,32 @@ class Publish:
     """Send a message on its topic; the catalogue gives topic, QoS, retain and ttl."""
 
     message: Message
-    to: Address = Address()
+    to: Address = field(default_factory=Address)
     fence: Fence | None = None
     cid: bytes | None = None
     """Correlation id: of the request that this answers, or that an answer shall carry."""
     ttl_s: float | None = None
     """Where the catalogue leaves the expiry to the sender."""
     sim_time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Listen to these messages at an address from now on.
+
+    The broker has acknowledged the subscription before anything after it is published.
+    """
+
+    messages: tuple[type[Message], ...]
+    to: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Listen no longer to these messages at an address."""
+
+    messages: tuple[type[Message], ...]
+    to: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +100,6 @@ class Tally:
     count: int = 1
 
 
-Effect = Publish | Save | StartTimer | CancelTimer | StartJob | Actuate | Tally
+Effect = (
+    Publish | Subscribe | Unsubscribe | Save | StartTimer | CancelTimer | StartJob | Actuate | Tally
+)

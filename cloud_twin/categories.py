@@ -94,13 +94,16 @@ class Lattice:
     def trainable(self, *, n_min: int, max_level: int) -> list[CategoryKey]:
         """Categories worth a model, most general first.
 
-        That is the root, and each category with at least `n_min` PLVNs that no more specific one
-        shares its whole list with: of several names for one list the most specific matches best.
+        That is the root if it has any PLVN, and each category with at least `n_min` PLVNs that no
+        more specific one shares its whole list with: of several names for one list the most
+        specific matches best.
         """
-        large = {c for c, plvns in self.members.items() if len(plvns) >= n_min}
-        fitting = [c for c in large if level(c) <= max_level]
-        chosen = [c for c in fitting if c == SUPER_CATEGORY or self._is_closed(c, fitting)]
-        return sorted(chosen, key=lambda c: (level(c), c))
+        if not self.members[SUPER_CATEGORY]:
+            return []
+        large = [c for c, plvns in self.members.items() if len(plvns) >= n_min]
+        fitting = [c for c in large if 0 < level(c) <= max_level]
+        chosen = [c for c in fitting if self._is_closed(c, fitting)]
+        return [SUPER_CATEGORY, *sorted(chosen, key=lambda c: (level(c), c))]
 
     def _is_closed(self, category: CategoryKey, others: Sequence[CategoryKey]) -> bool:
         return not any(

@@ -1,4 +1,4 @@
-"""Settings of the cloud twin; numbers that the paper does not give say why they are what they are."""
+"""Settings of the cloud twin; numbers that the paper lacks say why they are what they are."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""One edge server and its twins: mirror, calibration, adaptation, watch."""
+"""One edge server and its twins: mirror, attributes, calibration, adaptation, watch, meta task."""

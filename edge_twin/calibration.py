@@ -168,7 +168,8 @@ def _informative(trajectories: Trajectories) -> Trajectories:
 def _squared_errors(trajectories: Trajectories, candidates: Array) -> Array:
     """Clipped squared error of each candidate (n, 5), (n,) J^2."""
     residual = trajectories.reward_j - _rewards(trajectories, candidates)
-    return (np.clip(residual, -CLIP_J, CLIP_J) ** 2).sum(axis=(1, 2))
+    errors: Array = (np.clip(residual, -CLIP_J, CLIP_J) ** 2).sum(axis=(1, 2))
+    return errors
 
 
 def _rewards(trajectories: Trajectories, candidates: Array) -> Array:
@@ -177,8 +178,9 @@ def _rewards(trajectories: Trajectories, candidates: Array) -> Array:
     conditions = [Condition.from_array(row) for row in candidates]
     if trace.episodes != 1:
         each = [LiveEpisodes(trace, c) for c in conditions]
-        modes = (trajectories.modes_before, trajectories.modes)
-        return np.stack([batch.rewards(*modes) for batch in each])
+        return np.stack(
+            [batch.rewards(trajectories.modes_before, trajectories.modes) for batch in each]
+        )
 
     def many(array: Array) -> Array:
         return np.broadcast_to(array, (len(conditions), *array.shape[1:]))
@@ -206,7 +208,9 @@ def _fit_chain(values: Array, present: np.ndarray, prior: Chain) -> Chain:
     else:
         edges = np.unique(np.quantile(seen, np.linspace(0, 1, LEVELS + 1)[1:-1]))
         index = np.searchsorted(edges, values, side="right")
-        means = [seen[np.searchsorted(edges, seen, side="right") == k] for k in range(len(edges) + 1)]
+        means = [
+            seen[np.searchsorted(edges, seen, side="right") == k] for k in range(len(edges) + 1)
+        ]
         levels = np.array([part.mean() if part.size else np.nan for part in means])
         levels = np.where(np.isfinite(levels), levels, seen.mean())
     both = present[:, :-1] & present[:, 1:]

@@ -46,7 +46,8 @@ def enumerate_paper(batch: PaperEpisodes) -> Mask:
             for choice in choices
         ]
     )
-    return choices[values.argmax(axis=0)]
+    best: Mask = choices[values.argmax(axis=0)]
+    return best
 
 
 def enumerate_modes(
@@ -55,6 +56,7 @@ def enumerate_modes(
     objects: Array,
     distance_m: Array,
     present: Mask,
+    *,
     modes_before: Mask,
 ) -> Mask:
     """Modes (..., pairs) that earn most in the next slot if the condition is as believed."""
@@ -73,7 +75,8 @@ def enumerate_modes(
             for choice in choices
         ]
     )
-    return choices[values.argmax(axis=0)] & present
+    best: Mask = choices[values.argmax(axis=0)] & present
+    return best
 
 
 def enumerate_live(batch: LiveEpisodes, believed: Condition) -> Mask:
@@ -89,7 +92,7 @@ def enumerate_live(batch: LiveEpisodes, believed: Condition) -> Mask:
             trace.objects[:, slot],
             trace.distance_m[:, slot],
             trace.present[:, slot],
-            before,
+            modes_before=before,
         )
         modes[:, slot] = before
     return modes
@@ -125,7 +128,7 @@ def pack(
     return modes
 
 
-def next_margin(margin: float | Array, modes: Mask, infeasible: bool | Mask) -> Array:
+def next_margin(margin: float | Array, modes: Mask, *, infeasible: bool | Mask) -> Array:
     """Margin after a slot: up by a factor if infeasible, else down by a step if it was used."""
     used = modes.any(axis=-1)
     raised = np.asarray(margin) * MARGIN_RISE
@@ -151,7 +154,7 @@ class Aimd:
 
     def after(self, *, infeasible: bool) -> "Aimd":
         """The state after the outcome of the decided slot."""
-        margin = next_margin(self.margin, np.asarray(self.chosen, bool), infeasible)
+        margin = next_margin(self.margin, np.asarray(self.chosen, bool), infeasible=infeasible)
         return Aimd(float(margin))
 
 
@@ -177,7 +180,7 @@ def aimd_modes(batch: LiveEpisodes, first_margin: float | Array = 1.0) -> tuple[
             trace.present[:, slot],
         )
         modes[:, slot] = chosen
-        margin = next_margin(margin, chosen, _infeasible(batch, slot, chosen))
+        margin = next_margin(margin, chosen, infeasible=_infeasible(batch, slot, chosen))
     return modes, margin
 
 

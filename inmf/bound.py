@@ -28,16 +28,16 @@ def _plan(trace: Trace, conditions: Condition | Sequence[Condition]) -> tuple[Ar
     choices = all_modes(trace.pairs)
     nobody = np.zeros(trace.objects.shape, bool)
     gain_j = np.stack(
-        [_gain(batch, nobody, np.broadcast_to(choice, nobody.shape)) for choice in choices], axis=-1
+        [batch.rewards(*[np.broadcast_to(choice, nobody.shape)] * 2) for choice in choices], axis=-1
     )
     cost_j = np.broadcast_to(batch.physics.switching_cost_j, gain_j.shape[:2])
     value = np.zeros((trace.episodes, len(choices)))
     follow = np.zeros((trace.episodes, trace.slots, len(choices)), np.intp)
     for slot in range(trace.slots - 1, -1, -1):
         effective = choices & trace.present[:, slot, None]
-        changes = (
-            (effective[:, :, None] != (choices & trace.present[:, slot, None])[:, None])
-        ).sum(axis=-1)
+        changes = (effective[:, :, None] != (choices & trace.present[:, slot, None])[:, None]).sum(
+            axis=-1
+        )
         total = (gain_j[:, slot] + value)[:, None] - cost_j[:, slot, None, None] * changes
         follow[:, slot] = total.argmax(axis=-1)
         value = total.max(axis=-1)
@@ -47,9 +47,3 @@ def _plan(trace: Trace, conditions: Condition | Sequence[Condition]) -> tuple[Ar
         state = np.take_along_axis(follow[:, slot], state[:, None], axis=-1)[:, 0]
         modes[:, slot] = choices[state] & trace.present[:, slot]
     return value[:, 0], modes
-
-
-def _gain(batch: LiveEpisodes, nobody: Mask, modes: Mask) -> Array:
-    """Reward less switching cost of modes held before and after."""
-    del nobody
-    return batch.rewards(modes, modes)

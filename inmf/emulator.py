@@ -21,6 +21,8 @@ HDVS = 10
 ACTIVITY = {"rush": 1.0, "day": 0.8, "night": 0.6}
 """Share of the human-driven vehicles that are active; 5, 6 and 7 MHz are left on average."""
 BANDWIDTH_SD_HZ = 0.3e6
+NOMINAL_CONDITION = Condition()
+"""What an expert expects."""
 REWARD_NOISE_J = 0.35
 """Deviation of a measured reward from the true one, per slot."""
 HIGHWAY = {"objects": (2.0, 3.0, 4.0, 5.0, 6.0), "distance_m": (15.0, 30.0, 45.0, 60.0, 75.0)}
@@ -36,7 +38,7 @@ class EmulatorParameters:
     objects: Chain = OBJECTS
     distance: Chain = DISTANCE
     presence: tuple[Presence, ...] = (Presence(),) * PAIRS
-    condition: Condition = Condition()
+    condition: Condition = NOMINAL_CONDITION
     reward_noise_j: float = REWARD_NOISE_J
 
     def to_dict(self) -> dict[str, object]:
@@ -57,9 +59,7 @@ class EmulatorParameters:
             bandwidth_sd_hz=_number(values["bandwidth_sd_hz"]),
             objects=_chain_of(values["objects"]),
             distance=_chain_of(values["distance"]),
-            presence=tuple(
-                Presence(_number(p["appear"]), _number(p["leave"])) for p in presence
-            ),
+            presence=tuple(Presence(_number(p["appear"]), _number(p["leave"])) for p in presence),
             condition=_condition_of(values["condition"]),
             reward_noise_j=_number(values["reward_noise_j"]),
         )
@@ -72,7 +72,7 @@ class EmulatorParameters:
 def draw_trace(
     parameters: EmulatorParameters, episodes: int, slots: int, rng: np.random.Generator
 ) -> Trace:
-    """Emulated episodes: bandwidth Gaussian, workload and distance Markov, pairs coming and going."""
+    """Emulated episodes: Gaussian bandwidth, Markov workload and distance, pairs come and go."""
     shape = (episodes, PAIRS)
     bandwidth = rng.normal(
         parameters.bandwidth_mean_hz, parameters.bandwidth_sd_hz, (episodes, slots)

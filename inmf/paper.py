@@ -97,7 +97,7 @@ class PaperEpisodes:
     @property
     def episodes(self) -> int:
         """Number of episodes."""
-        return self.bandwidth_hz.shape[0]
+        return int(self.bandwidth_hz.shape[0])
 
     @property
     def exogenous(self) -> bool:
@@ -118,7 +118,8 @@ class PaperEpisodes:
         """Reward of every slot, (episodes, slots)."""
         gain_j, _ = gains(self._terms, modes, self.bandwidth_hz)
         changes = (modes != modes_before).sum(axis=-1)
-        return gain_j - self.physics.switching_cost_j * changes
+        reward_j: Array = gain_j - self.physics.switching_cost_j * changes
+        return reward_j
 
 
 def _observations(bandwidth_hz: Array, objects: Array, distance_m: Array) -> Observation:

@@ -125,7 +125,7 @@ def gain_at(terms: PairTerms, rate: Array) -> Array:
 
 
 def _inverse_marginal() -> Array:
-    """u on an even grid of log(u / (u-1)^3), from u = 4 upwards."""
+    """Values of u on an even grid of log(u / (u-1)^3), from u = 4 upwards."""
     log_excess = np.linspace(np.log(RATE_CAP - 1.0), np.log(LEAST_EXCESS), 4 * TABLE_SIZE)
     rate = 1.0 + np.exp(log_excess)
     grid = np.linspace(LOG_MARGINAL_LOW, LOG_MARGINAL_HIGH, TABLE_SIZE)
@@ -181,9 +181,7 @@ def _rates_at(terms: PairTerms, weight: Array, log_multiplier: Array) -> Array:
     return np.clip(rate, terms.limit, RATE_CAP)
 
 
-def gains(
-    terms: PairTerms, cooperating: Mask, bandwidth_hz: Array
-) -> tuple[Array, Mask]:
+def gains(terms: PairTerms, cooperating: Mask, bandwidth_hz: Array) -> tuple[Array, Mask]:
     """Total gain of each set of cooperating pairs, and whether it fits.
 
     Returns:

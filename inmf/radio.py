@@ -1,4 +1,4 @@
-"""V2V radio: path loss, spectral efficiency. Constants of the case study (learning.md section 1)."""
+"""V2V radio: path loss and spectral efficiency, with the constants of the case study."""
 
 import numpy as np
 
@@ -11,10 +11,12 @@ NOISE_DBM = -104.0
 
 def path_loss_db(distance_m: Array) -> Array:
     """Line-of-sight loss: 32.4 + 20 log10 d[m] + 20 log10 f_c[GHz]."""
-    return 32.4 + 20.0 * np.log10(distance_m) + 20.0 * np.log10(CARRIER_GHZ)
+    loss_db: Array = 32.4 + 20.0 * np.log10(distance_m) + 20.0 * np.log10(CARRIER_GHZ)
+    return loss_db
 
 
 def spectral_efficiency(distance_m: Array, noise_rise_db: Array) -> Array:
     """Shannon bound in bit/s/Hz at a distance, with the noise floor raised."""
     snr_db = TRANSMIT_POWER_DBM - path_loss_db(distance_m) - NOISE_DBM - noise_rise_db
-    return np.log2(1.0 + 10.0 ** (snr_db / 10.0))
+    efficiency: Array = np.log2(1.0 + 10.0 ** (snr_db / 10.0))
+    return efficiency

@@ -48,17 +48,17 @@ class Trace:
     @property
     def episodes(self) -> int:
         """Number of episodes."""
-        return self.objects.shape[0]
+        return int(self.objects.shape[0])
 
     @property
     def slots(self) -> int:
         """Slots of an episode."""
-        return self.objects.shape[1]
+        return int(self.objects.shape[1])
 
     @property
     def pairs(self) -> int:
         """Rows for CAV pairs."""
-        return self.objects.shape[2]
+        return int(self.objects.shape[2])
 
 
 @dataclass(frozen=True, slots=True)

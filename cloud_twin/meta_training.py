@@ -1,0 +1,180 @@
+"""Meta training of one category, the cloud side of Fig. 5(a), as a state machine without I/O.
+
+A training runs iteration by iteration. In each, sampled twins get the meta model and return rows of
+gradients; a row counts once by (job, iteration, PLVN); rows of another iteration are late and do
+nothing. An iteration ends when every sampled twin has answered or at its deadline.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cloud_twin.settings import CloudSettings
+from learning.aggregate import MetaOptimizer, average_gradients
+from learning.errors import LearningError
+from protocol.ids import CategoryKey, InmfId, PlvnId
+from protocol.messages import GradientRow, GradientsComputed, MetaTrainingSettings
+
+Vector = npt.NDArray[np.float32]
+RowOutcome = Literal["counted", "duplicate", "late", "unasked"]
+
+CONVERGENCE_WINDOW = 30
+CONVERGENCE_GAIN = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class MetaParameters:
+    """A meta model: where adaptation starts, and its learned inner step sizes."""
+
+    parameters: Vector
+    log_step_sizes: Vector
+
+
+@dataclass(slots=True)
+class Training:
+    """One category's meta model on its way."""
+
+    job: str
+    inmf: InmfId
+    category: CategoryKey
+    ancestor: CategoryKey
+    """The category whose model it started from; itself when that is an update of its own."""
+    model: MetaParameters
+    optimizer: MetaOptimizer
+    settings: CloudSettings
+    iterations_planned: int
+    first_stage: int
+    """Iterations of plain policy gradient before meta training."""
+    seed: int
+    iteration: int = 0
+    expected: frozenset[PlvnId] = frozenset()
+    rows: dict[PlvnId, tuple[Vector, Vector, GradientRow]] = field(default_factory=dict)
+    failed: dict[PlvnId, str] = field(default_factory=dict)
+    empty_rounds: int = 0
+    rewards: list[float] = field(default_factory=list)
+    """Mean adaptation reward of each iteration's twins, J a slot."""
+
+    def sample(self, plvns: Sequence[PlvnId]) -> tuple[PlvnId, ...]:
+        """Open an iteration: draw I PLVNs uniformly from the category's list."""
+        rng = np.random.default_rng((self.seed, self.iteration, self.empty_rounds))
+        ordered = sorted(plvns)
+        count = min(self.settings.tasks, len(ordered))
+        chosen = rng.choice(len(ordered), size=count, replace=False)
+        sampled = tuple(ordered[i] for i in sorted(chosen))
+        self.expected, self.rows, self.failed = frozenset(sampled), {}, {}
+        return sampled
+
+    def round_settings(self) -> MetaTrainingSettings:
+        """What the twins are told for the present iteration."""
+        first = self.iteration < self.first_stage
+        return MetaTrainingSettings(
+            algorithm=_algorithm(self.settings.algorithm),
+            inner_steps=0 if first else self.settings.inner_steps,
+            episodes=self.settings.episodes,
+            seed=self.seed * 1_000_003 + self.iteration,
+        )
+
+    def add(self, message: GradientsComputed) -> dict[RowOutcome, int]:
+        """Count the rows of a message; returns how many met which fate."""
+        outcomes: dict[RowOutcome, int] = {}
+        arrays = message.gradients.unpack()
+        for index, row in enumerate(message.rows):
+            outcome = self._outcome(message.iteration, row.plvn)
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            if outcome == "counted":
+                gradient = np.asarray(arrays["gradient"][index], np.float32)
+                step_gradient = np.asarray(arrays["step_size_gradient"][index], np.float32)
+                self.rows[row.plvn] = (gradient, step_gradient, row)
+        return outcomes
+
+    def fail(self, iteration: int, plvns: Sequence[PlvnId], reason: str) -> None:
+        """Note twins that cannot contribute to the iteration."""
+        if iteration == self.iteration:
+            self.failed.update({p: reason for p in plvns if p in self.expected})
+
+    def complete(self) -> bool:
+        """Whether every sampled twin has answered."""
+        return bool(self.expected) and self.expected <= self.rows.keys() | self.failed.keys()
+
+    def close(self) -> Mapping[PlvnId, str]:
+        """End the iteration: one step along the mean gradient if there is any good row.
+
+        Returns:
+            The rows that were refused, with reasons.
+        """
+        refused: dict[PlvnId, str] = dict(self.failed)
+        good, reasons = self._good_rows()
+        refused.update(reasons)
+        if good and self._step(good):
+            kept = [row for _, _, row in good.values()]
+            self.rewards.append(float(np.mean([row.adaptation_reward for row in kept])))
+            self.iteration, self.empty_rounds = self.iteration + 1, 0
+        else:
+            self.empty_rounds += 1
+        self.expected, self.rows, self.failed = frozenset(), {}, {}
+        return refused
+
+    def finished(self) -> bool:
+        """Whether the planned iterations are done, or the adaptation reward has settled."""
+        return self.iteration >= self.iterations_planned or self._converged()
+
+    def first_and_last(self) -> tuple[float, float]:
+        """Mean adaptation reward over the first and the last five iterations, J a slot."""
+        if not self.rewards:
+            return 0.0, 0.0
+        return float(np.mean(self.rewards[:5])), float(np.mean(self.rewards[-5:]))
+
+    def _outcome(self, iteration: int, plvn: PlvnId) -> RowOutcome:
+        if iteration != self.iteration or not self.expected:
+            return "late"
+        if plvn not in self.expected:
+            return "unasked"
+        return "duplicate" if plvn in self.rows else "counted"
+
+    def _good_rows(
+        self,
+    ) -> tuple[dict[PlvnId, tuple[Vector, Vector, GradientRow]], dict[PlvnId, str]]:
+        reasons: dict[PlvnId, str] = {}
+        size = self.model.parameters.size
+        for plvn, (gradient, step_gradient, _) in self.rows.items():
+            if gradient.shape != (size,) or step_gradient.shape != (size,):
+                reasons[plvn] = f"gradient of {gradient.shape}, expected ({size},)"
+        good = {p: row for p, row in self.rows.items() if p not in reasons}
+        if good:
+            _, outliers = average_gradients({p: row[0] for p, row in good.items()})
+            reasons.update({PlvnId(p): reason for p, reason in outliers.items()})
+        return {p: row for p, row in good.items() if p not in reasons}, reasons
+
+    def _step(self, good: Mapping[PlvnId, tuple[Vector, Vector, GradientRow]]) -> bool:
+        mean, _ = average_gradients({p: row[0] for p, row in good.items()})
+        step_mean, _ = average_gradients({p: row[1] for p, row in good.items()})
+        try:
+            parameters, log_step_sizes = self.optimizer.step(
+                self.model.parameters, self.model.log_step_sizes, mean, step_mean
+            )
+        except LearningError:
+            return False
+        self.model = MetaParameters(parameters, log_step_sizes)
+        return True
+
+    def _converged(self) -> bool:
+        window = CONVERGENCE_WINDOW
+        meta_iterations = self.iteration - self.first_stage
+        if meta_iterations < max(2 * window, self.settings.min_iterations):
+            return False
+        recent = deque(self.rewards, maxlen=2 * window)
+        before = float(np.mean(list(recent)[:window]))
+        after = float(np.mean(list(recent)[window:]))
+        return after - before <= CONVERGENCE_GAIN * abs(before)
+
+
+def _algorithm(name: str) -> Literal["maml", "fomaml", "reptile"]:
+    match name:
+        case "maml" | "fomaml" | "reptile":
+            return name
+        case _:
+            raise ValueError(f"algorithm {name!r} is none of maml, fomaml, reptile")

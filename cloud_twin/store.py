@@ -1,0 +1,216 @@
+"""The cloud twin's memory: rows in SQLite, weights as files beside it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    delete,
+    select,
+)
+from sqlalchemy.dialects.sqlite import insert
+
+from broker.sql import open_database
+from broker.weights import WeightStore
+from cloud_twin.core import CloudRecord
+from cloud_twin.library import MetaModel
+from cloud_twin.meta_training import MetaParameters
+from cloud_twin.planner import TrainingRecord
+from cloud_twin.registry import PlvnRecord
+from protocol.ids import CategoryKey, EdgeId, Fence, InmfId, ModelId, PlvnId
+from protocol.messages import Site
+
+SCHEMA_VERSION = 1
+_metadata = MetaData()
+_plvns = Table(
+    "plvns",
+    _metadata,
+    Column("plvn", String, primary_key=True),
+    Column("site", String, nullable=False),
+    Column("requested_inmfs", String, nullable=False),
+    Column("edge", String, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("category", String),
+)
+_meta_models = Table(
+    "meta_models",
+    _metadata,
+    Column("inmf", String, primary_key=True),
+    Column("category", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("schema_id", String, nullable=False),
+    Column("ancestor", String, nullable=False),
+    Column("iterations", Integer, nullable=False),
+    Column("adaptation_reward_first", Float, nullable=False),
+    Column("adaptation_reward_last", Float, nullable=False),
+    Column("weights", String, nullable=False),
+)
+_trainings = Table(
+    "trainings",
+    _metadata,
+    Column("inmf", String, primary_key=True),
+    Column("category", String, primary_key=True),
+    Column("iteration", Integer, nullable=False),
+    Column("rewards", LargeBinary, nullable=False),
+    Column("weights", String, nullable=False),
+)
+_OPTIMIZER = "optimizer."
+
+
+class CloudStore:
+    """Registry, library and training checkpoints under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._engine = open_database(folder / "cloud.sqlite", _metadata, version=SCHEMA_VERSION)
+        self._weights = WeightStore(folder / "weights")
+
+    def save(self, records: Sequence[object]) -> None:
+        """Keep the records, all or none."""
+        with self._engine.begin() as connection:
+            for record in records:
+                match record:
+                    case PlvnRecord():
+                        self._save_plvn(connection, record)
+                    case MetaModel():
+                        self._save_model(connection, record)
+                    case TrainingRecord():
+                        self._save_training(connection, record)
+                    case _:
+                        raise TypeError(f"the cloud store keeps no {type(record).__name__}")
+
+    def load(self) -> list[CloudRecord]:
+        """Everything that the core needs to go on; of each meta model the newest version."""
+        with self._engine.begin() as connection:
+            plvns = [_plvn_of(row) for row in connection.execute(select(_plvns)).mappings()]
+            order = select(_meta_models).order_by(_meta_models.c.version)
+            newest = {
+                (row["inmf"], row["category"]): row for row in connection.execute(order).mappings()
+            }
+            trainings = connection.execute(select(_trainings)).mappings().all()
+        models = [self._model_of(row) for row in newest.values()]
+        return [*plvns, *models, *(self._training_of(row) for row in trainings)]
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    @staticmethod
+    def _save_plvn(connection: Connection, record: PlvnRecord) -> None:
+        values = {
+            "plvn": record.plvn,
+            "site": record.site.model_dump_json(),
+            "requested_inmfs": json.dumps(record.requested_inmfs),
+            "edge": record.edge,
+            "fence": record.fence,
+            "category": record.category,
+        }
+        statement = insert(_plvns).values(values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["plvn"], set_=values))
+
+    def _save_model(self, connection: Connection, model: MetaModel) -> None:
+        arrays = _arrays_of(model.weights)
+        values = {
+            "inmf": model.inmf,
+            "category": model.category,
+            "version": model.version,
+            "model": model.model,
+            "schema_id": model.schema_id,
+            "ancestor": model.ancestor,
+            "iterations": model.iterations,
+            "adaptation_reward_first": model.adaptation_reward_first,
+            "adaptation_reward_last": model.adaptation_reward_last,
+            "weights": self._weights.put(arrays),
+        }
+        connection.execute(insert(_meta_models).values(values).on_conflict_do_nothing())
+        finished = (_trainings.c.inmf == model.inmf) & (_trainings.c.category == model.category)
+        for old in connection.execute(select(_trainings.c.weights).where(finished)).scalars().all():
+            self._weights.delete(old)
+        connection.execute(delete(_trainings).where(finished))
+
+    def _save_training(self, connection: Connection, record: TrainingRecord) -> None:
+        key = (_trainings.c.inmf == record.inmf) & (_trainings.c.category == record.category)
+        old = connection.execute(select(_trainings.c.weights).where(key)).scalar_one_or_none()
+        optimizer = {f"{_OPTIMIZER}{name}": array for name, array in record.optimizer.items()}
+        digest = self._weights.put({**_arrays_of(record.model), **optimizer})
+        values = {
+            "inmf": record.inmf,
+            "category": record.category,
+            "iteration": record.iteration,
+            "rewards": np.asarray(record.rewards, "<f8").tobytes(),
+            "weights": digest,
+        }
+        statement = insert(_trainings).values(values)
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["inmf", "category"], set_=values)
+        )
+        if old is not None and old != digest:
+            self._weights.delete(old)
+
+    def _model_of(self, row: RowMapping) -> MetaModel:
+        return MetaModel(
+            inmf=InmfId(str(row["inmf"])),
+            category=CategoryKey(str(row["category"])),
+            version=int(str(row["version"])),
+            model=ModelId(str(row["model"])),
+            schema_id=str(row["schema_id"]),
+            ancestor=CategoryKey(str(row["ancestor"])),
+            iterations=int(str(row["iterations"])),
+            adaptation_reward_first=float(str(row["adaptation_reward_first"])),
+            adaptation_reward_last=float(str(row["adaptation_reward_last"])),
+            weights=_parameters_of(self._weights.get(str(row["weights"]))),
+        )
+
+    def _training_of(self, row: RowMapping) -> TrainingRecord:
+        arrays = self._weights.get(str(row["weights"]))
+        rewards = row["rewards"]
+        assert isinstance(rewards, bytes)
+        optimizer: dict[str, npt.NDArray[np.floating]] = {
+            name.removeprefix(_OPTIMIZER): np.asarray(
+                array, np.float64 if array.size == 1 else None
+            )
+            for name, array in arrays.items()
+            if name.startswith(_OPTIMIZER)
+        }
+        return TrainingRecord(
+            InmfId(str(row["inmf"])),
+            CategoryKey(str(row["category"])),
+            int(str(row["iteration"])),
+            tuple(np.frombuffer(rewards, "<f8").tolist()),
+            _parameters_of(arrays),
+            optimizer,
+        )
+
+
+def _plvn_of(row: RowMapping) -> PlvnRecord:
+    category = row["category"]
+    return PlvnRecord(
+        plvn=PlvnId(str(row["plvn"])),
+        site=Site.model_validate_json(str(row["site"])),
+        requested_inmfs=tuple(json.loads(str(row["requested_inmfs"]))),
+        edge=EdgeId(str(row["edge"])),
+        fence=Fence(int(str(row["fence"]))),
+        category=None if category is None else CategoryKey(str(category)),
+    )
+
+
+def _arrays_of(model: MetaParameters) -> dict[str, npt.NDArray[np.generic]]:
+    return {"parameters": model.parameters, "log_step_sizes": model.log_step_sizes}
+
+
+def _parameters_of(arrays: Mapping[str, npt.NDArray[np.generic]]) -> MetaParameters:
+    return MetaParameters(
+        np.asarray(arrays["parameters"], np.float32),
+        np.asarray(arrays["log_step_sizes"], np.float32),
+    )

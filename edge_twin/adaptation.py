@@ -1,0 +1,540 @@
+"""Fig. 5(b) for one PLVN and INMF: adapt in exchanges, dispatch, watch, retrain. No I/O.
+
+    Waiting --true slots and a meta model--> Training --> Exchanging --> Training --> ...
+        --> Probation --> InForce --alarm--> Testing --changed--> Training (retraining)
+                                                 `----unchanged--> InForce, calibration mended
+
+Whatever acts in the PLVN keeps acting until the next dispatch. A job's result and trajectories that
+belong to an earlier attempt carry its number and do nothing.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from broker.effects import CancelTimer, Effect, Publish, Save, StartJob, StartTimer, Tally
+from edge_twin.calibration import Calibration
+from edge_twin.individual_model import (
+    IndividualModel,
+    IndividualModelDeleted,
+)
+from edge_twin.jobs import (
+    POLICY,
+    AdaptationJob,
+    AdaptationResult,
+    ChangeResult,
+    ChangeTest,
+    Start,
+    baseline_reward_j,
+)
+from edge_twin.mirror import Array, Mirror, trajectories_of
+from edge_twin.monitor import Alarm, Block, ResidualWatch
+from edge_twin.settings import EdgeSettings
+from inmf.condition import Condition
+from inmf.emulator import EmulatorParameters
+from learning.policy import Vector
+from protocol.address import Address
+from protocol.ids import Fence, InmfId, ModelId, PlvnId
+from protocol.messages import (
+    BaselineOrdered,
+    Cause,
+    IndividualModelReported,
+    MetaModelMatch,
+    ModelDispatched,
+    RetrainTriggered,
+    TrajectoriesReported,
+)
+from protocol.messages.model import Purpose
+from protocol.tensors import Tensors, model_id
+
+
+@dataclass(frozen=True, slots=True)
+class CachedModel:
+    """A meta model as the edge server has it."""
+
+    category: str
+    version: int
+    parameters: Vector
+    log_step_sizes: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """For a meta model, or for true slots since `since_slot`; what acts goes on acting."""
+
+    since_slot: int
+    slots_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A job makes the model of exchange number `exchange`; 0 is before the first."""
+
+    attempt: int
+    exchange: int
+    since_slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanging:
+    """A candidate acts greedily in the PLVN until enough true slots are back."""
+
+    attempt: int
+    exchange: int
+    since_slot: int
+    version: int
+    slots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probation:
+    """The final model acts; its reward is held against the baseline's on the same states."""
+
+    blocks: int = 0
+    reward_j: float = 0.0
+    baseline_j: float = 0.0
+    slots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """Probation passed; the watch looks for change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Testing:
+    """The watch has alarmed; a job tells a change from a biased calibration."""
+
+    attempt: int
+    alarm: Alarm
+    change_slot: int
+
+
+State = Waiting | Training | Exchanging | Probation | InForce | Testing
+
+
+@dataclass(slots=True)
+class Tries:
+    """What one adaptation has used so far, over all its exchanges."""
+
+    steps: int = 0
+    true_slots: int = 0
+    synthetic_slots: int = 0
+    origin: Start | None = None
+    """Where the first exchange started."""
+    cause: Cause | None = None
+
+
+@dataclass(slots=True)
+class ManagedInmf:
+    """One INMF of one PLVN: its individual model and how it comes to be replaced."""
+
+    plvn: PlvnId
+    inmf: InmfId
+    settings: EdgeSettings
+    mirror: Mirror
+    state: State
+    fence: Fence
+    match: MetaModelMatch | None = None
+    meta_model: CachedModel | None = None
+    model: IndividualModel | None = None
+    """The final model that acts or is on probation."""
+    last_good: IndividualModel | None = None
+    """Kept only during probation."""
+    calibration: Calibration | None = None
+    emulator: EmulatorParameters | None = None
+    watch: ResidualWatch = field(default_factory=ResidualWatch)
+    calibrated_slot: int = 0
+    """Slots before it are what the present calibration knows."""
+    trained_category: str = ""
+    """The PLVN's category when its model was made."""
+    version: int = 0
+    attempt: int = 0
+    tries: Tries = field(default_factory=Tries)
+    memory: list[Condition] = field(default_factory=list)
+    """Conditions met before; good guesses for the next calibration."""
+    dispatched: ModelDispatched | BaselineOrdered | None = None
+    """The newest dispatch, for one that asks again."""
+    acknowledged: bool = True
+
+    def restore(self, model: IndividualModel) -> None:
+        """Go on with a model that was in force before a restart; the watch begins anew."""
+        self.model, self.version = model, model.version
+        self.emulator = model.emulator
+        self.state = InForce()
+        self.dispatched = self._message(model.parameters, model.version, "final")
+
+    def on_meta_model(self, model: CachedModel, emulator: EmulatorParameters) -> list[Effect]:
+        """A meta model of the match is there."""
+        self.meta_model = model
+        return self._begin_if_ready(emulator)
+
+    def on_trajectories(
+        self,
+        message: TrajectoriesReported,
+        rows: dict[str, Array],
+        emulator: EmulatorParameters,
+        sim_time_s: float,
+    ) -> list[Effect]:
+        """True slots have come in; the mirror has them already."""
+        slots = int(rows["reward_j"].size)
+        match self.state:
+            case Waiting():
+                return self._begin_if_ready(emulator)
+            case Exchanging() as state if message.model_version == state.version:
+                self.state = replace(state, slots=state.slots + slots)
+                if self.state.slots < self.settings.exchange_slots:
+                    return []
+                return self._train(state.exchange + 1, state.since_slot, emulator)
+            case Probation() if message.model_version == self.version:
+                return [
+                    *self._watch(rows, message.slot_first, sim_time_s),
+                    *self._on_probation(rows),
+                ]
+            case InForce() if message.model_version == self.version:
+                return self._watch(rows, message.slot_first, sim_time_s)
+            case _:  # slots of an older model, or a job is running: the mirror keeps them
+                return []
+
+    def on_result(self, attempt: int, result: AdaptationResult, now_sim_s: float) -> list[Effect]:
+        """The model of an exchange is made."""
+        state = self.state
+        if not isinstance(state, Training) or state.attempt != attempt:
+            return [Tally("adaptations_outdated")]
+        self.calibration, self.emulator = result.calibration, result.emulator
+        self.tries.origin = result.origin
+        self.tries.steps += result.updates
+        self.tries.true_slots += result.true_slots
+        self.tries.synthetic_slots += result.synthetic_slots
+        if not self._is_enough(state.exchange, result):
+            return self._exchange(state, result)
+        if result.reward_after < result.baseline_reward:
+            return self._give_up(result)
+        return self._finish(state, result, now_sim_s)
+
+    def on_change_tested(
+        self, attempt: int, result: ChangeResult, emulator: EmulatorParameters
+    ) -> list[Effect]:
+        """The change test has spoken."""
+        state = self.state
+        if not isinstance(state, Testing) or state.attempt != attempt:
+            return [Tally("tests_outdated")]
+        if not result.changed:
+            self.calibration = result.joint
+            self.watch = ResidualWatch()
+            self.state = InForce()
+            return [Tally("watch.recalibrated")]
+        alarm = state.alarm
+        cause = Cause(
+            trigger="degradation",
+            statistic="cusum_residual",
+            value=alarm.value,
+            threshold=alarm.threshold,
+            reference_n=alarm.reference_n,
+            sim_time_s=alarm.sim_time_s,
+        )
+        return self._retrain(cause, state.change_slot, emulator)
+
+    def on_failure(self, attempt: int, emulator: EmulatorParameters) -> list[Effect]:
+        """A job has failed: try again with what is there."""
+        match self.state:
+            case Training(attempt=running) as state if running == attempt:
+                self.state = Waiting(state.since_slot, self.settings.retrain_slots)
+                return [Tally("adaptations_failed"), *self._begin_if_ready(emulator)]
+            case Testing(attempt=running) if running == attempt:
+                self.state = InForce()
+                return [Tally("tests_failed")]
+            case _:
+                return []
+
+    def on_category(
+        self, category: str, emulator: EmulatorParameters, sim_time_s: float
+    ) -> list[Effect]:
+        """The PLVN has moved to another category, and `meta_model` fits that one."""
+        moved = self.model is not None and category != self.trained_category
+        origin = "" if self.model is None else self.model.report.origin_category
+        same_origin = self.meta_model is not None and self.meta_model.category == origin
+        if not moved or same_origin or not isinstance(self.state, InForce | Probation):
+            return []
+        cause = Cause(
+            trigger="category_change",
+            statistic="category_level",
+            value=float(category.count("=")),
+            threshold=float(self.trained_category.count("=")),
+            reference_n=0,
+            sim_time_s=sim_time_s,
+        )
+        newest = self.mirror.trajectories.chunks
+        since = newest[-1][0] if newest else 0
+        return self._retrain(cause, since, emulator)
+
+    def on_applied(self, version: int) -> list[Effect]:
+        """The PLVN acts by a version."""
+        if version != self.version:
+            return [Tally("applied_outdated")]
+        self.acknowledged = True
+        return [CancelTimer(self._timer)]
+
+    def on_refused(self, version: int) -> list[Effect]:
+        """The PLVN cannot use what was dispatched: make another from fresh slots."""
+        if version != self.version:
+            return []
+        self.acknowledged = True
+        newest = self.mirror.trajectories.chunks
+        since = newest[-1][0] if newest else 0
+        self.state = Waiting(since, self.settings.exchange_slots)
+        return [CancelTimer(self._timer), Tally("models_refused")]
+
+    def dispatch_again(self, *, asked: bool = False) -> list[Effect]:
+        """Send the newest dispatch again: asked for, or unanswered."""
+        if self.dispatched is None or (self.acknowledged and not asked):
+            return []
+        self.acknowledged = False
+        tally = [] if asked else [Tally("dispatches_resent")]
+        return [self._publish(self.dispatched), self._retry(), *tally]
+
+    def _begin_if_ready(self, emulator: EmulatorParameters) -> list[Effect]:
+        state = self.state
+        if not isinstance(state, Waiting) or self.meta_model is None:
+            return []
+        if self.mirror.trajectories.since(state.since_slot).size < state.slots_needed:
+            return []
+        return self._train(0, state.since_slot, emulator)
+
+    def _train(self, exchange: int, since_slot: int, emulator: EmulatorParameters) -> list[Effect]:
+        assert self.meta_model is not None
+        self.attempt += 1
+        self.state = Training(self.attempt, exchange, since_slot)
+        starts = [Start("meta_model", self.meta_model.parameters, self.meta_model.log_step_sizes)]
+        present = self._present()
+        if present is not None:
+            starts.append(Start("present_model", present, None))
+        rows = self.mirror.trajectories.since(since_slot).newest(self.settings.calibration_slots)
+        job = AdaptationJob(
+            starts=tuple(starts),
+            origin=self.tries.origin,
+            emulator=emulator,
+            trajectories=trajectories_of(rows),
+            known_conditions=tuple(self._known()),
+            settings=self.settings.adaptation,
+            evaluation_episodes=self.settings.evaluation_episodes,
+            seed=self._seed(),
+        )
+        return [StartJob(f"adapt/{self.plvn}/{self.inmf}/{self.attempt}", job)]
+
+    def _present(self) -> Vector | None:
+        if isinstance(self.dispatched, ModelDispatched):
+            return self.dispatched.parameters.floats("parameters")
+        return None
+
+    def _known(self) -> list[Condition]:
+        present = [] if self.calibration is None else [self.calibration.condition]
+        return [*self.memory, *present]
+
+    def _seed(self) -> int:
+        name = f"{self.plvn}/{self.inmf}".encode()
+        return int(np.random.default_rng([self.settings.seed, self.attempt, *name]).integers(2**31))
+
+    def _is_enough(self, exchange: int, result: AdaptationResult) -> bool:
+        if exchange < self.settings.exchanges:
+            return False
+        beaten = result.reward_after >= result.baseline_reward
+        return beaten or exchange >= self.settings.max_exchanges
+
+    def _exchange(self, state: Training, result: AdaptationResult) -> list[Effect]:
+        dispatch = self._dispatch(result.parameters, "exchange")
+        self.state = Exchanging(state.attempt, state.exchange, state.since_slot, self.version)
+        return dispatch
+
+    def _finish(self, state: Training, result: AdaptationResult, sim_time_s: float) -> list[Effect]:
+        """Dispatch the final model; the one before stays until probation is passed."""
+        assert self.meta_model is not None
+        effects = self._dispatch(result.parameters, "final")
+        assert isinstance(self.dispatched, ModelDispatched)
+        report = IndividualModelReported(
+            state="probation",
+            origin=result.origin.kind,
+            reward_before=result.reward_before,
+            reward_after=result.reward_after,
+            baseline_reward=result.baseline_reward,
+            bound_reward=result.bound_reward,
+            inmf=self.inmf,
+            version=self.version,
+            model=ModelId(self.dispatched.model),
+            origin_category=self.meta_model.category,
+            origin_version=self.meta_model.version,
+            exchanges=state.exchange,
+            adaptation_steps=self.tries.steps,
+            true_slots=self.tries.true_slots,
+            synthetic_slots=self.tries.synthetic_slots,
+            sim_time_s=sim_time_s,
+            replaced="" if self.model is None else self.model.model,
+            cause=() if self.tries.cause is None else (self.tries.cause,),
+        )
+        self.last_good = self.model
+        self.model = IndividualModel(
+            self.plvn,
+            self.inmf,
+            self.version,
+            ModelId(self.dispatched.model),
+            result.parameters,
+            result.origin.parameters,
+            result.emulator,
+            report,
+        )
+        self.memory = [*self.memory, result.calibration.condition][-8:]
+        self.tries, self.watch, self.state = Tries(), ResidualWatch(), Probation()
+        self.calibrated_slot = self._next_slot()
+        return [Save(self.model), *effects, self._report(report)]
+
+    def _give_up(self, result: AdaptationResult) -> list[Effect]:
+        """No model beats the baseline in this condition: the baseline acts until it changes."""
+        self.version += 1
+        self.tries = Tries()
+        reason = (
+            f"adapted model earns {result.reward_after:.3f} J a slot in the emulator, "
+            f"the classical baseline {result.baseline_reward:.3f}"
+        )
+        order = BaselineOrdered(inmf=self.inmf, version=self.version, reason=reason)
+        wait = 4 * self.settings.exchange_slots
+        self.state = Waiting(self._next_slot(), wait)
+        return [*self._send(order), Tally("adaptations_given_up")]
+
+    def _watch(self, rows: dict[str, Array], slot_first: int, sim_time_s: float) -> list[Effect]:
+        if self.calibration is None:
+            return []
+        block = Block.of(trajectories_of(rows), self.calibration, slot_first, sim_time_s)
+        self.watch, alarm = self.watch.update(block)
+        if alarm is None:
+            return []
+        self.attempt += 1
+        self.state = Testing(self.attempt, alarm, alarm.change_slot)
+        log = self.mirror.trajectories
+        newest = self.settings.calibration_slots
+        before = log.before(alarm.change_slot).newest(newest // 2)
+        after = log.since(alarm.change_slot).newest(newest // 2)
+        if not before or not after:
+            self.state = InForce()
+            return [Tally("alarms_without_history")]
+        test = ChangeTest(
+            trajectories_of(before),
+            trajectories_of(after),
+            tuple(self._known()),
+            self.settings.change_threshold,
+            self._seed(),
+        )
+        return [
+            StartJob(f"test/{self.plvn}/{self.inmf}/{self.attempt}", test),
+            Tally("alarms"),
+        ]
+
+    def _on_probation(self, rows: dict[str, Array]) -> list[Effect]:
+        """Hold the model's reward against the baseline's on the same states."""
+        if not isinstance(self.state, Probation) or self.calibration is None:
+            return []
+        done = trajectories_of(rows)
+        slots = int(rows["reward_j"].size)
+        state = self.state
+        state = Probation(
+            state.blocks + 1,
+            state.reward_j + float(rows["reward_j"].sum()),
+            state.baseline_j + slots * baseline_reward_j(done.trace, self.calibration.condition),
+            state.slots + slots,
+        )
+        self.state = state
+        if state.blocks < self.settings.probation_blocks:
+            return []
+        margin = max(
+            self.settings.guard_margin * abs(state.baseline_j),
+            self.settings.guard_floor_j * state.slots,
+        )
+        if state.reward_j < state.baseline_j - margin:
+            return self._roll_back()
+        return self._take_in_force()
+
+    def _take_in_force(self) -> list[Effect]:
+        assert self.model is not None
+        self.state = InForce()
+        self.model = replace(
+            self.model, report=self.model.report.model_copy(update={"state": "in_force"})
+        )
+        effects: list[Effect] = [Save(self.model), self._report(self.model.report)]
+        old, self.last_good = self.last_good, None
+        if old is not None:
+            gone = old.report.model_copy(update={"state": "deleted"})
+            deleted = IndividualModelDeleted(old.plvn, old.inmf, old.version)
+            effects += [Save(deleted), self._report(gone)]
+        return effects
+
+    def _roll_back(self) -> list[Effect]:
+        """The new model falls short of the baseline: the last good one acts, or the baseline."""
+        assert self.model is not None
+        failed = self.model
+        report = failed.report.model_copy(update={"state": "rolled_back"})
+        effects: list[Effect] = [
+            Save(IndividualModelDeleted(failed.plvn, failed.inmf, failed.version)),
+            self._report(report),
+            Tally("models_rolled_back"),
+        ]
+        self.model, self.last_good = self.last_good, None
+        if self.model is None:
+            self.version += 1
+            reason = "the model on probation earned less than the classical baseline"
+            order = BaselineOrdered(inmf=self.inmf, version=self.version, reason=reason)
+            effects += self._send(order)
+        else:
+            effects += self._dispatch(self.model.parameters, "rollback")
+        self.state = Waiting(self._next_slot(), self.settings.exchange_slots)
+        return effects
+
+    def _retrain(self, cause: Cause, since_slot: int, emulator: EmulatorParameters) -> list[Effect]:
+        self.tries = Tries(cause=cause)
+        self.watch = ResidualWatch()
+        self.state = Waiting(since_slot, self.settings.retrain_slots)
+        from_model = "" if self.model is None else self.model.model
+        triggered = RetrainTriggered(
+            inmf=self.inmf, cause=cause, from_model=from_model[:64] or "baseline"
+        )
+        return [
+            Publish(triggered, Address(plvn=self.plvn), fence=self.fence),
+            *self._begin_if_ready(emulator),
+        ]
+
+    def _dispatch(self, parameters: Vector, purpose: Purpose) -> list[Effect]:
+        self.version += 1
+        return self._send(self._message(parameters, self.version, purpose))
+
+    def _message(self, parameters: Vector, version: int, purpose: Purpose) -> ModelDispatched:
+        return ModelDispatched(
+            inmf=self.inmf,
+            version=version,
+            purpose=purpose,
+            model=model_id(POLICY.schema_id, parameters),
+            schema_id=POLICY.schema_id,
+            parameters=Tensors.pack({"parameters": parameters}),
+            trajectory_slots=self.settings.batch_slots,
+        )
+
+    def _send(self, message: ModelDispatched | BaselineOrdered) -> list[Effect]:
+        self.dispatched, self.acknowledged = message, False
+        return [self._publish(message), self._retry()]
+
+    def _publish(self, message: ModelDispatched | BaselineOrdered) -> Publish:
+        return Publish(message, Address(plvn=self.plvn, inmf=self.inmf), fence=self.fence)
+
+    def _report(self, report: IndividualModelReported) -> Publish:
+        return Publish(report, Address(plvn=self.plvn), fence=self.fence)
+
+    def _retry(self) -> StartTimer:
+        return StartTimer(self._timer, self.settings.retry_s)
+
+    @property
+    def _timer(self) -> str:
+        return f"dispatch/{self.plvn}/{self.inmf}"
+
+    def _next_slot(self) -> int:
+        chunks = self.mirror.trajectories.chunks
+        if not chunks:
+            return 0
+        first, arrays = chunks[-1]
+        return first + int(arrays["reward_j"].size)

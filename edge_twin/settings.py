@@ -1,0 +1,57 @@
+"""Settings of an edge server and its twins."""
+
+from dataclasses import dataclass, field
+
+from learning.adapt import AdaptationSettings
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """How an edge server hosts twins and makes individual models."""
+
+    lat_deg: float = 0.0
+    lon_deg: float = 0.0
+    capacity: int = 64
+    lease_s: float = 15.0
+    """Lease in the retained status; renewed three times within it."""
+    retry_s: float = 3.0
+    """What has an answer is sent again after this long without one."""
+    attributes_period_s: float = 10.0
+    """Simulated seconds between two reports; evenly spaced, as change-point detection needs."""
+    attributes_window_s: float = 60.0
+    telemetry_slots: int = 3600
+    """Slots of telemetry that a twin keeps."""
+    trajectory_slots: int = 3000
+    """Slots of trajectories that a twin keeps."""
+    batch_slots: int = 15
+    """Slots of a batch of trajectories; the block of the watch."""
+    exchange_slots: int = 75
+    """True slots of an exchange of Fig. 5(b): one episode."""
+    exchanges: int = 2
+    """Exchanges before the final dispatch (the paper's several adaptation steps)."""
+    max_exchanges: int = 4
+    """More are made while the model does not beat the classical baseline in the emulator."""
+    retrain_slots: int = 30
+    """Slots after a change point that a retraining starts from at least."""
+    calibration_slots: int = 400
+    evaluation_episodes: int = 50
+    """Common traces on which a model, its origin, the baseline and the bound are compared."""
+    probation_blocks: int = 10
+    """Blocks of slots until a new model counts as in force."""
+    guard_margin: float = 0.15
+    """A model may fall short of the baseline's emulated reward by this share before it goes."""
+    guard_floor_j: float = 0.15
+    """The same in J a slot, where the baseline earns next to nothing."""
+    change_threshold: float = 40.0
+    """Loss of likelihood (in twice nats) when one condition must explain both sides of a change
+    point; a chi-square with five degrees exceeds it once in seven million."""
+    prior_share: float = 0.5
+    """Share of meta-training tasks drawn from the prior of hidden conditions instead of the
+    calibrated one: conditions change, and a category's model must serve the next one too."""
+    cached_models: int = 32
+    rows_per_message: int = 5
+    """Rows of gradients of 42 kB in a message below the chunk size."""
+    keep_history: int = 8
+    """Reports of past individual models kept for those who ask."""
+    adaptation: AdaptationSettings = field(default_factory=AdaptationSettings)
+    seed: int = 1

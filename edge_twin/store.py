@@ -1,0 +1,149 @@
+"""An edge server's memory: its twins and the individual models in force."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    delete,
+    select,
+)
+from sqlalchemy.dialects.sqlite import insert
+
+from broker.sql import open_database
+from broker.weights import WeightStore
+from edge_twin.core import EdgeRecord
+from edge_twin.individual_model import IndividualModel, IndividualModelDeleted
+from edge_twin.twin import TwinRecord
+from inmf.emulator import EmulatorParameters
+from protocol.ids import InmfId, ModelId, PlvnId
+from protocol.messages import Grant, IndividualModelReported, Site
+
+SCHEMA_VERSION = 1
+_metadata = MetaData()
+_twins = Table(
+    "twins",
+    _metadata,
+    Column("plvn", String, primary_key=True),
+    Column("grant_", String, nullable=False),
+    Column("site", String, nullable=False),
+    Column("requested_inmfs", String, nullable=False),
+)
+_models = Table(
+    "individual_models",
+    _metadata,
+    Column("plvn", String, primary_key=True),
+    Column("inmf", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("weights", String, nullable=False),
+    Column("emulator", String, nullable=False),
+    Column("report", String, nullable=False),
+)
+
+
+class EdgeStore:
+    """Twins and individual models under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._engine = open_database(folder / "edge.sqlite", _metadata, version=SCHEMA_VERSION)
+        self._weights = WeightStore(folder / "weights")
+
+    def save(self, records: Sequence[object]) -> None:
+        """Keep the records, all or none."""
+        with self._engine.begin() as connection:
+            for record in records:
+                match record:
+                    case TwinRecord():
+                        self._save_twin(connection, record)
+                    case IndividualModel():
+                        self._save_model(connection, record)
+                    case IndividualModelDeleted():
+                        self._delete_model(connection, record)
+                    case _:
+                        raise TypeError(f"the edge store keeps no {type(record).__name__}")
+
+    def load(self) -> list[EdgeRecord]:
+        """Twins, then the newest individual model of each PLVN and INMF."""
+        with self._engine.begin() as connection:
+            twins = [_twin_of(row) for row in connection.execute(select(_twins)).mappings()]
+        newest = {(m.plvn, m.inmf): m for m in self.models()}
+        return [*twins, *newest.values()]
+
+    def models(self) -> list[IndividualModel]:
+        """Every individual model that is kept, oldest version first."""
+        with self._engine.begin() as connection:
+            order = select(_models).order_by(_models.c.version)
+            rows = connection.execute(order).mappings().all()
+        return [self._model_of(row) for row in rows]
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    @staticmethod
+    def _save_twin(connection: Connection, record: TwinRecord) -> None:
+        values = {
+            "plvn": record.grant.plvn,
+            "grant_": record.grant.model_dump_json(),
+            "site": record.site.model_dump_json(),
+            "requested_inmfs": json.dumps(record.requested_inmfs),
+        }
+        statement = insert(_twins).values(values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["plvn"], set_=values))
+
+    def _save_model(self, connection: Connection, model: IndividualModel) -> None:
+        values = {
+            "plvn": model.plvn,
+            "inmf": model.inmf,
+            "version": model.version,
+            "model": model.model,
+            "weights": self._weights.put({"parameters": model.parameters, "start": model.start}),
+            "emulator": json.dumps(model.emulator.to_dict()),
+            "report": model.report.model_dump_json(),
+        }
+        statement = insert(_models).values(values)
+        keys = ["plvn", "inmf", "version"]
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
+
+    def _delete_model(self, connection: Connection, record: IndividualModelDeleted) -> None:
+        key: ColumnElement[bool] = (
+            (_models.c.plvn == record.plvn)
+            & (_models.c.inmf == record.inmf)
+            & (_models.c.version == record.version)
+        )
+        weights = connection.execute(select(_models.c.weights).where(key)).scalar_one_or_none()
+        connection.execute(delete(_models).where(key))
+        used = select(_models.c.version).where(_models.c.weights == weights)
+        if weights is not None and connection.execute(used).first() is None:
+            self._weights.delete(weights)
+
+    def _model_of(self, row: RowMapping) -> IndividualModel:
+        arrays = self._weights.get(str(row["weights"]))
+        return IndividualModel(
+            plvn=PlvnId(str(row["plvn"])),
+            inmf=InmfId(str(row["inmf"])),
+            version=int(str(row["version"])),
+            model=ModelId(str(row["model"])),
+            parameters=np.asarray(arrays["parameters"], np.float32),
+            start=np.asarray(arrays["start"], np.float32),
+            emulator=EmulatorParameters.from_dict(json.loads(str(row["emulator"]))),
+            report=IndividualModelReported.model_validate_json(str(row["report"])),
+        )
+
+
+def _twin_of(row: RowMapping) -> TwinRecord:
+    return TwinRecord(
+        Grant.model_validate_json(str(row["grant_"])),
+        Site.model_validate_json(str(row["site"])),
+        tuple(json.loads(str(row["requested_inmfs"]))),
+    )
