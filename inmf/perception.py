@@ -154,22 +154,40 @@ def best_rates(terms: PairTerms, cooperating: Mask, bandwidth_hz: Array) -> Arra
         u in [u_min, 4]; what stands for pairs in SP has no meaning.
     """
     hertz = np.where(cooperating, terms.hertz_per_u, 0.0)
+    total_hertz = hertz.sum(axis=-1)
+    alike = bandwidth_hz / np.maximum(total_hertz, TINY)
+    rate: Array = np.clip(alike[..., None], terms.limit, RATE_CAP)
+    shared = (alike < RATE_CAP) & (cooperating.sum(axis=-1) > 1)
+    shared &= (hertz * terms.limit).sum(axis=-1) <= bandwidth_hz
+    if shared.any():
+        rate[shared] = _shared_rates(
+            PairTerms(
+                terms.gain_alone[shared],
+                terms.gain_rate[shared],
+                terms.hertz_per_u[shared],
+                terms.limit[shared],
+            ),
+            cooperating[shared],
+            np.broadcast_to(bandwidth_hz, shared.shape)[shared],
+        )
+    return rate
+
+
+def _shared_rates(terms: PairTerms, cooperating: Mask, bandwidth_hz: Array) -> Array:
+    """Bisection on the multiplier, for the few slots whose pairs compete; (rows, pairs)."""
+    hertz = np.where(cooperating, terms.hertz_per_u, 0.0)
     safe = np.where(cooperating, 2.0 * terms.gain_rate / np.maximum(hertz, TINY), 1.0)
     weight = np.log(np.maximum(safe, TINY))
     at_limit = np.log(terms.limit) - 3.0 * np.log(terms.limit - 1.0)
     low = np.where(cooperating, weight, np.inf).min(axis=-1) + LOG_MARGINAL_LOW
     high = np.where(cooperating, weight + at_limit, -np.inf).max(axis=-1)
-    low = np.where(np.isfinite(low), low, 0.0)
-    high = np.where(np.isfinite(high), high, 1.0)
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
         rate = _rates_at(terms, weight, middle)
         too_much = (hertz * rate).sum(axis=-1) > bandwidth_hz
         low = np.where(too_much, middle, low)
         high = np.where(too_much, high, middle)
-    all_capped = (hertz * RATE_CAP).sum(axis=-1) <= bandwidth_hz
-    rate = _rates_at(terms, weight, high)
-    return np.where(all_capped[..., None], RATE_CAP, rate)
+    return _rates_at(terms, weight, high)
 
 
 def _rates_at(terms: PairTerms, weight: Array, log_multiplier: Array) -> Array:
