@@ -1,0 +1,34 @@
+"""Which broker a one-command start uses on this machine."""
+
+from pathlib import Path
+from typing import Literal
+
+from broker.errors import BrokerStartError
+from broker.mosquitto import find_mosquitto, start_mosquitto
+from broker.nats import start_nats
+from broker.process import RunningBroker
+
+BrokerKind = Literal["auto", "mosquitto", "nats"]
+
+
+def start_broker(kind: BrokerKind, state_dir: Path, port: int | None = None) -> RunningBroker:
+    """Start a broker; `auto` is Mosquitto where it is installed, else NATS.
+
+    Raises:
+        BrokerStartError: if none starts; the message says what to install.
+    """
+    if kind == "mosquitto":
+        return start_mosquitto(state_dir, port)
+    if kind == "nats":
+        return start_nats(state_dir, port)
+    if find_mosquitto() is not None:
+        try:
+            return start_mosquitto(state_dir, port)
+        except BrokerStartError as error:
+            first = str(error)
+    else:
+        first = "mosquitto is not installed (apt install mosquitto)"
+    try:
+        return start_nats(state_dir, port)
+    except BrokerStartError as error:
+        raise BrokerStartError(f"no broker could be started. {first}; {error}") from error

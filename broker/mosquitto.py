@@ -1,0 +1,80 @@
+"""A Mosquitto of our own, with a configuration that does not lose messages silently."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from broker.errors import BrokerStartError
+from broker.process import RunningBroker, answers_connect, choose_port, start
+from protocol.codec import MAX_PAYLOAD_BYTES
+
+PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+QUEUE_BYTES = 256 * 1024 * 1024
+"""Guard against a receiver that never comes back, per client."""
+HEADER_BYTES = 1024
+
+
+def find_mosquitto() -> str | None:
+    """The program, from PATH or where distributions put it; None if it is not installed."""
+    search = os.pathsep.join([os.environ.get("PATH", ""), *PLACES])
+    return shutil.which("mosquitto", path=search)
+
+
+def configuration(port: int, state_dir: Path, *, persistence: bool = True) -> str:
+    """The text of `mosquitto.conf` for a loopback broker."""
+    lines = [
+        f"listener {port} 127.0.0.1",
+        "allow_anonymous true",
+        "set_tcp_nodelay true",
+        "max_inflight_messages 100",
+        "max_queued_messages 0",
+        f"max_queued_bytes {QUEUE_BYTES}",
+        f"message_size_limit {MAX_PAYLOAD_BYTES + HEADER_BYTES}",
+        "persistent_client_expiration 1d",
+        f"persistence {'true' if persistence else 'false'}",
+        "autosave_on_changes true",
+        "autosave_interval 100",
+        f"persistence_location {state_dir}/",
+        "log_dest stdout",
+        "log_type error",
+        "log_type warning",
+        "log_type notice",
+        "connection_messages false",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def start_mosquitto(
+    state_dir: Path, port: int | None = None, *, persistence: bool = True
+) -> RunningBroker:
+    """Start Mosquitto on a loopback port and wait until it answers.
+
+    Raises:
+        BrokerStartError: if it is not installed or does not start.
+    """
+    program = find_mosquitto()
+    if program is None:
+        raise BrokerStartError(
+            "mosquitto is not installed; install it (apt install mosquitto) or use --broker nats"
+        )
+    chosen = choose_port(port)
+    folder = state_dir.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "mosquitto.conf"
+    path.write_text(configuration(chosen, folder, persistence=persistence))
+    log_path = folder / "mosquitto.log"
+    command = [program, "-c", str(path)]
+    process = start(command, log_path, lambda: answers_connect(chosen))
+    return RunningBroker(
+        f"mqtt://127.0.0.1:{chosen}", "mosquitto", _version(program), process, log_path
+    )
+
+
+def _version(program: str) -> str:
+    said = subprocess.run(  # noqa: S603  # the program that we just started
+        [program, "-h"], capture_output=True, text=True, check=False, timeout=5
+    ).stdout
+    match = re.search(r"mosquitto version (\S+)", said)
+    return match[1] if match else "unknown"

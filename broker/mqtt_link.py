@@ -1,0 +1,256 @@
+"""One connection to an MQTT broker: aiomqtt, and the paho client inside it where aiomqtt hides it.
+
+No other module touches paho. Its callbacks are used directly: one callback for acknowledgements
+instead of a task a message, and acknowledgements given by hand.
+"""
+
+import asyncio
+import contextlib
+import math
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import aiomqtt
+import paho.mqtt.client as paho
+from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from broker.bus import WINDOW, Will
+from broker.errors import LocalBusError, UnavailableError
+from protocol.codec import MAX_PAYLOAD_BYTES
+
+UNSUPPORTED_VERSION = (1, 132)
+"""Answers of MQTT 3.1.1 and MQTT 5 brokers to a version that they do not speak."""
+MAX_QUEUED_PACKETS = 512
+"""Packets that wait for the socket before QoS 0 messages are refused."""
+FAILED = 0x80
+MqttVersion = Literal["5", "3.1.1"]
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSettings:
+    """How to reach a broker and how long to wait for it."""
+
+    client_id: str
+    """Role, identity and boot nonce; two clients of one id would disconnect each other for ever."""
+    version: Literal["auto", "5", "3.1.1"] = "auto"
+    keepalive_s: int = 15
+    connect_timeout_s: float = 2.0
+    publish_timeout_s: float = 1.0
+    """How long a publisher waits for an absent broker or a full window."""
+    close_timeout_s: float = 0.2
+    backoff_s: tuple[float, float] = (0.1, 5.0)
+    """First and longest pause between attempts to connect; each is jittered."""
+    session_expiry_s: int = 300
+    """How long the broker keeps messages for a client whose connection broke (MQTT 5)."""
+    receive_maximum: int = 100
+    """QoS 1 messages that the broker sends ahead of acknowledgements (MQTT 5)."""
+    qos0_limit: int = 1000
+    """QoS 0 messages that wait to be taken; beyond it the oldest go."""
+    limit_bytes: int = MAX_PAYLOAD_BYTES
+    keep_session: bool = False
+    """Whether the session outlives `close`, for a client whose id stays the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvents:
+    """What a connection reports; all are called on the event loop."""
+
+    arrived: Callable[[paho.MQTTMessage], None]
+    acknowledged: Callable[[int, bool], None]
+    """Packet id, and whether the broker took the message."""
+
+
+class UnsupportedVersionError(UnavailableError):
+    """The broker does not speak this version of MQTT."""
+
+
+class MqttLink:
+    """One connection, from CONNECT to its loss."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        version: MqttVersion,
+        settings: MqttSettings,
+        *,
+        events: LinkEvents,
+        will: Will | None = None,
+        clean: bool = False,
+    ) -> None:
+        """Prepare a connection.
+
+        Args:
+            address: host and port.
+            version: of MQTT.
+            settings: identity and limits.
+            events: who is told what happens.
+            will: what the broker says when the connection breaks.
+            clean: whether an old session is dropped, and this one ends with the connection.
+        """
+        self._settings = settings
+        self._events = events
+        self._is_5 = version == "5"
+        self._open = False
+        self._expiries: dict[int, Properties] = {}
+        self._client = aiomqtt.Client(
+            *address,
+            identifier=settings.client_id,
+            protocol=aiomqtt.ProtocolVersion.V5 if self._is_5 else aiomqtt.ProtocolVersion.V311,
+            will=None if will is None else aiomqtt.Will(will.topic, will.payload, 1, retain=True),
+            clean_session=None if self._is_5 else clean,
+            clean_start=clean if self._is_5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
+            properties=self._connect_properties() if self._is_5 else None,
+            timeout=settings.connect_timeout_s,
+            keepalive=settings.keepalive_s,
+            max_inflight_messages=2 * WINDOW,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        self._paho = self._client._client  # noqa: SLF001  # see the module's text
+        self._paho.connect_timeout = settings.connect_timeout_s
+        self._paho.manual_ack_set(True)  # noqa: FBT003  # paho takes it by position
+        self._paho.on_message = self._on_message
+        self._paho.on_publish = self._on_publish
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            UnsupportedVersionError: if the broker speaks another version.
+            UnavailableError: if it is not there or refuses.
+        """
+        try:
+            await self._client.__aenter__()
+        except MqttConnectError as error:
+            code = error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
+            if code in UNSUPPORTED_VERSION:
+                raise UnsupportedVersionError(str(error)) from error
+            raise UnavailableError(f"the broker refuses us: {error}") from error
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            raise UnavailableError(str(error)) from error
+        self._open = True
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Disconnect if that has not happened; bounded in time."""
+        with contextlib.suppress(aiomqtt.MqttError):
+            await self.disconnect()
+
+    async def lost(self) -> None:
+        """Wait until the connection is gone.
+
+        Raises:
+            UnavailableError: with the reason.
+        """
+        try:
+            await asyncio.shield(self._client._disconnected)  # noqa: SLF001
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            raise UnavailableError(f"connection lost: {error}") from error
+        raise UnavailableError("disconnected")
+
+    async def subscribe(self, filters: Sequence[str]) -> None:
+        """Subscribe at QoS 1.
+
+        Raises:
+            LocalBusError: if the broker refuses a filter.
+            UnavailableError: if it does not answer.
+        """
+        try:
+            codes = await self._client.subscribe([(f, 1) for f in filters])
+        except (aiomqtt.MqttError, ValueError) as error:
+            raise UnavailableError(f"cannot subscribe: {error}") from error
+        for topic_filter, code in zip(filters, codes, strict=True):
+            granted = code.value if isinstance(code, ReasonCode) else int(str(code))
+            if granted >= FAILED:
+                raise LocalBusError(f"the broker refuses to subscribe to {topic_filter}: {code}")
+
+    async def unsubscribe(self, filters: Sequence[str]) -> None:
+        """End subscriptions; a lost connection has ended them too."""
+        with contextlib.suppress(aiomqtt.MqttError):
+            await self._client.unsubscribe(list(filters))
+
+    def send(
+        self, topic: str, payload: bytes, qos: int, *, retain: bool, ttl_s: float | None
+    ) -> int:
+        """Send a message; returns its packet id."""
+        properties = self._expiry(ttl_s) if self._is_5 and ttl_s is not None else None
+        return self._paho.publish(topic, payload, qos, retain, properties).mid
+
+    @property
+    def congested(self) -> bool:
+        """Whether the socket takes less than is sent."""
+        return len(self._paho._out_packet) > MAX_QUEUED_PACKETS  # noqa: SLF001
+
+    def acknowledge(self, mid: int) -> None:
+        """Acknowledge a QoS 1 delivery of this connection; if it is gone, nothing happens."""
+        if self._open:
+            self._paho.ack(mid, 1)
+
+    async def disconnect(self) -> None:
+        """Disconnect cleanly, so that the broker sends no will."""
+        self._open = False
+        gone = self._client._disconnected  # noqa: SLF001
+        if not gone.done():
+            self._paho.disconnect(properties=self._disconnect_properties())
+            with contextlib.suppress(TimeoutError, aiomqtt.MqttError, OSError):
+                async with asyncio.timeout(self._settings.close_timeout_s):
+                    await asyncio.shield(gone)
+        if not gone.done():
+            gone.set_result(None)
+        await self._client.__aexit__(None, None, None)
+
+    def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
+        self._events.arrived(message)
+
+    def _on_publish(
+        self,
+        _client: object,
+        _userdata: object,
+        mid: int,
+        reason_code: ReasonCode,
+        _properties: Properties,
+    ) -> None:
+        self._events.acknowledged(mid, not reason_code.is_failure)
+
+    def _connect_properties(self) -> Properties:
+        properties = _properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        properties.ReceiveMaximum = self._settings.receive_maximum
+        return properties
+
+    def _disconnect_properties(self) -> Properties | None:
+        if not self._is_5 or self._settings.keep_session:
+            return None
+        properties = _properties(PacketTypes.DISCONNECT)
+        properties.SessionExpiryInterval = 0
+        return properties
+
+    def _expiry(self, ttl_s: float) -> Properties:
+        """Expiry in whole seconds; objects are kept, for making one costs as much as a send."""
+        seconds = max(1, math.ceil(ttl_s))
+        if seconds not in self._expiries:
+            properties = _properties(PacketTypes.PUBLISH)
+            properties.MessageExpiryInterval = seconds
+            self._expiries[seconds] = properties
+        return self._expiries[seconds]
+
+
+async def end_session(
+    address: tuple[str, int], version: MqttVersion, settings: MqttSettings
+) -> None:
+    """Make the broker forget a client's session, where a disconnect cannot say so (MQTT 3.1.1)."""
+    events = LinkEvents(lambda _message: None, lambda _mid, _taken: None)
+    with contextlib.suppress(UnavailableError, TimeoutError):
+        async with (
+            asyncio.timeout(settings.close_timeout_s),
+            MqttLink(address, version, settings, events=events, clean=True),
+        ):
+            pass
+
+
+def _properties(packet: int) -> Properties:
+    return Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped

@@ -1,0 +1,101 @@
+"""Every implementation of the bus, behind one way to start it, cut it and connect to it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from broker.bus import Bus
+from broker.memory import MemoryBus, MemoryHub
+from broker.mosquitto import find_mosquitto, start_mosquitto
+from broker.mqtt import MqttBus
+from broker.mqtt_link import MqttSettings
+from broker.nats import find_nats, start_nats
+from broker.process import RunningBroker
+
+KINDS = ("memory", "mosquitto", "nats")
+
+
+class BrokerUnderTest(Protocol):
+    """A broker that tests may take away and bring back."""
+
+    def client(self, name: str) -> Bus: ...
+
+    def kill(self) -> None: ...
+
+    def restart(self) -> None: ...
+
+
+class InMemory:
+    """The hub of the in-memory bus; made inside the event loop."""
+
+    def __init__(self) -> None:
+        self._hub: MemoryHub | None = None
+
+    @property
+    def hub(self) -> MemoryHub:
+        if self._hub is None:
+            self._hub = MemoryHub()
+        return self._hub
+
+    def client(self, name: str) -> MemoryBus:
+        assert name
+        return MemoryBus(self.hub)
+
+    def kill(self) -> None:
+        self.hub.stop()
+
+    def restart(self) -> None:
+        self.hub.start()
+
+
+@dataclass
+class Server:
+    """A broker process; `start` starts it on the port it had."""
+
+    running: RunningBroker
+    start: Callable[[int], RunningBroker]
+    settings: Callable[[str], MqttSettings] = MqttSettings
+
+    @property
+    def port(self) -> int:
+        return int(self.running.url.rpartition(":")[2])
+
+    def client(self, name: str) -> MqttBus:
+        return MqttBus(self.running.url, self.settings(name))
+
+    def kill(self) -> None:
+        self.running.process.kill()
+        self.running.process.wait()
+
+    def restart(self) -> None:
+        self.running = self.start(self.port)
+
+
+@contextmanager
+def broker_of(kind: str, folder: Path, *, persistence: bool = True) -> Iterator[BrokerUnderTest]:
+    """Start a broker of a kind, or skip the test with the reason why that is impossible."""
+    if kind == "memory":
+        yield InMemory()
+        return
+    if kind == "mosquitto":
+        if find_mosquitto() is None:
+            pytest.skip("mosquitto is not installed")
+
+        def begin(port: int | None) -> RunningBroker:
+            return start_mosquitto(folder, port, persistence=persistence)
+    else:
+        if find_nats() is None:
+            pytest.skip("nats-server is not installed")
+
+        def begin(port: int | None) -> RunningBroker:
+            return start_nats(folder, port)
+
+    server = Server(begin(None), begin)
+    try:
+        yield server
+    finally:
+        server.running.stop()
