@@ -29,14 +29,15 @@ class Chain:
 
     def walk(self, first: Levels, slots: int, rng: np.random.Generator) -> Array:
         """Values over slots, (..., slots), from the indices of first levels (...)."""
-        cumulative = np.cumsum(np.asarray(self.transition), axis=1)
+        size = len(self.levels)
+        cumulative = np.cumsum(np.asarray(self.transition), axis=1)[:, :-1]
+        steps = (np.arange(size)[:, None] + cumulative).ravel()
         draws = rng.random((slots, *first.shape))
         indices = np.empty((slots, *first.shape), np.intp)
         level = first
         for slot in range(slots):
             indices[slot] = level
-            passed = draws[slot][..., None] > cumulative[level][..., :-1]
-            level = passed.sum(axis=-1)
+            level = np.searchsorted(steps, level + draws[slot]) - (size - 1) * level
         return np.moveaxis(np.asarray(self.levels)[indices], 0, -1)
 
     def stationary(self) -> Array:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from inmf.actor import PolicySpec
 
+from inmf.actor import PolicySpec
 from inmf.spec import EpisodeBatch
 from inmf.trajectory import Trajectories
 from learning.aggregate import Adam

@@ -9,9 +9,9 @@ from itertools import pairwise
 from math import log, pi
 
 import torch
-from inmf.actor import PolicySpec
 from torch import Tensor
 
+from inmf.actor import PolicySpec
 from learning.errors import GraphError
 from learning.surrogate import Surrogate
 

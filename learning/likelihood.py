@@ -33,6 +33,7 @@ class Likelihood:
         actions: Array,
         *,
         layers: Layers | None = None,
+        activations: list[Array] | None = None,
     ) -> None:
         """Run the network.
 
@@ -42,11 +43,12 @@ class Likelihood:
             observations: (..., rows, observation_dim).
             actions: (..., rows, action_dim), the continuous samples.
             layers: views of `parameters` if the caller keeps them.
+            activations: of the forward pass, if it has been run.
         """
         self._sizes = spec.sizes
         self._parameters = parameters
         self._layers = layers or layers_of(self._sizes, parameters)
-        self._activations = forward(self._layers, observations)
+        self._activations = activations or forward(self._layers, observations)
         log_std = parameters[..., None, -spec.action_dim :]
         self._inverse_std = np.exp(-log_std)
         self._z = (actions - self._activations[-1]) * self._inverse_std

@@ -19,7 +19,7 @@ from learning.likelihood import Likelihood
 from learning.network import Array
 from learning.policy import Vector
 from learning.ppo import linear_advantages
-from learning.rollout import Rollout, collect
+from learning.rollout import Rollout, collect, twin_groups
 from learning.surrogate import Surrogate
 
 MakeBatch = Callable[[np.random.Generator], EpisodeBatch]
@@ -80,7 +80,8 @@ class MetaGradient:
 class Step:
     """A round of data and the policy gradient on it."""
 
-    likelihood: Likelihood
+    likelihoods: list[Likelihood]
+    """Of each group of `twin_groups`, in order."""
     weight: Array
     """(twins, episodes, slots) derivative of the loss by each log-probability."""
     gradient: Array
@@ -90,13 +91,23 @@ class Step:
 
     def hessian_vector(self, vector: Array, kind: Surrogate) -> Array:
         """Product of the loss's Hessian by `vector`, (twins, n)."""
-        bend = surrogate.curvature(kind, self.weight)
-        rows = (*self.weight.shape[:-2], -1)
+        twins, episodes, slots = self.weight.shape
+        groups = twin_groups(twins, episodes * slots)
+        parts = [
+            _group_product(likelihood, self.weight[group], vector[group], kind)
+            for likelihood, group in zip(self.likelihoods, groups, strict=True)
+        ]
+        return np.concatenate(parts)
 
-        def by_row(moved: Array) -> Array:
-            return bend(moved.reshape(self.weight.shape)).reshape(rows)
 
-        return self.likelihood.hessian_vector(self.weight.reshape(rows), vector, by_row)
+def _group_product(likelihood: Likelihood, weight: Array, vector: Array, kind: Surrogate) -> Array:
+    bend = surrogate.curvature(kind, weight)
+    rows = (weight.shape[0], -1)
+
+    def by_row(moved: Array) -> Array:
+        return bend(moved.reshape(weight.shape)).reshape(rows)
+
+    return likelihood.hessian_vector(weight.reshape(rows), vector, by_row)
 
 
 class InnerStep(Protocol):
@@ -121,17 +132,25 @@ def policy_gradient(
 
 
 def step_on(spec: PolicySpec, parameters: Array, rollout: Rollout, advantage: Array) -> Step:
-    """The policy gradient on a given rollout, with advantages (..., episodes, slots)."""
-    *lead, _, _, dim = rollout.observations.shape
-    likelihood = Likelihood(
-        spec,
-        parameters,
-        rollout.observations.reshape(*lead, -1, dim),
-        rollout.actions.reshape(*lead, -1, spec.action_dim),
-    )
+    """The policy gradient on a given rollout, with advantages (twins, episodes, slots)."""
+    twins = parameters.shape[0]
     weight = surrogate.coefficient(advantage)
-    gradient = likelihood.gradient(weight.reshape(*lead, -1))
-    return Step(likelihood, weight, gradient, rollout.reward_j.mean(axis=(-2, -1)))
+    observations = rollout.observations.reshape(twins, -1, spec.observation_dim)
+    actions = rollout.actions.reshape(twins, -1, spec.action_dim)
+    by_row = weight.reshape(twins, -1)
+    gradient = np.empty_like(parameters)
+    likelihoods = []
+    for number, group in enumerate(twin_groups(twins, by_row.shape[1])):
+        likelihood = Likelihood(
+            spec,
+            parameters[group],
+            observations[group],
+            actions[group],
+            activations=rollout.activations[number] if rollout.activations else None,
+        )
+        gradient[group] = likelihood.gradient(by_row[group])
+        likelihoods.append(likelihood)
+    return Step(likelihoods, weight, gradient, rollout.reward_j.mean(axis=(-2, -1)))
 
 
 def adaptation_gradient(

@@ -56,6 +56,12 @@ def forward(layers: Layers, inputs: Array) -> list[Array]:
     return activations
 
 
+def _slope(activation: Array) -> Array:
+    """Derivative of tanh where its value is `activation`."""
+    slope = activation * activation
+    return np.subtract(1.0, slope, out=slope)
+
+
 def backward(
     layers: Layers, activations: Sequence[Array], output_gradient: Array, gradient: Layers
 ) -> None:
@@ -75,9 +81,7 @@ def backward(
         np.add.reduce(delta, axis=-2, keepdims=True, out=biases_gradient)
         if level:
             delta = delta @ np.swapaxes(layers[level][0], -1, -2)
-            slope = inputs * inputs
-            np.subtract(1.0, slope, out=slope)
-            delta *= slope
+            delta *= _slope(inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def forward_tangent(layers: Layers, activations: Sequence[Array], direction: Lay
         if level:
             moved += tangents[-1] @ weights
         if level < len(layers) - 1:
-            moved *= 1.0 - activations[level + 1] ** 2
+            moved *= _slope(activations[level + 1])
         tangents.append(moved)
     return Tangent(direction, tangents)
 
@@ -135,8 +139,12 @@ def backward_tangent(
         weights_product += np.swapaxes(moved_inputs, -1, -2) @ delta
         weights_t = np.swapaxes(layers[level][0], -1, -2)
         direction_t = np.swapaxes(tangent.layers[level][0], -1, -2)
-        back = delta @ weights_t
-        slope = 1.0 - inputs * inputs
-        moved_delta = (moved_delta @ weights_t + delta @ direction_t) * slope
-        moved_delta -= 2.0 * back * inputs * moved_inputs
-        delta = back * slope
+        back, slope = delta @ weights_t, _slope(inputs)
+        moved_delta = moved_delta @ weights_t
+        moved_delta += delta @ direction_t
+        moved_delta *= slope
+        bend = inputs * moved_inputs
+        bend *= back
+        bend *= 2.0
+        moved_delta -= bend
+        delta = np.multiply(back, slope, out=back)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from inmf.actor import PolicySpec
 
+from inmf.actor import PolicySpec
 from inmf.spec import InmfSpec
 from learning import baseline, gae
 from learning.aggregate import Adam

@@ -16,6 +16,9 @@ from inmf.trajectory import Mask
 from learning.network import Array, forward, layers_of
 from learning.policy import log_std_of
 
+GROUP_ROWS = 1500
+"""Rows of a group: 64 units of float32 are then 0.4 MB a layer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
@@ -31,11 +34,22 @@ class Rollout:
     """(..., episodes, slots, action_dim): True where the action is not below 0."""
     reward_j: Rewards
     """(..., episodes, slots) float64."""
+    activations: list[list[Array]] | None = None
+    """Of the forward pass of each group of `twin_groups`, where there was only one pass."""
 
     @property
     def slots(self) -> int:
         """Number of slots over all episodes (and twins)."""
         return self.reward_j.size
+
+
+def twin_groups(twins: int, rows: int) -> list[slice]:
+    """Twins to compute in one call: as many as keep activations inside the processor's cache.
+
+    Few rows a twin are dominated by the cost of a call, many rows by memory; measured on 64-64.
+    """
+    size = max(1, GROUP_ROWS // rows)
+    return [slice(start, start + size) for start in range(0, twins, size)]
 
 
 def collect(
@@ -65,29 +79,33 @@ def collect(
             rng.standard_normal(dtype=np.float32, out=rows)
         noise *= np.exp(log_std_of(spec, parameters))[..., None, None, :]
     play = _play_at_once if batch.exogenous else _play_slot_by_slot
-    observations, actions = play(spec, parameters, batch, noise)
+    observations, actions, activations = play(spec, parameters, batch, noise)
     modes = actions >= 0.0
     before = np.zeros_like(modes)
     before[..., 1:, :] = modes[..., :-1, :]
     flat = (batch.episodes, batch.spec.slots, spec.action_dim)
     reward = batch.rewards(before.reshape(flat), modes.reshape(flat))
-    return Rollout(observations, actions, before, modes, reward.reshape(per_twin))
+    shaped = reward.reshape(per_twin)
+    return Rollout(observations, actions, before, modes, shaped, activations)
 
 
 def _play_at_once(
     spec: PolicySpec, parameters: Array, batch: EpisodeBatch, noise: Array
-) -> tuple[Observation, Array]:
+) -> tuple[Observation, Array, list[list[Array]] | None]:
     *lead, _, _, width = noise.shape
     slots = batch.spec.slots
     still = np.zeros((batch.episodes, slots, width), np.bool_)
     seen = batch.observe_all(still).reshape(*lead, -1, spec.observation_dim)
-    mean = forward(layers_of(spec.sizes, parameters), seen)[-1].reshape(noise.shape)
-    return seen.reshape(*noise.shape[:-1], spec.observation_dim), mean + noise
+    rows = seen.shape[-2]
+    groups = twin_groups(lead[0], rows) if lead else [slice(None)]
+    passes = [forward(layers_of(spec.sizes, parameters[group]), seen[group]) for group in groups]
+    noise += np.concatenate([each[-1] for each in passes]).reshape(noise.shape)
+    return seen.reshape(*noise.shape[:-1], spec.observation_dim), noise, passes
 
 
 def _play_slot_by_slot(
     spec: PolicySpec, parameters: Array, batch: EpisodeBatch, noise: Array
-) -> tuple[Observation, Array]:
+) -> tuple[Observation, Array, list[list[Array]] | None]:
     layers = layers_of(spec.sizes, parameters)
     observations = np.empty((*noise.shape[:-1], spec.observation_dim), np.float32)
     actions = noise
@@ -98,7 +116,7 @@ def _play_slot_by_slot(
         observations[..., slot, :] = seen
         actions[..., slot, :] += forward(layers, seen)[-1]
         modes = (actions[..., slot, :] >= 0.0).reshape(modes.shape)
-    return observations, actions
+    return observations, actions, None
 
 
 def mean_reward(rollout: Rollout) -> float:

@@ -1,0 +1,187 @@
+"""`python -m bench learning`: CPU time of the learning core, beside Stable-Baselines3.
+
+One setting for all arms: task 1 of the case study, 10 episodes of 75 slots an epoch, 10 passes of
+minibatches of 75, 64-64 tanh. All figures are CPU ms of this process on one thread; drawing
+episodes and solving rewards are included.
+"""
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from time import process_time
+
+import numpy as np
+
+from inmf.actor import PolicySpec
+from inmf.paper import COOP_PERCEPTION_PAPER, TASK_LOW, PaperEpisodes, draw_pattern
+from learning import gae
+from learning.aggregate import Adam, average_gradients
+from learning.meta import MetaSettings, adaptation_gradients
+from learning.network import Array
+from learning.policy import Vector, initial_parameters
+from learning.ppo import Experience, PpoSettings, linear_advantages, update
+from learning.rollout import Rollout, collect
+from learning.value import ValueNetwork
+
+INMF = COOP_PERCEPTION_PAPER
+SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)
+PPO = PpoSettings(passes=10, minibatch_slots=75)
+EPOCHS, EPISODES = 200, 10
+LAST = 20
+"""Epochs over which the reward at epoch 200 is averaged."""
+VALUE_SCALE = 0.1
+"""As for the peer: returns near 10 for the value network."""
+
+
+def cpu_ms(work: Callable[[], object], repeats: int) -> float:
+    """Least CPU time of a call, after one to warm up: the rest is what else the machine did."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = process_time()
+        work()
+        times.append(1e3 * (process_time() - start))
+    return min(times)
+
+
+class Learner:
+    """PPO on task 1, epoch by epoch."""
+
+    def __init__(self, seed: int, *, value_network: bool) -> None:
+        """Start from a policy that knows nothing."""
+        self.rng = np.random.default_rng(seed)
+        self.flat: Vector = initial_parameters(SPEC, self.rng)
+        self.adam = Adam(PPO.learning_rate)
+        self.value = ValueNetwork(INMF.observation_dim, self.rng) if value_network else None
+
+    def epoch(self) -> float:
+        """Play, learn, and return the mean return of an episode in J."""
+        batch = PaperEpisodes(TASK_LOW, EPISODES, self.rng)
+        rollout = collect(SPEC, self.flat, batch, [self.rng])
+        experience = Experience.of(rollout, self._advantages(rollout))
+        self.flat = update(SPEC, self.flat, experience, self.adam, settings=PPO, rng=self.rng)
+        return float(rollout.reward_j.sum(axis=-1).mean())
+
+    def _advantages(self, rollout: Rollout) -> Array:
+        if self.value is None:
+            return linear_advantages(INMF, rollout)
+        reward = VALUE_SCALE * rollout.reward_j
+        value = self.value.predict(rollout.observations)
+        advantage = gae.advantages(reward, value, gamma=INMF.gamma, gae_lambda=INMF.gae_lambda)
+        self.value.fit(
+            rollout.observations,
+            advantage + value[:, :-1],
+            passes=PPO.passes,
+            minibatch_slots=PPO.minibatch_slots,
+            rng=self.rng,
+        )
+        return gae.normalised(advantage).astype(np.float32)
+
+
+def meta_iteration(
+    settings: MetaSettings, twins: int, rng: np.random.Generator
+) -> Callable[[], object]:
+    """One iteration of meta training: all twins' gradients, their mean and the outer step."""
+    flat = initial_parameters(SPEC, rng)
+    logarithms = settings.initial_log_step_sizes(flat)
+    adam = Adam(3e-3)
+
+    def make(rngs: Sequence[np.random.Generator]) -> PaperEpisodes:
+        count = settings.episodes
+        patterns = np.repeat([draw_pattern(one) for one in rngs], count, axis=0)
+        return PaperEpisodes(patterns, count * len(rngs), rngs[0])
+
+    def iteration() -> None:
+        rows = adaptation_gradients(
+            SPEC, flat, logarithms, make, settings=settings, rngs=rng.spawn(twins)
+        )
+        mean, _ = average_gradients({f"{n:05}": row.gradient for n, row in enumerate(rows)})
+        adam.step(flat, mean)
+
+    return iteration
+
+
+def floor() -> Callable[[], object]:
+    """The matrix products of one PPO epoch alone, forward and backward."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(PPO.minibatch_slots, 64)).astype(np.float32)
+    square = rng.normal(size=(64, 64)).astype(np.float32)
+    first = rng.normal(size=(PPO.minibatch_slots, SPEC.observation_dim)).astype(np.float32)
+    narrow = rng.normal(size=(64, SPEC.action_dim)).astype(np.float32)
+
+    def products() -> None:
+        for _ in range(PPO.passes * EPISODES * INMF.slots // PPO.minibatch_slots):
+            output = np.tanh(rows @ square) @ narrow
+            np.tanh(first @ square[: SPEC.observation_dim])
+            rows.T @ output
+            (output @ narrow.T) @ square.T
+            rows.T @ rows
+            first.T @ rows
+
+    return products
+
+
+def batched() -> list[dict[str, float]]:
+    """CPU ms a twin and round, together and one by one, for twins and episodes."""
+    table = []
+    for twins, episodes in ((1, 1), (10, 1), (100, 1), (1000, 1), (1, 10), (10, 10), (100, 10)):
+        settings = MetaSettings("maml", inner_steps=1, episodes=episodes, learn_step_sizes=False)
+        repeats = 3 if twins < 100 else 1
+        work = meta_iteration(settings, twins, np.random.default_rng(0))
+        alone = meta_iteration(settings, 1, np.random.default_rng(0))
+        table.append(
+            {
+                "twins": twins,
+                "episodes": episodes,
+                "together_cpu_ms": cpu_ms(work, repeats) / (2 * twins),
+                "one_by_one_cpu_ms": cpu_ms(alone, 20) / 2,
+            }
+        )
+    return table
+
+
+def peer(seed: int) -> tuple[float, float]:
+    """CPU ms an epoch and reward at epoch 200 of Stable-Baselines3."""
+    from bench._peer import CaseStudyEnvs, learner  # noqa: PLC0415  # an extra, needed here only
+
+    envs = CaseStudyEnvs(EPISODES, seed)
+    model = learner(envs, seed)
+    model.learn(EPOCHS * EPISODES * INMF.slots)
+    times = 1e3 * np.diff(envs.ended_s)
+    return float(np.median(times)), float(np.mean(envs.returns_j[EPOCHS - LAST : EPOCHS]))
+
+
+def train(seed: int, *, value_network: bool) -> tuple[float, float]:
+    """CPU ms an epoch and reward at epoch 200 of this project."""
+    learner = Learner(seed, value_network=value_network)
+    returns, times = [], []
+    for _ in range(EPOCHS):
+        start = process_time()
+        returns.append(learner.epoch())
+        times.append(1e3 * (process_time() - start))
+    return median(times), float(np.mean(returns[-LAST:]))
+
+
+def run(seed: int = 0) -> dict[str, object]:
+    """Measure everything."""
+    linear_ms, linear_reward = train(seed, value_network=False)
+    network_ms, network_reward = train(seed, value_network=True)
+    peer_ms, peer_reward = peer(seed)
+    second = MetaSettings("maml", inner_steps=1, learn_step_sizes=False)
+    first = MetaSettings("fomaml", inner_steps=1, learn_step_sizes=False)
+    rng = np.random.default_rng(seed)
+    return {
+        "ppo_epoch_cpu_ms": linear_ms,
+        "ppo_equal_value_net_cpu_ms": network_ms,
+        "sb3_vecenv_cpu_ms": peer_ms,
+        "ppo_ratio_to_sb3": peer_ms / linear_ms,
+        "ppo_equal_value_net_ratio_to_sb3": peer_ms / network_ms,
+        "reward_at_200": {
+            "twintier": network_reward,
+            "twintier_linear": linear_reward,
+            "sb3": peer_reward,
+        },
+        "maml_iteration_cpu_ms": cpu_ms(meta_iteration(second, 20, rng), 10),
+        "fomaml_cpu_ms": cpu_ms(meta_iteration(first, 20, rng), 10),
+        "floor_cpu_ms": cpu_ms(floor(), 10),
+        "batched": batched(),
+    }
