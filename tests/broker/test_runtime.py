@@ -44,16 +44,27 @@ AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
 EDGE_ROUTES = (Subscribe((PerformanceReported, ModelRequested, AgentStatusReported), Address()),)
 
 
+class Disk(MemoryStore):
+    """A store that can be full."""
+
+    full = False
+
+    def save(self, records: Sequence[Record]) -> None:
+        if self.full:
+            raise OSError("disk full")
+        super().save(records)
+
+
 @dataclass
 class Node:
     core: ToyCore
     runtime: Runtime
     bus: MemoryBus
-    store: MemoryStore
+    store: Disk
 
 
 def node(hub: MemoryHub, core: ToyCore, *routes: Subscribe, path: Path | None = None) -> Node:
-    bus, store = MemoryBus(hub), MemoryStore()
+    bus, store = MemoryBus(hub), Disk()
     runtime = Runtime(
         core,
         bus,
@@ -246,7 +257,7 @@ def test_an_expired_message_is_left_out_and_a_skewed_clock_kills_nothing() -> No
     async def main() -> None:
         hub = MemoryHub()
         edge = node(hub, ToyCore("edge", "e1"), *EDGE_ROUTES)
-        bus, store = MemoryBus(hub), MemoryStore()
+        bus, store = MemoryBus(hub), Disk()
         core = ToyCore("plvn", "p1", lambda _t, _n: [Publish(MODEL_REQUESTED, AT, ttl_s=2.0)])
         late = Runtime(
             core,
@@ -336,15 +347,11 @@ def test_records_are_saved_before_anything_is_published() -> None:
         hub = MemoryHub()
         effects = (Publish(MODEL_REQUESTED, AT), Save(Word("one")), Save(Word("two")))
         agent = node(hub, ToyCore("plvn", "p1", on_start(*effects)))
-
-        def refuse(_records: Sequence[Record]) -> None:
-            raise OSError("disk full")
-
-        agent.store.save = refuse  # type: ignore[method-assign]
+        agent.store.full = True
         edge = node(hub, ToyCore("edge", "e1"), *EDGE_ROUTES)
         async with running(edge, agent):
             assert received(edge.core) == []
-            del agent.store.save
+            agent.store.full = False
             agent.core.behaviour = lambda _taken, _now: effects
             agent.runtime.observe(None)
             await asyncio.sleep(0.01)
@@ -388,7 +395,7 @@ def test_a_full_outbox_costs_the_oldest_messages_and_counts_them() -> None:
     async def main() -> None:
         hub = MemoryHub()
         hub.stop()
-        bus, store = MemoryBus(hub), MemoryStore()
+        bus, store = MemoryBus(hub), Disk()
         core = ToyCore("plvn", "p1")
         runtime = Runtime(
             core,
