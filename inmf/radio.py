@@ -15,8 +15,11 @@ def path_loss_db(distance_m: Array) -> Array:
     return loss_db
 
 
+_SNR_AT_1_M = 10.0 ** ((TRANSMIT_POWER_DBM - path_loss_db(np.ones(())) - NOISE_DBM) / 10.0)
+
+
 def spectral_efficiency(distance_m: Array, noise_rise_db: Array) -> Array:
     """Shannon bound in bit/s/Hz at a distance, with the noise floor raised."""
-    snr_db = TRANSMIT_POWER_DBM - path_loss_db(distance_m) - NOISE_DBM - noise_rise_db
-    efficiency: Array = np.log2(1.0 + 10.0 ** (snr_db / 10.0))
+    snr = _SNR_AT_1_M / (distance_m * distance_m * 10.0 ** (np.asarray(noise_rise_db) / 10.0))
+    efficiency: Array = np.log2(1.0 + snr)
     return efficiency
