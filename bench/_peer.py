@@ -20,6 +20,8 @@ from inmf.spec import Observation
 from inmf.trajectory import Array
 
 SPEC = COOP_PERCEPTION_PAPER
+LIMIT = 100.0
+"""The peer wants bounded actions; only their signs matter."""
 REWARD_SCALE = 0.1
 """Keeps returns near 10 for the value networks, here and there; advantages do not feel it."""
 
@@ -32,7 +34,7 @@ class CaseStudyEnvs(VecEnv):
         super().__init__(
             episodes,
             gymnasium.spaces.Box(-np.inf, np.inf, (SPEC.observation_dim,), np.float32),
-            gymnasium.spaces.Box(-np.inf, np.inf, (SPEC.action_dim,), np.float32),
+            gymnasium.spaces.Box(-LIMIT, LIMIT, (SPEC.action_dim,), np.float32),
         )
         self._rng = np.random.default_rng(seed)
         self.returns_j: list[float] = []

@@ -1,0 +1,150 @@
+"""The arms of the case study: what one seed of each computes. Pure; no files, no clock.
+
+Task 1 has 5 MHz in every slot, task 2 has 7 MHz, a task of meta training has a random pattern of
+5, 6 and 7 MHz. Rewards are returns of an episode in J, as the policy explores; entropies are means
+over the pairs, in nats.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from inmf.actor import PolicySpec
+from inmf.paper import COOP_PERCEPTION_PAPER, TASK_HIGH, TASK_LOW, PaperEpisodes, draw_pattern
+from inmf.trajectory import Array
+from learning.aggregate import Adam, MetaOptimizer
+from learning.meta import MetaSettings
+from learning.meta_training import MetaTraining
+from learning.policy import Vector, entropy, initial_parameters, with_log_std
+from learning.ppo import Experience, PpoSettings, linear_advantages, update
+from learning.rollout import collect
+
+Arm = Literal["PPO-random", "PPO-ML", "PPO-TL", "PPO-TL-reset", "PPO-multitask"]
+ARMS: tuple[Arm, ...] = get_args(Arm)
+Start = Literal["random", "meta", "transfer", "multitask"]
+STARTS: tuple[Start, ...] = get_args(Start)
+START_OF: dict[Arm, Start] = {
+    "PPO-random": "random",
+    "PPO-ML": "meta",
+    "PPO-TL": "transfer",
+    "PPO-TL-reset": "transfer",
+    "PPO-multitask": "multitask",
+}
+INMF = COOP_PERCEPTION_PAPER
+SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseStudySettings:
+    """Section IV; what the paper does not give is assumed (docs/learning.md)."""
+
+    epochs: int = 500
+    """Epochs of each arm on task 1."""
+    episodes: int = 10
+    """Episodes of an epoch, and of a task in a round of meta training."""
+    meta_iterations: int = 250
+    """Iterations of meta training, and of multi-task PPO."""
+    tasks: int = 10
+    """Tasks of an iteration (I)."""
+    meta_learning_rate: float = 3e-3
+    """Outer step size of Adam (beta)."""
+    ppo: PpoSettings = field(default_factory=PpoSettings)
+    meta: MetaSettings = field(
+        default_factory=lambda: MetaSettings(
+            "maml", inner_steps=1, learn_step_sizes=False, initial_step_size=0.1
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """What one seed of an arm shows."""
+
+    reward_j: Array
+    """(epochs,) mean return of the epoch's episodes, before the epoch's update."""
+    entropy: Array
+    """(epochs,) of the policy that played them."""
+
+
+def start_of(start: Start, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
+    """The parameters that arms with this start begin with on task 1."""
+    rng = np.random.default_rng([seed, STARTS.index(start)])
+    flat = initial_parameters(SPEC, np.random.default_rng(seed))
+    if start == "meta":
+        return _meta_trained(flat, settings, seed, tick)
+    if start == "transfer":
+        return learn(flat, TASK_HIGH, settings, rng=rng, tick=tick)[0]
+    if start == "multitask":
+        return _multitask(flat, settings, rng, tick)
+    return flat
+
+
+def run_arm(arm: Arm, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Curves:
+    """Adapt to task 1 from the arm's start."""
+    rng = np.random.default_rng([seed, len(STARTS), ARMS.index(arm)])
+    flat = with_log_std(SPEC, start, 0.0) if arm == "PPO-TL-reset" else start
+    return learn(flat, TASK_LOW, settings, rng=rng, tick=tick)[1]
+
+
+def learn(
+    flat: Vector,
+    pattern_mhz: Array,
+    settings: CaseStudySettings,
+    *,
+    rng: np.random.Generator,
+    tick: Tick,
+) -> tuple[Vector, Curves]:
+    """PPO on one task for all epochs."""
+    adam = Adam(settings.ppo.learning_rate)
+    reward, entropies = np.zeros(settings.epochs), np.zeros(settings.epochs)
+    for epoch in range(settings.epochs):
+        rollout = collect(SPEC, flat, PaperEpisodes(pattern_mhz, settings.episodes, rng), [rng])
+        reward[epoch] = rollout.reward_j.sum(axis=-1).mean()
+        entropies[epoch] = entropy(SPEC, flat)
+        experience = Experience.of(rollout, linear_advantages(INMF, rollout))
+        flat = update(SPEC, flat, experience, adam, settings=settings.ppo, rng=rng)
+        tick()
+    return flat, Curves(reward, entropies)
+
+
+def tasks_of(
+    rngs: Sequence[np.random.Generator], episodes: int
+) -> Callable[[Sequence[np.random.Generator]], PaperEpisodes]:
+    """A random radio pattern for each twin, and its batches of episodes, round after round."""
+    patterns = np.repeat([draw_pattern(rng) for rng in rngs], episodes, axis=0)
+
+    def make(generators: Sequence[np.random.Generator]) -> PaperEpisodes:
+        return PaperEpisodes(patterns, len(patterns), generators[0])
+
+    return make
+
+
+def _meta_trained(flat: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
+    optimizer = MetaOptimizer(settings.meta_learning_rate)
+    training = MetaTraining.start(SPEC, flat, settings.meta, optimizer)
+    for iteration in range(settings.meta_iterations):
+        rngs = {
+            f"task-{task:04}": np.random.default_rng([seed, iteration, task])
+            for task in range(settings.tasks)
+        }
+        training.iterate(tasks_of(list(rngs.values()), settings.meta.episodes), rngs)
+        tick()
+    return training.parameters
+
+
+def _multitask(
+    flat: Vector, settings: CaseStudySettings, rng: np.random.Generator, tick: Tick
+) -> Vector:
+    """PPO on the mixture, with minibatches that grow with the batch."""
+    adam = Adam(settings.ppo.learning_rate)
+    ppo = replace(settings.ppo, minibatch_slots=settings.ppo.minibatch_slots * settings.tasks)
+    for _ in range(settings.meta_iterations):
+        batch = tasks_of([rng] * settings.tasks, settings.episodes)([rng])
+        rollout = collect(SPEC, flat, batch, [rng])
+        experience = Experience.of(rollout, linear_advantages(INMF, rollout))
+        flat = update(SPEC, flat, experience, adam, settings=ppo, rng=rng)
+        tick()
+    return flat

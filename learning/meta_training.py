@@ -1,0 +1,72 @@
+"""Meta training in one process: the iterations of Fig. 5(a) without a bus.
+
+The case study, the benchmarks and tests train with this; the platform does the same over topics,
+with the same gradients, the same averaging in PLVN-id order and the same outer step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from inmf.actor import PolicySpec
+from learning.aggregate import MetaOptimizer, average_gradients
+from learning.meta import MakeBatches, MetaGradient, MetaSettings, adaptation_gradients
+from learning.policy import Vector
+
+
+@dataclass(slots=True)
+class MetaTraining:
+    """A meta model under training."""
+
+    spec: PolicySpec
+    settings: MetaSettings
+    optimizer: MetaOptimizer
+    parameters: Vector
+    """(n,) float32 meta parameters (theta)."""
+    log_step_sizes: Vector
+    """(n,) float32 logarithms of the inner step sizes (alpha)."""
+
+    @classmethod
+    def start(
+        cls,
+        spec: PolicySpec,
+        parameters: Vector,
+        settings: MetaSettings,
+        optimizer: MetaOptimizer,
+    ) -> "MetaTraining":
+        """Training from these parameters, with the settings' initial step sizes."""
+        logarithms = settings.initial_log_step_sizes(parameters)
+        return cls(spec, settings, optimizer, parameters, logarithms)
+
+    def iterate(
+        self, make_batches: MakeBatches, rngs: Mapping[str, np.random.Generator]
+    ) -> dict[str, MetaGradient]:
+        """One iteration: every twin's gradient, their mean, one outer step.
+
+        Args:
+            make_batches: draws the episodes of all twins, in the order of their ids.
+            rngs: the generator of each twin, by PLVN id.
+
+        Returns:
+            What each twin contributed.
+
+        Raises:
+            NumericsError: if a gradient is not finite; the meta model stays as it was.
+        """
+        ids = sorted(rngs)
+        results = adaptation_gradients(
+            self.spec,
+            self.parameters,
+            self.log_step_sizes,
+            make_batches,
+            settings=self.settings,
+            rngs=[rngs[plvn] for plvn in ids],
+        )
+        rows = dict(zip(ids, results, strict=True))
+        gradient, _ = average_gradients({plvn: row.gradient for plvn, row in rows.items()})
+        by_step, _ = average_gradients({p: row.step_size_gradient for p, row in rows.items()})
+        self.parameters, self.log_step_sizes = self.optimizer.step(
+            self.parameters, self.log_step_sizes, gradient, by_step
+        )
+        return rows
