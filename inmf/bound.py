@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from inmf.baselines import all_modes
 from inmf.condition import Condition
-from inmf.live import LiveEpisodes
+from inmf.live import LiveEpisodes, outcome
 from inmf.trajectory import Array, Mask, Trace
 
 
@@ -26,24 +27,46 @@ def clairvoyant_modes(trace: Trace, conditions: Condition | Sequence[Condition])
 def _plan(trace: Trace, conditions: Condition | Sequence[Condition]) -> tuple[Array, Mask]:
     batch = LiveEpisodes(trace, conditions)
     choices = all_modes(trace.pairs)
-    nobody = np.zeros(trace.objects.shape, bool)
-    gain_j = np.stack(
-        [batch.rewards(*[np.broadcast_to(choice, nobody.shape)] * 2) for choice in choices], axis=-1
-    )
+    gain_j = _gains_of(batch, choices)
     cost_j = np.broadcast_to(batch.physics.switching_cost_j, gain_j.shape[:2])
+    there = trace.present[:, :, None]
     value = np.zeros((trace.episodes, len(choices)))
     follow = np.zeros((trace.episodes, trace.slots, len(choices)), np.intp)
     for slot in range(trace.slots - 1, -1, -1):
-        effective = choices & trace.present[:, slot, None]
-        changes = (effective[:, :, None] != (choices & trace.present[:, slot, None])[:, None]).sum(
-            axis=-1
-        )
+        new = choices & there[:, slot]
+        old = choices & there[:, max(slot - 1, 0)] & there[:, slot]
+        changes = (old[:, :, None] != new[:, None]).sum(axis=-1)
         total = (gain_j[:, slot] + value)[:, None] - cost_j[:, slot, None, None] * changes
         follow[:, slot] = total.argmax(axis=-1)
         value = total.max(axis=-1)
-    modes = np.zeros(nobody.shape, bool)
-    state = np.zeros(trace.episodes, np.intp)
-    for slot in range(trace.slots):
+    return value[:, 0], _followed(follow, choices) & trace.present
+
+
+def _gains_of(batch: LiveEpisodes, choices: Mask) -> Array:
+    """What each choice earns in each slot if nobody changes, (episodes, slots, choices)."""
+    trace = batch.trace
+    per_choice = []
+    for choice in choices:
+        modes = np.broadcast_to(choice, trace.present.shape)
+        earned = outcome(
+            batch.physics,
+            trace.bandwidth_hz,
+            trace.objects,
+            trace.distance_m,
+            trace.present,
+            modes_before=modes,
+            modes=modes,
+        )
+        per_choice.append(earned.reward_j)
+    return np.stack(per_choice, axis=-1)
+
+
+def _followed(follow: npt.NDArray[np.intp], choices: Mask) -> Mask:
+    """Modes along the best successors (episodes, slots, choices), from all-SP."""
+    state = np.zeros(follow.shape[0], np.intp)
+    path = np.empty(follow.shape[:2], np.intp)
+    for slot in range(follow.shape[1]):
         state = np.take_along_axis(follow[:, slot], state[:, None], axis=-1)[:, 0]
-        modes[:, slot] = choices[state] & trace.present[:, slot]
-    return value[:, 0], modes
+        path[:, slot] = state
+    modes: Mask = choices[path]
+    return modes

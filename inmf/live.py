@@ -3,6 +3,7 @@
 An observation is [B, W of each pair, d of each pair, mode before of each pair, presence of each
 pair], scaled and clipped. The hidden condition enters rewards only. The single-slot functions are
 what an agent and a source use; the batch is what learning uses; both run the same code.
+A row without a pair is in SP, whatever was chosen: who takes it next pays for going to CP.
 """
 
 from collections.abc import Sequence
@@ -109,6 +110,8 @@ class LiveEpisodes:
         self.trace = trace
         self.conditions = stack(listed)
         self.physics = physics_of(self.conditions[:, None])
+        self._present_before = np.ones_like(trace.present)
+        self._present_before[:, 1:] = trace.present[:, :-1]
 
     @property
     def episodes(self) -> int:
@@ -123,14 +126,18 @@ class LiveEpisodes:
             trace.objects[:, slot],
             trace.distance_m[:, slot],
             trace.present[:, slot],
-            modes_before,
+            modes_before & self._present_before[:, slot],
         )
 
     def observe_all(self, modes_before: Mask) -> Observation:
         """Observations of all slots, (episodes, slots, 13)."""
         trace = self.trace
         return observe(
-            trace.bandwidth_hz, trace.objects, trace.distance_m, trace.present, modes_before
+            trace.bandwidth_hz,
+            trace.objects,
+            trace.distance_m,
+            trace.present,
+            modes_before & self._present_before,
         )
 
     def rewards(self, modes_before: Mask, modes: Mask) -> Array:
@@ -146,6 +153,6 @@ class LiveEpisodes:
             trace.objects,
             trace.distance_m,
             trace.present,
-            modes_before=modes_before,
+            modes_before=modes_before & self._present_before,
             modes=modes,
         )
