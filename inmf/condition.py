@@ -5,7 +5,7 @@ the limit of feasibility, so a model that fits one condition goes stale in anoth
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,15 @@ class Condition:
 
     def as_array(self) -> Array:
         """The five numbers in field order, shape (5,)."""
-        return np.array(astuple(self), dtype=np.float64)
+        return np.array(
+            (
+                self.feature_factor,
+                self.delay_requirement_s,
+                self.early_exit_ratio,
+                self.noise_db,
+                self.switching_cost_j,
+            )
+        )
 
     @classmethod
     def from_array(cls, values: Array) -> "Condition":

@@ -32,7 +32,7 @@ RATE_CAP = 4.0
 """Rate in units of w W / Delta beyond which more is not used (u_max)."""
 INFEASIBLE_REWARD_J = -10.0
 MOST_STEPS = 16
-EXCESS_SHARE = 1e-6
+EXCESS_SHARE = 1e-5
 """Bandwidth by which the shares may miss before the last step, which costs its square."""
 TABLE_SIZE = 8192
 TINY = 1e-300
