@@ -1,0 +1,172 @@
+"""The protocol page, written from the catalogue: `python -m protocol.document docs/protocol.md`."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from protocol.catalogue import CATALOGUE, Row
+from protocol.codec import MAX_CONTAINERS, MAX_PAYLOAD_BYTES
+from protocol.envelope import Envelope
+from protocol.errors import RefusalCode
+from protocol.ids import LEVEL_PATTERN, MAX_ID_LENGTH
+from protocol.tensors import Tensors
+from protocol.topics import DEFAULT_ROOT, MAX_SLASHES, MAX_TOPIC_BYTES, WIRE_VERSION
+
+HEAD = f"""\
+# Wire protocol
+
+Written by `python -m protocol.document`; edit `protocol/catalogue.py` and the messages instead.
+
+Everything that crosses the bus is one MQTT message: QoS 0 or 1, MQTT 3.1.1 or 5. Its topic is
+`{{root}}/{WIRE_VERSION}/` and a line of the table below; the root is `{DEFAULT_ROOT}` unless
+configured. Levels in braces are identities: `{LEVEL_PATTERN}`, at most {MAX_ID_LENGTH} characters.
+A topic has at most {MAX_SLASHES} slashes and {MAX_TOPIC_BYTES} bytes.
+
+The payload is one msgpack map: the envelope, and the message under `body`. A receiver ignores
+envelope keys that it does not know and refuses a body with a field that it does not know; a
+changed body is a new version of the type (`.v2`). Refused as well: a key twice, NaN or infinity,
+bytes after the map, more than {MAX_CONTAINERS} maps and arrays, more than {MAX_PAYLOAD_BYTES}
+bytes. Integers stand for floats where a float is expected. Numbers are SI with the unit in the name.
+"""
+
+RULES = """\
+## Rules
+
+- **Source.** `src` must be the identity in the topic below `up/`, in statuses and in
+  `mon/{role}/{id}`; below `down/` it must have the role that the table names. Else the message is
+  refused.
+- **Order and duplicates.** `seq` counts from 1 within (`src`, `boot`, `stream`); the stream is the
+  topic without root and version. A receiver takes each number once, within a window of 256.
+- **Expiry.** `ttl_ms` is relative. A receiver takes the smallest difference between its clock and
+  `ts_ns` that it has seen from a process as "no age", so a skewed clock ends nothing.
+- **Presence.** Statuses are retained and carry a lease; the will is the same message, offline, on a
+  stream of its own (`will`).
+- **Acknowledgement.** A process acknowledges a delivery to the broker after its records are saved
+  and its answers handed to the bus; so a message may come again, and then counts once.
+- **Refusals** go to `mon/dead` and are counted by code in `mon/{role}/{id}`.
+"""
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    parts = [HEAD, _topics(), RULES, _refusals(), _envelope(), *_messages()]
+    return "\n".join(parts)
+
+
+def _topics() -> str:
+    head = (
+        "## Topics\n\n"
+        "| type | topic | from | to | QoS | retained | expires | same if equal |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+    )
+    return head + "".join(_topic(row) for row in CATALOGUE)
+
+
+def _topic(row: Row) -> str:
+    lasting = "when replaced" if row.retain else "sender says"
+    expires = lasting if row.ttl_s is None else f"{row.ttl_s:g} s"
+    cells = (
+        f"[`{row.name}`](#{row.name.replace('.', '')})",
+        f"`{row.topic}`",
+        ", ".join(row.publishers),
+        ", ".join(row.subscribers) or "who watches",
+        str(row.qos),
+        "yes" if row.retain else "no",
+        expires,
+        row.key,
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _refusals() -> str:
+    codes = ", ".join(f"`{code}`" for code in get_args(RefusalCode))
+    return f"Codes: {codes}.\n"
+
+
+def _envelope() -> str:
+    return "## Envelope\n\n" + _fields(Envelope)
+
+
+def _messages() -> Iterator[str]:
+    yield "## Messages\n"
+    for row in CATALOGUE:
+        yield f"### {row.name}\n\n{_doc(row.message)}\n\n{_fields(row.message)}"
+    yield "## Parts of messages\n"
+    for part in _parts():
+        yield f"### {part.__name__}\n\n{_doc(part)}\n\n{_fields(part)}"
+
+
+def _parts() -> list[type[BaseModel]]:
+    found: dict[type[BaseModel], None] = {}
+    waiting: list[type[BaseModel]] = [row.message for row in CATALOGUE]
+    while waiting:
+        for info in waiting.pop().model_fields.values():
+            for part in _models(info.annotation):
+                if part not in found:
+                    found[part] = None
+                    waiting.append(part)
+    return sorted(found, key=lambda part: part.__name__)
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _fields(model: type[BaseModel]) -> str:
+    head = "| field | type | bounds |\n|---|---|---|\n"
+    return head + "".join(
+        f"| `{name}` | {_type(info.annotation)} | {_bounds(info)} |\n"
+        for name, info in model.model_fields.items()
+    )
+
+
+def _type(annotation: object) -> str:
+    if annotation is type(None):
+        return "null"
+    if annotation is Tensors:
+        return "Tensors"
+    if isinstance(annotation, type):
+        return annotation.__name__
+    supertype = getattr(annotation, "__supertype__", None)
+    if supertype is not None:
+        return _type(supertype)
+    arguments = get_args(annotation)
+    if getattr(annotation, "__metadata__", None) is not None:
+        return _type(arguments[0])
+    if all(isinstance(argument, str) for argument in arguments):
+        return " or ".join(f"`{_cell(argument)}`" for argument in arguments)
+    if arguments[-1] is Ellipsis:
+        return f"array of {_type(arguments[0])}"
+    return " or ".join(_type(argument) for argument in arguments)
+
+
+def _bounds(info: FieldInfo) -> str:
+    texts = [repr(item) for item in (*info.metadata, *_inner_metadata(info.annotation))]
+    known = [text for text in texts if not text.startswith("AfterValidator")]
+    return ", ".join(f"`{_cell(text.partition('(')[2].rstrip(')'))}`" for text in known)
+
+
+def _inner_metadata(annotation: object) -> Iterator[object]:
+    """Bounds of what a union or an array holds."""
+    for inner in get_args(annotation):
+        for item in getattr(inner, "__metadata__", ()):
+            yield from item.metadata if isinstance(item, FieldInfo) else (item,)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return "\n".join(line.strip() for line in (model.__doc__ or "").strip().splitlines())
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")

@@ -1,0 +1,51 @@
+"""Topics built from an address are read back as that address, and never escape their branch."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.address import Address
+from protocol.catalogue import CATALOGUE, Row
+from protocol.errors import InvalidIdError, RemoteProtocolError
+from protocol.ids import EdgeId, InmfId, PlvnId
+from protocol.topics import matches, parse, subscription, topic_for
+from tests.support.strategies import LEVELS
+
+ROWS = st.sampled_from(CATALOGUE)
+ADDRESSES = st.builds(
+    Address,
+    plvn=LEVELS.map(PlvnId),
+    edge=LEVELS.map(EdgeId),
+    inmf=LEVELS.map(InmfId),
+    category_digest=LEVELS,
+    role=st.sampled_from(["plvn", "edge", "cloud"]),
+    id=LEVELS,
+)
+
+
+@given(row=ROWS, address=ADDRESSES, root=LEVELS)
+def test_build_then_parse_gives_the_same_topic(row: Row, address: Address, root: str) -> None:
+    topic = topic_for(row.message, address, root)
+    parsed = parse(topic, root)
+    assert row in parsed.rows
+    assert topic_for(row.message, parsed.address, root) == topic
+    assert matches(subscription(row.message, address, root), topic)
+
+
+@given(row=ROWS, text=st.text(max_size=70))
+def test_no_identity_changes_the_number_of_levels(row: Row, text: str) -> None:
+    address = Address(PlvnId(text), EdgeId(text), InmfId(text), text, "plvn", text)
+    expected = row.topic.count("/") + 2
+    try:
+        topic = topic_for(row.message, address)
+    except InvalidIdError:
+        return
+    assert topic.count("/") == expected
+
+
+@given(topic=st.text(max_size=100))
+def test_any_text_is_a_topic_of_the_catalogue_or_refused(topic: str) -> None:
+    try:
+        parsed = parse(topic)
+    except RemoteProtocolError:
+        return
+    assert topic_for(parsed.rows[0].message, parsed.address) == topic

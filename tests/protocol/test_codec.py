@@ -1,0 +1,168 @@
+import math
+
+import msgpack
+import pytest
+
+from protocol.address import Address
+from protocol.catalogue import row_of
+from protocol.codec import MAX_CONTAINERS, MAX_PAYLOAD_BYTES, decode, encode
+from protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
+from protocol.messages import MessageRefused, ModelRequested, PerformanceReported
+from protocol.topics import topic_for
+from tests.support.wire import address, envelope, sample
+
+ROW = row_of(PerformanceReported)
+MESSAGE = sample(PerformanceReported)
+TOPIC = topic_for(PerformanceReported, address(ROW))
+GOOD = encode(envelope(ROW), MESSAGE)
+
+
+def fields() -> dict[str, object]:
+    unpacked: dict[str, object] = msgpack.unpackb(GOOD)
+    return unpacked
+
+
+def changed(**changes: object) -> bytes:
+    packed: bytes = msgpack.packb(fields() | changes)
+    return packed
+
+
+def body(**changes: object) -> bytes:
+    inner = fields()["body"]
+    assert isinstance(inner, dict)
+    return changed(body=inner | changes)
+
+
+def code_of(payload: bytes, topic: str = TOPIC) -> str:
+    with pytest.raises(RemoteProtocolError, match=r".") as refused:
+        decode(payload, topic)
+    assert len(refused.value.reason) <= 512
+    return refused.value.code
+
+
+def test_unknown_envelope_keys_are_ignored_and_unknown_body_fields_are_not() -> None:
+    decoded = decode(changed(newer={"x": [1]}), TOPIC)
+    assert decoded.message == MESSAGE
+    assert decoded.envelope == envelope(ROW)
+    assert decoded.address == Address(plvn=address(ROW).plvn, inmf=address(ROW).inmf)
+    assert code_of(body(newer=1)) == "invalid_body"
+
+
+@pytest.mark.parametrize("key", ["type", "id", "src", "boot", "stream", "seq", "ts_ns"])
+def test_an_envelope_that_lacks_a_key_is_malformed(key: str) -> None:
+    lacking = {name: value for name, value in fields().items() if name != key}
+    assert code_of(msgpack.packb(lacking)) == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("id", b"short"),
+        ("id", "sixteen letters!"),
+        ("src", "p1"),
+        ("src", "root:p1"),
+        ("src", "plvn:p1/x"),
+        ("boot", "a/b"),
+        ("boot", ""),
+        ("seq", 0),
+        ("seq", -1),
+        ("seq", "1"),
+        ("seq", 1.0),
+        ("seq", True),
+        ("seq", 2**63),
+        ("ts_ns", -1),
+        ("ttl_ms", -1),
+        ("fence", 0),
+        ("stream", ""),
+        ("cid", b""),
+        ("type", 5),
+    ],
+)
+def test_envelope_values_out_of_bounds_are_malformed(key: str, value: object) -> None:
+    assert code_of(changed(**{key: value})) == "malformed"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xc1",
+        b"\x90",
+        b"\x01",
+        GOOD[:-1],
+        GOOD + b"\x00",
+        GOOD + GOOD,
+        b"\x82\xa4type\xa1a\xa4type\xa1b",
+        b"\x81\x90\x01",
+        b"\x81\xa4type\xd4\x05\x00",
+        b"\x81\xa4type\xd6\xff\x00\x00\x00\x00",
+        b"\x81\xa4type\xa2\xff\xfe",
+        b"\xdd\xff\xff\xff\xff",
+        b"\xdf\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+        b"\x91" * 100_000 + b"\x01",
+        b"\x81\xa1a" * 5_000 + b"\x01",
+        b"\xdc\xff\xff" + b"\x80" * 0xFFFF,
+    ],
+    ids=range(18),
+)
+def test_bytes_that_are_not_one_sound_map_are_malformed(payload: bytes) -> None:
+    assert code_of(payload) == "malformed"
+
+
+def test_containers_are_limited_for_they_cost_far_more_memory_than_bytes() -> None:
+    rows = [[0] * 0] * 2000
+    nested = msgpack.packb(fields() | {"extra": [rows] * (MAX_CONTAINERS // 2000 + 1)})
+    assert code_of(nested) == "malformed"
+
+
+def test_a_repeated_key_anywhere_is_malformed() -> None:
+    doubled = GOOD.replace(b"\xa5slots", b"\xa5slots", 1).replace(b"\xacmode_changes", b"\xa5slots")
+    assert code_of(doubled) == "malformed"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e16, "1.5", None, True, b"1"])
+def test_numbers_that_are_not_finite_bounded_numbers_are_refused(value: object) -> None:
+    assert code_of(body(reward_sum_j=value)) == "invalid_body"
+
+
+def test_an_integer_stands_for_a_float_as_other_languages_write_it() -> None:
+    decoded = decode(body(reward_sum_j=2), TOPIC).message
+    assert isinstance(decoded, PerformanceReported)
+    assert decoded.reward_sum_j == 2.0
+
+
+def test_unknown_types_and_versions_are_told_apart() -> None:
+    assert code_of(changed(type="performance-reported.v2")) == "unknown_version"
+    assert code_of(changed(type="performance-reported.v0")) == "unknown_type"
+    assert code_of(changed(type="nobody-knows.v1")) == "unknown_type"
+    assert code_of(changed(type="PerformanceReported")) == "unknown_type"
+
+
+def test_a_message_on_another_topic_is_refused() -> None:
+    other = topic_for(ModelRequested, address(row_of(ModelRequested)))
+    assert code_of(GOOD, other) == "wrong_topic"
+    assert code_of(GOOD, "twintier/v1/nowhere") == "invalid_topic"
+    assert code_of(GOOD, TOPIC.replace("/p1/", "/p2/")) == "wrong_source"
+
+
+def test_sizes_are_limited_both_ways() -> None:
+    assert code_of(bytes(MAX_PAYLOAD_BYTES + 1)) == "oversize"
+    with pytest.raises(OversizeError, match="exceeds 100"):
+        encode(envelope(ROW), MESSAGE, limit_bytes=100)
+
+
+def test_an_envelope_of_another_type_or_text_without_an_encoding_is_our_fault() -> None:
+    with pytest.raises(LocalProtocolError, match="the body is"):
+        encode(envelope(row_of(ModelRequested)), MESSAGE)
+    broken = MessageRefused.model_construct(
+        role="edge", topic="\ud800", code="malformed", reason="", size=0
+    )
+    with pytest.raises(LocalProtocolError, match="cannot be packed"):
+        encode(envelope(row_of(MessageRefused)), broken)
+
+
+def test_a_refusal_never_repeats_the_offending_bytes() -> None:
+    with pytest.raises(RemoteProtocolError, match="invalid_body") as refused:
+        decode(body(policy="x" * 100_000), TOPIC)
+    assert "xxx" not in refused.value.reason

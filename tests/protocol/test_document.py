@@ -1,0 +1,11 @@
+from pathlib import Path
+
+from protocol.document import page
+
+PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
+
+
+def test_the_protocol_page_says_what_the_catalogue_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m protocol.document " + str(
+        PAGE
+    )
