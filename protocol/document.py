@@ -30,7 +30,8 @@ The payload is one msgpack map: the envelope, and the message under `body`. A re
 envelope keys that it does not know and refuses a body with a field that it does not know; a
 changed body is a new version of the type (`.v2`). Refused as well: a key twice, NaN or infinity,
 bytes after the map, more than {MAX_CONTAINERS} maps and arrays, more than {MAX_PAYLOAD_BYTES}
-bytes. Integers stand for floats where a float is expected. Numbers are SI with the unit in the name.
+bytes. Integers stand for floats where a float is expected. Numbers are SI with the unit in the
+name.
 """
 
 RULES = """\
