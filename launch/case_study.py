@@ -98,18 +98,24 @@ def _progress(*, quiet: bool) -> Progress:
 
 def _ticks(settings: CaseStudySettings) -> int:
     """Steps of one seed, for the progress bar."""
-    return settings.epochs * (len(ARMS) + 1) + 2 * settings.meta_iterations
+    trained = settings.meta_iterations + settings.mixture_iterations
+    return settings.epochs * (len(ARMS) + 1) + trained
 
 
 def _run_seed(seed: int, settings: CaseStudySettings, parts: Path, advance: Advance) -> None:
-    cost = {"random": 0, "transfer": settings.epochs}
+    cost: dict[Start, int] = {
+        "random": 0,
+        "meta": settings.meta_iterations,
+        "transfer": settings.epochs,
+        "multitask": settings.mixture_iterations,
+    }
     starts: dict[Start, Vector] = {}
     for start in STARTS:
         part = _part(
             parts / f"start-{start}-{seed}.safetensors",
             partial(_start_part, start, settings, seed),
             advance,
-            cost.get(start, settings.meta_iterations),
+            cost[start],
         )
         starts[start] = part["parameters"].astype(np.float32)
     for arm in ARMS:

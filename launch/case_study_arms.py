@@ -45,12 +45,14 @@ class CaseStudySettings:
     """Epochs of each arm on task 1."""
     episodes: int = 10
     """Episodes of an epoch, and of a task in a round of meta training."""
-    meta_iterations: int = 250
-    """Iterations of meta training, and of multi-task PPO."""
+    meta_iterations: int = 500
+    """Iterations of meta training."""
+    mixture_iterations: int = 250
+    """Iterations of multi-task PPO: it takes thirty steps in each."""
     tasks: int = 10
     """Tasks of an iteration (I)."""
-    meta_learning_rate: float = 3e-3
-    """Outer step size of Adam (beta)."""
+    meta_learning_rate: float = 6e-3
+    """Outer step size of Adam (beta), falling linearly to a fifth."""
     ppo: PpoSettings = field(default_factory=PpoSettings)
     meta: MetaSettings = field(
         default_factory=lambda: MetaSettings(
@@ -123,7 +125,7 @@ def tasks_of(
 
 
 def _meta_trained(flat: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
-    optimizer = MetaOptimizer(settings.meta_learning_rate)
+    optimizer = MetaOptimizer(settings.meta_learning_rate, decay_steps=settings.meta_iterations)
     training = MetaTraining.start(SPEC, flat, settings.meta, optimizer)
     for iteration in range(settings.meta_iterations):
         rngs = {
@@ -141,7 +143,7 @@ def _multitask(
     """PPO on the mixture, with minibatches that grow with the batch."""
     adam = Adam(settings.ppo.learning_rate)
     ppo = replace(settings.ppo, minibatch_slots=settings.ppo.minibatch_slots * settings.tasks)
-    for _ in range(settings.meta_iterations):
+    for _ in range(settings.mixture_iterations):
         batch = tasks_of([rng] * settings.tasks, settings.episodes)([rng])
         rollout = collect(SPEC, flat, batch, [rng])
         experience = Experience.of(rollout, linear_advantages(INMF, rollout))
