@@ -80,11 +80,16 @@ class Bus(Protocol):
         """QoS 0 messages that arrived faster than they were taken."""
         ...
 
-    async def connect(self, will: Callable[[], Will] | None = None) -> None:
+    async def connect(
+        self,
+        will: Callable[[], Will] | None = None,
+        came_up: Callable[[], None] | None = None,
+    ) -> None:
         """Begin to connect, and go on until `close`; returns without waiting.
 
         Args:
             will: asked for a fresh will at each connection.
+            came_up: called at each connection, once it is subscribed.
         """
         ...
 

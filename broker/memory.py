@@ -100,6 +100,7 @@ class MemoryBus:
         self._incoming: Incoming[MemoryDelivery] = Incoming(QOS0_LIMIT)
         self._filters: list[str] = []
         self._will: Callable[[], Will] | None = None
+        self._came_up: Callable[[], None] | None = None
         self._last_will: Will | None = None
         self._up = asyncio.Event()
         self.unacknowledged: dict[int, MemoryDelivery] = {}
@@ -120,9 +121,14 @@ class MemoryBus:
         """QoS 0 messages that came faster than they were taken."""
         return self._incoming.dropped
 
-    async def connect(self, will: Callable[[], Will] | None = None) -> None:
+    async def connect(
+        self,
+        will: Callable[[], Will] | None = None,
+        came_up: Callable[[], None] | None = None,
+    ) -> None:
         """Join the hub, now or when it is there."""
         self._will = will
+        self._came_up = came_up
         self._hub.attach(self)
         if self._hub.available.is_set():
             self.mend_link()
@@ -225,6 +231,8 @@ class MemoryBus:
         self._up.set()
         for delivery in kept:
             self._put(delivery.again())
+        if self._came_up is not None:
+            self._came_up()
 
     def _put(self, delivery: MemoryDelivery) -> None:
         if delivery.qos == 1:

@@ -83,6 +83,7 @@ class MqttBus:
         self._version: MqttVersion = "5" if settings.version == "auto" else settings.version
         self._filters: dict[str, None] = {}
         self._will: Callable[[], Will] | None = None
+        self._came_up: Callable[[], None] | None = None
         self._incoming: Incoming[MqttDelivery] = Incoming(settings.qos0_limit)
         self._window = Window(WINDOW)
         self._up = asyncio.Event()
@@ -114,9 +115,14 @@ class MqttBus:
         """MQTT version that is spoken, or will be tried next."""
         return self._version
 
-    async def connect(self, will: Callable[[], Will] | None = None) -> None:
+    async def connect(
+        self,
+        will: Callable[[], Will] | None = None,
+        came_up: Callable[[], None] | None = None,
+    ) -> None:
         """Begin to connect, and go on until `close`."""
         self._will = will
+        self._came_up = came_up
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
         self._keeper = self._group.create_task(self._keep_connected())
@@ -236,6 +242,8 @@ class MqttBus:
                 self._up.set()
                 self._pause_s = self._settings.backoff_s[0]
                 log.info("connected", broker="{}:{}".format(*self._address), mqtt=self._version)
+                if self._came_up is not None:
+                    self._came_up()
                 await link.lost()
         finally:
             self._up.clear()

@@ -119,6 +119,10 @@ class Runtime:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._reports_left = settings.reports_per_s
         self._last_traffic = 0.0
+        self._started = False
+        self._status: Publish | None = None
+        """The last status that the core published."""
+        self._will_topic = ""
         self._quiet = False
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -133,11 +137,11 @@ class Runtime:
         self._meter.start(self._clock.now())
         try:
             await self._bus.subscribe([f for listening in self._initial for f in listening.filters])
-            await self._bus.connect(self._will)
+            await self._bus.connect(self._will, self._came_up)
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(work)
-                    for work in (self._start(), self._consume(), self._send(), self._report())
+                    for work in (self._consume(), self._send(), self._report())
                 ]
                 await self._stopping.wait()
                 await self._drain()
@@ -166,11 +170,16 @@ class Runtime:
         """Give the core what its source saw; returns what the core wants done about it."""
         return [] if self._quiet else self._take(Observed(observation), None)
 
-    async def _start(self) -> None:
-        await self._bus.wait_up()
+    def _came_up(self) -> None:
+        """Start the core; after a lost connection, take back what the will has said of us."""
+        log.info("on the bus", role=self._core.role, id=self._core.id)
+        if self._started:
+            if self._status is not None:
+                self._apply([self._status])
+            return
+        self._started = True
         for listening in self._initial:
             self._listens(listening)
-        log.info("on the bus", role=self._core.role, id=self._core.id)
         if not self._quiet:
             self._take(Started(), None)
 
@@ -263,6 +272,8 @@ class Runtime:
             self._meter.reached(effect.sim_time_s)
         if outgoing.qos and not outgoing.retain and not self._quiet:
             self._ledger.sent(outgoing.stream, outgoing.seq, now, outgoing.ttl_s)
+        if outgoing.topic == self._will_topic:
+            self._status = effect
         self._outbox.put(outgoing)
 
     def _start_timer(self, effect: StartTimer) -> None:
@@ -328,6 +339,7 @@ class Runtime:
         for effect in self._core.goodbye():
             if isinstance(effect, Publish) and row_of(type(effect.message)).retain:
                 outgoing = self._encoder.encode(effect, now, stream="will")
+                self._will_topic = outgoing.topic
                 return Will(outgoing.topic, outgoing.payload)
         raise TypeError(f"goodbye of {self._core.role} {self._core.id} retains no status")
 

@@ -145,6 +145,22 @@ def test_goodbye_is_published_when_stopped_and_a_will_when_the_link_breaks() -> 
     virtual(main())
 
 
+def test_a_status_is_published_again_when_a_broken_link_has_sent_the_will() -> None:
+    async def main() -> None:
+        hub = MemoryHub()
+        edge = node(hub, ToyCore("edge", "e1"), *EDGE_ROUTES)
+        online = status("plvn", "online")
+        agent = node(hub, ToyCore("plvn", "p1", on_start(Publish(online))))
+        async with running(edge, agent):
+            agent.bus.break_link()
+            agent.bus.mend_link()
+            await asyncio.sleep(0.01)
+            assert received(edge.core) == [online, status("plvn", "offline"), online]
+            assert agent.core.taken == [Started()]
+
+    virtual(main())
+
+
 def test_a_failing_input_is_reported_and_the_next_one_is_taken() -> None:
     def fail_on_performance(taken: Input, _now: float) -> Sequence[Effect]:
         if isinstance(taken, Received) and isinstance(taken.message, PerformanceReported):
