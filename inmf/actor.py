@@ -52,7 +52,7 @@ class Actor:
             ShapeError: if the vector has not the length of the spec.
             ValueError: if a number is not finite.
         """
-        flat = np.ascontiguousarray(parameters, np.float32)
+        flat = np.array(parameters, np.float32)
         if flat.shape != (spec.parameters,):
             raise ShapeError(
                 f"parameters {flat.shape} must be ({spec.parameters},) for {spec.schema_id}"

@@ -35,7 +35,7 @@ MOST_STEPS = 16
 EXCESS_SHARE = 1e-5
 """Bandwidth by which the shares may miss before the last step, which costs its square."""
 TABLE_SIZE = 8192
-TINY = 1e-300
+TINY = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
