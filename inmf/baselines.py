@@ -40,14 +40,14 @@ def enumerate_paper(batch: PaperEpisodes) -> Mask:
     """Best modes of each slot of variant `paper`, (episodes, slots, pairs): the bound."""
     choices = all_modes(batch.objects.shape[-1])
     terms = pair_terms(batch.physics, batch.objects, batch.distance_m)
-    values = np.stack(
-        [
-            gains(terms, np.broadcast_to(choice, batch.objects.shape), batch.bandwidth_hz)[0]
-            for choice in choices
-        ]
-    )
-    best: Mask = choices[values.argmax(axis=0)]
+    gain_j, _ = gains(terms, _in_front(choices, batch.objects), batch.bandwidth_hz)
+    best: Mask = choices[gain_j.argmax(axis=0)]
     return best
+
+
+def _in_front(choices: Mask, objects: Array) -> Mask:
+    """Choices (n, pairs) as a new first axis before (..., pairs): all are tried in one call."""
+    return choices.reshape(len(choices), *[1] * (objects.ndim - 1), -1)
 
 
 def enumerate_modes(
@@ -61,21 +61,16 @@ def enumerate_modes(
 ) -> Mask:
     """Modes (..., pairs) that earn most in the next slot if the condition is as believed."""
     choices = all_modes(objects.shape[-1])
-    values = np.stack(
-        [
-            outcome(
-                believed,
-                bandwidth_hz,
-                objects,
-                distance_m,
-                present,
-                modes_before=modes_before,
-                modes=np.broadcast_to(choice, objects.shape),
-            ).reward_j
-            for choice in choices
-        ]
+    earned = outcome(
+        believed,
+        bandwidth_hz,
+        objects,
+        distance_m,
+        present,
+        modes_before=modes_before,
+        modes=_in_front(choices, objects),
     )
-    best: Mask = choices[values.argmax(axis=0)] & present
+    best: Mask = choices[earned.reward_j.argmax(axis=0)] & present
     return best
 
 

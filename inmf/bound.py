@@ -45,20 +45,17 @@ def _plan(trace: Trace, conditions: Condition | Sequence[Condition]) -> tuple[Ar
 def _gains_of(batch: LiveEpisodes, choices: Mask) -> Array:
     """What each choice earns in each slot if nobody changes, (episodes, slots, choices)."""
     trace = batch.trace
-    per_choice = []
-    for choice in choices:
-        modes = np.broadcast_to(choice, trace.present.shape)
-        earned = outcome(
-            batch.physics,
-            trace.bandwidth_hz,
-            trace.objects,
-            trace.distance_m,
-            trace.present,
-            modes_before=modes,
-            modes=modes,
-        )
-        per_choice.append(earned.reward_j)
-    return np.stack(per_choice, axis=-1)
+    modes = choices[:, None, None]
+    earned = outcome(
+        batch.physics,
+        trace.bandwidth_hz,
+        trace.objects,
+        trace.distance_m,
+        trace.present,
+        modes_before=modes,
+        modes=modes,
+    )
+    return np.moveaxis(earned.reward_j, 0, -1)
 
 
 def _followed(follow: npt.NDArray[np.intp], choices: Mask) -> Mask:
