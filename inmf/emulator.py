@@ -3,8 +3,8 @@
 Built-in worlds and a twin's emulation models are this one class with different parameters.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
@@ -50,18 +50,15 @@ class EmulatorParameters:
         """The parameters of `to_dict`.
 
         Raises:
-            KeyError: if one is missing.
+            ValueError: if one is missing or not what it should be.
         """
-        presence = values["presence"]
-        assert isinstance(presence, list | tuple)
+        plain = ("bandwidth_mean_hz", "bandwidth_sd_hz", "reward_noise_j")
         return cls(
-            bandwidth_mean_hz=_number(values["bandwidth_mean_hz"]),
-            bandwidth_sd_hz=_number(values["bandwidth_sd_hz"]),
-            objects=_chain_of(values["objects"]),
-            distance=_chain_of(values["distance"]),
-            presence=tuple(Presence(_number(p["appear"]), _number(p["leave"])) for p in presence),
-            condition=_condition_of(values["condition"]),
-            reward_noise_j=_number(values["reward_noise_j"]),
+            objects=_chain_of(values, "objects"),
+            distance=_chain_of(values, "distance"),
+            presence=_presence_of(values, "presence"),
+            condition=_condition_of(values, "condition"),
+            **{name: _number(values.get(name), name) for name in plain},
         )
 
     def in_condition(self, condition: Condition) -> "EmulatorParameters":
@@ -73,7 +70,7 @@ def draw_trace(
     parameters: EmulatorParameters, episodes: int, slots: int, rng: np.random.Generator
 ) -> Trace:
     """Emulated episodes: Gaussian bandwidth, Markov workload and distance, pairs come and go."""
-    shape = (episodes, PAIRS)
+    shape = (episodes, len(parameters.presence))
     bandwidth = rng.normal(
         parameters.bandwidth_mean_hz, parameters.bandwidth_sd_hz, (episodes, slots)
     )
@@ -100,17 +97,44 @@ def expert(*, city: str, road: str, activity: str = "day") -> EmulatorParameters
     )
 
 
-def _number(value: object) -> float:
-    assert isinstance(value, int | float)
+def _number(value: object, name: str) -> float:
+    if not isinstance(value, int | float) or not np.isfinite(value):
+        raise ValueError(f"{name} is {value!r}; it must be a finite number")
     return float(value)
 
 
-def _chain_of(value: object) -> Chain:
-    assert isinstance(value, Mapping)
-    rows = tuple(tuple(float(p) for p in row) for row in value["transition"])
-    return Chain(tuple(float(level) for level in value["levels"]), rows)
+def _numbers(values: object, name: str) -> tuple[float, ...]:
+    return tuple(_number(value, name) for value in _list(values, name))
 
 
-def _condition_of(value: object) -> Condition:
-    assert isinstance(value, Mapping)
-    return Condition(**{name: _number(number) for name, number in value.items()})
+def _list(values: object, name: str) -> Sequence[object]:
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"{name} is {values!r}; it must be a list")  # noqa: TRY004 (one error kind)
+    return values
+
+
+def _fields(values: object, name: str) -> Mapping[str, object]:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{name} is {values!r}; it must have named fields")  # noqa: TRY004
+    return values
+
+
+def _chain_of(values: Mapping[str, object], name: str) -> Chain:
+    given = _fields(values.get(name), name)
+    rows = tuple(_numbers(row, name) for row in _list(given.get("transition"), name))
+    return Chain(_numbers(given.get("levels"), name), rows)
+
+
+def _presence_of(values: Mapping[str, object], name: str) -> tuple[Presence, ...]:
+    pairs = [_fields(pair, name) for pair in _list(values.get(name), name)]
+    return tuple(
+        Presence(_number(pair.get("appear"), name), _number(pair.get("leave"), name))
+        for pair in pairs
+    )
+
+
+def _condition_of(values: Mapping[str, object], name: str) -> Condition:
+    given = _fields(values.get(name), name)
+    return Condition(
+        **{each.name: _number(given.get(each.name), name) for each in fields(Condition)}
+    )
