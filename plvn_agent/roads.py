@@ -1,0 +1,18 @@
+"""Classes of roads by speed limit, and how far a vehicle perceives on each."""
+
+HIGHWAY_FROM_MPS = 25.0
+"""Assumed: 90 km/h."""
+ARTERIAL_FROM_MPS = 14.0
+"""Assumed: just above 50 km/h."""
+SENSOR_RANGE_M = {"highway": 65.0, "arterial": 40.0, "local": 25.0}
+"""Assumed: sensors reach as far as speed demands and buildings allow; a workload of 4 to 8 objects
+is typical then, as in the case study."""
+
+
+def road_class(speed_limit_mps: float) -> str:
+    """`highway`, `arterial` or `local`."""
+    if speed_limit_mps >= HIGHWAY_FROM_MPS:
+        return "highway"
+    if speed_limit_mps >= ARTERIAL_FROM_MPS:
+        return "arterial"
+    return "local"

@@ -1,0 +1,120 @@
+"""What every source keeps to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from plvn_agent.builtin import BuiltinSource
+from plvn_agent.measuring import MeasuredTwiceError
+from plvn_agent.source import Source
+from plvn_agent.sumo import SumoSettings, SumoSource
+from protocol.ids import check_level
+from tests.support.roads import write_road
+
+PAIRS = 3
+Start = Callable[[Path], Source]
+
+
+def builtin(_folder: Path) -> Source:
+    return BuiltinSource(2, seed=4)
+
+
+def sumo(folder: Path) -> Source:
+    settings = SumoSettings(seed=4, rsus=2, warmup_s=200, duration_sim_s=600.0)
+    return SumoSource(write_road(folder), settings)
+
+
+sources = pytest.mark.parametrize(
+    "make", [builtin, pytest.param(sumo, marks=pytest.mark.system)], ids=["builtin", "sumo"]
+)
+
+
+@asynccontextmanager
+async def started(make: Start, folder: Path) -> AsyncIterator[Source]:
+    source = make(folder)
+    try:
+        await source.start()
+        yield source
+    finally:
+        await source.stop()
+
+
+@sources
+def test_slots_count_up_from_the_history(make: Start, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with started(make, tmp_path) as source:
+            plvns = [profile.plvn for profile in source.plvns]
+            last = [max((o.slot for o in source.history(p)), default=-1) for p in plvns]
+            for step in (1, 2, 3):
+                seen = await source.observe()
+                assert list(seen) == plvns
+                assert [seen[p].slot for p in plvns] == [slot + step for slot in last]
+                assert all(o.sim_time_s == o.slot for o in seen.values())
+
+    asyncio.run(scenario())
+
+
+@sources
+def test_every_number_can_go_on_the_wire(make: Start, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with started(make, tmp_path) as source:
+            for profile in source.plvns:
+                assert check_level(profile.plvn) == profile.plvn
+                assert profile.site.road in {"highway", "arterial", "local"}
+            for _ in range(50):
+                for seen in (await source.observe()).values():
+                    assert seen.objects.shape == seen.distance_m.shape == (PAIRS,)
+                    assert seen.present.shape == (PAIRS,)
+                    assert np.isfinite([*seen.objects, *seen.distance_m, seen.bandwidth_hz]).all()
+                    assert seen.bandwidth_hz >= 0.0
+                    assert seen.hour is not None
+                    assert 0.0 <= seen.hour < 24.0
+                    assert len(seen.vehicles) <= 64
+
+    asyncio.run(scenario())
+
+
+@sources
+def test_only_present_pairs_carry_out_modes_and_only_once(make: Start, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with started(make, tmp_path) as source:
+            plvn = source.plvns[0].plvn
+            for _ in range(20):
+                seen = (await source.observe())[plvn]
+                measured = source.measure(plvn, np.ones(PAIRS, dtype=bool))
+                assert measured.slot == seen.slot
+                assert measured.modes.tolist() == seen.present.tolist()
+            with pytest.raises(MeasuredTwiceError, match="measure each slot once"):
+                source.measure(plvn, np.ones(PAIRS, dtype=bool))
+
+    asyncio.run(scenario())
+
+
+@sources
+def test_the_same_seed_gives_the_same_slots(make: Start, tmp_path: Path) -> None:
+    async def take() -> list[object]:
+        async with started(make, tmp_path) as source:
+            taken: list[object] = []
+            for _ in range(20):
+                for plvn, seen in (await source.observe()).items():
+                    measured = source.measure(plvn, np.array([True, False, True]))
+                    taken.append(
+                        (plvn, seen.bandwidth_hz, *seen.objects, *seen.distance_m, seen.vehicles)
+                    )
+                    taken.append(measured.reward_j)
+            return taken
+
+    assert asyncio.run(take()) == asyncio.run(take())
+
+
+@sources
+def test_stopping_twice_is_harmless(make: Start, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with started(make, tmp_path) as source:
+            await source.stop()
+
+    asyncio.run(scenario())
