@@ -8,7 +8,7 @@ acknowledged only after what it caused has been handed to the bus.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from broker.bus import Bus, Delivery, Qos
@@ -65,7 +65,7 @@ class Encoder:
         self._role = role
         self._sender = sender
         self._boot = boot
-        self._root = root
+        self._prefix = prefix(root)
         self._clock_id = clock_id
         self._limit_bytes = limit_bytes
         self._seqs: dict[str, int] = {}
@@ -79,7 +79,7 @@ class Encoder:
             LocalProtocolError: if the address lacks a level, or the message is too large.
         """
         row = row_of(type(effect.message))
-        path = stream_for(row, self._address(effect.to))
+        path = stream_for(row.message, self._address(effect.to))
         stream = stream or path
         seq = self._seqs.get(stream, 0) + 1
         ttl_s = row.ttl_s if effect.ttl_s is None else effect.ttl_s
@@ -100,16 +100,17 @@ class Encoder:
         )
         payload = encode(envelope, effect.message, limit_bytes=self._limit_bytes)
         self._seqs[stream] = seq
-        topic = prefix(self._root) + path
+        topic = self._prefix + path
         return Outgoing(topic, payload, row.qos, row.retain, ttl_s, stream, seq)
 
     def _address(self, to: Address) -> Address:
-        return replace(
-            to,
-            plvn=to.plvn or self._own.plvn,
-            edge=to.edge or self._own.edge,
-            role=to.role or self._role,
-            id=to.id or self._sender,
+        return Address(
+            to.plvn or self._own.plvn,
+            to.edge or self._own.edge,
+            to.inmf,
+            to.category_digest,
+            to.role or self._role,
+            to.id or self._sender,
         )
 
     def _id(self, now: float) -> bytes:

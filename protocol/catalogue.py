@@ -6,7 +6,7 @@ interaction, add its message class and a row; nothing else lists messages.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from protocol import messages as m
@@ -40,12 +40,12 @@ class Row:
     bulk: bool = False
     """Carries arrays that may be large."""
     version: int = 1
+    name: str = field(init=False)
+    """The message's type on the wire."""
 
-    @property
-    def name(self) -> str:
-        """The message's type on the wire."""
+    def __post_init__(self) -> None:
         words = re.sub(r"(?<!^)(?=[A-Z])", "-", self.message.__name__).lower()
-        return f"{words}.v{self.version}"
+        object.__setattr__(self, "name", f"{words}.v{self.version}")
 
 
 CATALOGUE: tuple[Row, ...] = (

@@ -42,7 +42,7 @@ def encode(envelope: Envelope, message: Message, *, limit_bytes: int = MAX_PAYLO
     row = row_of(type(message))
     if envelope.type != row.name:
         raise LocalProtocolError(f"envelope says {envelope.type}, the body is {row.name}")
-    fields = {key: value for key, value in envelope if value is not None}
+    fields = {key: value for key, value in vars(envelope).items() if value is not None}
     fields["body"] = message.model_dump()
     try:
         payload: bytes = msgpack.packb(fields)

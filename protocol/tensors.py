@@ -10,9 +10,10 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from protocol.ids import ModelId
-from protocol.messages.base import Digest, Name, Value
+from protocol.values import Digest, Name, Value
 
 MAX_ELEMENTS = 64 * 1024 * 1024
+MAX_ARRAYS = 32
 Dtype = Literal["<f4", "<f8", "|u1", "<i8"]
 Floats = npt.NDArray[np.float32]
 
@@ -33,7 +34,7 @@ class Tensors(Value):
     """Named arrays of one dtype in one blob; finite, little-endian, C order."""
 
     dtype: Dtype
-    shapes: Annotated[tuple[Shape, ...], Field(min_length=1, max_length=32)]
+    shapes: Annotated[tuple[Shape, ...], Field(min_length=1, max_length=MAX_ARRAYS)]
     digest: Digest
     blob: bytes
 
@@ -51,20 +52,20 @@ class Tensors(Value):
         return self
 
     @classmethod
-    def pack(cls, arrays: Mapping[str, npt.NDArray[np.generic]], dtype: Dtype = "<f4") -> Self:
+    def pack(cls, arrays: Mapping[str, npt.NDArray[np.generic]], dtype: Dtype = "<f4") -> "Tensors":
         """Pack arrays, converted to `dtype`.
 
         Raises:
             pydantic.ValidationError: if a number is not finite or a name or shape is out of bounds.
         """
         ordered = {name: np.ascontiguousarray(array, dtype=dtype) for name, array in arrays.items()}
-        blob = b"".join(array.tobytes() for array in ordered.values())
-        return cls(
-            dtype=dtype,
-            shapes=tuple(Shape(name=n, shape=a.shape) for n, a in ordered.items()),
-            digest=blob_digest(blob),
-            blob=blob,
-        )
+        blob = b"".join([array.tobytes() for array in ordered.values()])
+        shapes = tuple(Shape(name=n, shape=a.shape) for n, a in ordered.items())
+        digest = blob_digest(blob)
+        finite = all(np.isfinite(array).all() for array in ordered.values())
+        if finite and 0 < len(shapes) <= MAX_ARRAYS:  # checked here, so not hashed again
+            return cls.model_construct(dtype=dtype, shapes=shapes, digest=digest, blob=blob)
+        return cls(dtype=dtype, shapes=shapes, digest=digest, blob=blob)
 
     def unpack(self) -> dict[str, npt.NDArray[np.generic]]:
         """The arrays by name; read-only views of the blob."""

@@ -46,16 +46,18 @@ def topic_for(message: type[Message], address: Address, root: str = DEFAULT_ROOT
         InvalidIdError: if a level is no valid identity.
         LocalProtocolError: if the address lacks a level of the template.
     """
-    return prefix(root) + stream_for(row_of(message), address)
+    return prefix(root) + stream_for(message, address)
 
 
-def stream_for(row: Row, address: Address) -> str:
+@lru_cache(maxsize=_CACHED_TOPICS)
+def stream_for(message: type[Message], address: Address) -> str:
     """The topic without its root, which also names the stream that `seq` counts in.
 
     Raises:
         InvalidIdError: if a level is no valid identity.
         LocalProtocolError: if the address lacks a level of the template.
     """
+    row = row_of(message)
     levels: list[str] = []
     for segment in row.topic.split("/"):
         if not segment.startswith("{"):

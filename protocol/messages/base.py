@@ -1,33 +1,38 @@
-"""The base of all messages, and the number types that several of them share.
+"""The base of all messages, and the value types that they are made of."""
 
-A message is frozen, forbids unknown fields and bounds every number. A changed field is a new
-version of the message, never an edit.
-"""
+from protocol.values import (
+    Category,
+    Count,
+    Digest,
+    Hour,
+    Latitude,
+    Longitude,
+    Name,
+    NonNegative,
+    Real,
+    Share,
+    Text,
+    Value,
+    Version,
+)
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
-
-
-class Value(BaseModel):
-    """A frozen part of a message."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+__all__ = [
+    "Category",
+    "Count",
+    "Digest",
+    "Hour",
+    "Latitude",
+    "Longitude",
+    "Message",
+    "Name",
+    "NonNegative",
+    "Real",
+    "Share",
+    "Text",
+    "Value",
+    "Version",
+]
 
 
 class Message(Value):
     """Something that crosses the bus on its own topic."""
-
-
-Count = Annotated[int, Field(ge=0, le=2**53)]
-Version = Annotated[int, Field(ge=0, le=2**53)]
-Real = Annotated[float, Field(ge=-1e15, le=1e15)]
-NonNegative = Annotated[float, Field(ge=0, le=1e15)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Latitude = Annotated[float, Field(ge=-90, le=90)]
-Longitude = Annotated[float, Field(ge=-180, le=180)]
-Hour = Annotated[float, Field(ge=0, lt=24)]
-Name = Annotated[str, Field(min_length=1, max_length=64)]
-Text = Annotated[str, Field(max_length=512)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Category = Annotated[str, Field(max_length=256)]

@@ -41,7 +41,7 @@ def envelope(row: Row) -> Envelope:
         id=bytes(range(16)),
         src=sender(row),
         boot="b00t",
-        stream=stream_for(row, address(row)),
+        stream=stream_for(row.message, address(row)),
         seq=7,
         ts_ns=1_700_000_000_000_000_000,
         fence=Fence(3),
