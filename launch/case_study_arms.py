@@ -56,7 +56,11 @@ class CaseStudySettings:
     ppo: PpoSettings = field(default_factory=PpoSettings)
     meta: MetaSettings = field(
         default_factory=lambda: MetaSettings(
-            "maml", inner_steps=1, learn_step_sizes=False, initial_step_size=0.1
+            "maml",
+            inner_steps=1,
+            learn_step_sizes=False,
+            initial_step_size=0.1,
+            normalise_outer=True,
         )
     )
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inmf.actor import PolicySpec
 from inmf.spec import InmfSpec
+from inmf.trajectory import Array as Values
 from learning import baseline, gae
 from learning.aggregate import Adam
 from learning.errors import NumericsError
@@ -39,13 +40,25 @@ class PpoSettings:
 
 
 def linear_advantages(inmf: InmfSpec, rollout: Rollout) -> Array:
-    """Normalised advantages over the linear baseline, (..., episodes, slots) float32."""
+    """Normalised advantages over the linear baseline, (..., episodes, slots) float32.
+
+    Each twin's are normalised apart, so an outer step weighs all twins alike.
+    """
+    return gae.normalised(raw_advantages(inmf, rollout)).astype(np.float32)
+
+
+def mixed_advantages(inmf: InmfSpec, rollout: Rollout) -> Array:
+    """As `linear_advantages`, normalised over all twins: what multi-task PPO maximises is J."""
+    raw = raw_advantages(inmf, rollout)
+    flat: Array = gae.normalised(raw.reshape(1, -1)).astype(np.float32)
+    return flat.reshape(raw.shape)
+
+
+def raw_advantages(inmf: InmfSpec, rollout: Rollout) -> Values:
+    """Advantages in J over a linear baseline of each twin, (..., episodes, slots) float64."""
     target = gae.returns(rollout.reward_j, gamma=inmf.gamma)
     value = baseline.predict(rollout.observations, target)
-    advantage = gae.advantages(
-        rollout.reward_j, value, gamma=inmf.gamma, gae_lambda=inmf.gae_lambda
-    )
-    return gae.normalised(advantage).astype(np.float32)
+    return gae.advantages(rollout.reward_j, value, gamma=inmf.gamma, gae_lambda=inmf.gae_lambda)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from inmf.actor import PolicySpec
 
+from inmf.actor import PolicySpec
 from learning.meta import MetaGradient, MetaSettings, adaptation_gradients
 from learning.policy import initial_parameters
 from tests.learning.toys import ToyEpisodes, toy_episodes
 
 SPEC = PolicySpec(observation_dim=4, action_dim=2, hidden=(6, 5))
-SETTINGS = MetaSettings(inner_steps=2, episodes=3, initial_step_size=0.2)
+SETTINGS = MetaSettings(inner_steps=2, episodes=3, initial_step_size=0.2, normalise_outer=True)
 
 
 def meta_gradients(

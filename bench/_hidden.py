@@ -1,0 +1,166 @@
+"""`coop-perception-hidden` v1: conditions of the day, training on the distribution, evaluation.
+
+A task is a hidden condition of the prior with a visible radio level of 5, 6 or 7 MHz. The seven
+conditions are those of the synthetic day; shares are greedy returns over those of a condition's
+expert on the same traces.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inmf.actor import PolicySpec
+from inmf.condition import Condition, draw_conditions
+from inmf.emulator import EmulatorParameters, draw_trace
+from inmf.live import COOP_PERCEPTION, LiveEpisodes
+from inmf.trajectory import Trace
+from learning.aggregate import Adam, MetaOptimizer
+from learning.meta import MetaSettings
+from learning.meta_training import MetaTraining
+from learning.network import Array
+from learning.policy import Vector, initial_parameters, reheated
+from learning.ppo import Experience, PpoSettings, linear_advantages, mixed_advantages, update
+from learning.rollout import collect, mean_reward
+
+INMF = COOP_PERCEPTION
+SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)
+LEVELS_HZ = (5e6, 6e6, 7e6)
+TASKS, EPISODES = 20, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a PLVN is: its visible radio level and its hidden condition."""
+
+    mean_hz: float
+    condition: Condition
+
+    def trace(self, episodes: int, rng: np.random.Generator) -> Trace:
+        """Episodes of the exogenous part."""
+        return draw_trace(EmulatorParameters(self.mean_hz), episodes, INMF.slots, rng)
+
+    def batch(self, episodes: int, rng: np.random.Generator) -> LiveEpisodes:
+        """Episodes under the condition."""
+        return LiveEpisodes(self.trace(episodes, rng), self.condition)
+
+
+DAY = {
+    "E": Task(7e6, Condition(early_exit_ratio=0.15)),
+    "A": Task(6e6, Condition()),
+    "F": Task(5e6, Condition(noise_db=9.0)),
+    "M": Task(6e6, Condition(feature_factor=1.45)),
+    "R": Task(6e6, Condition(early_exit_ratio=0.1, noise_db=4.0, delay_requirement_s=0.085)),
+    "G": Task(
+        6e6,
+        Condition(
+            feature_factor=0.72,
+            delay_requirement_s=0.085,
+            early_exit_ratio=0.45,
+            noise_db=8.0,
+            switching_cost_j=0.5,
+        ),
+    ),
+    "H": Task(
+        7e6,
+        Condition(
+            feature_factor=1.4,
+            delay_requirement_s=0.115,
+            early_exit_ratio=0.12,
+            noise_db=2.0,
+            switching_cost_j=0.0,
+        ),
+    ),
+}
+"""Five known conditions and two (G, H) that no library holds."""
+
+
+def draw_tasks(count: int, rng: np.random.Generator) -> list[Task]:
+    """Tasks of the distribution."""
+    levels = rng.choice(LEVELS_HZ, size=count)
+    return [
+        Task(float(level), c) for level, c in zip(levels, draw_conditions(count, rng), strict=True)
+    ]
+
+
+def batches(
+    tasks: Sequence[Task], episodes: int
+) -> Callable[[Sequence[np.random.Generator]], LiveEpisodes]:
+    """Draws episodes of all tasks, task by task, from the first generator."""
+    conditions = [task.condition for task in tasks for _ in range(episodes)]
+    means_hz = np.repeat([task.mean_hz for task in tasks], episodes)
+
+    def make(rngs: Sequence[np.random.Generator]) -> LiveEpisodes:
+        drawn = draw_trace(EmulatorParameters(0.0), len(means_hz), INMF.slots, rngs[0])
+        noise = rngs[0].normal(0.0, EmulatorParameters().bandwidth_sd_hz, drawn.bandwidth_hz.shape)
+        bandwidth = np.maximum(means_hz[:, None] + noise, 0.0)
+        trace = Trace(bandwidth, drawn.objects, drawn.distance_m, drawn.present)
+        return LiveEpisodes(trace, conditions)
+
+    return make
+
+
+def train_mixture(iterations: int, rng: np.random.Generator) -> Vector:
+    """Multi-task PPO over the distribution; the rate falls to a fifth."""
+    flat = initial_parameters(SPEC, rng)
+    ppo = PpoSettings(learning_rate=3e-3, minibatch_slots=2500)
+    adam = Adam(ppo.learning_rate)
+    for iteration in range(iterations):
+        adam.learning_rate = ppo.learning_rate * (1.0 - 0.8 * iteration / iterations)
+        batch = batches(draw_tasks(TASKS, rng), EPISODES)([rng])
+        by_task = collect(SPEC, np.repeat(flat[None], TASKS, axis=0), batch, rng.spawn(TASKS))
+        experience = Experience.of(by_task, mixed_advantages(INMF, by_task))
+        flat = update(SPEC, flat, experience, adam, settings=ppo, rng=rng)
+    return flat
+
+
+def train_meta(
+    start: Vector, settings: MetaSettings, iterations: int, rng: np.random.Generator
+) -> tuple[Vector, Vector]:
+    """Meta training from a start; parameters and logarithms of the step sizes."""
+    optimizer = MetaOptimizer(1e-3, decay_steps=iterations)
+    training = MetaTraining.start(SPEC, start, settings, optimizer)
+    for _ in range(iterations):
+        rngs = {f"{number:04}": one for number, one in enumerate(rng.spawn(TASKS))}
+        training.iterate(batches(draw_tasks(TASKS, rng), settings.episodes), rngs)
+    return training.parameters, training.log_step_sizes
+
+
+def fine_tune(
+    start: Vector, task: Task, epochs: int, episodes: int, rng: np.random.Generator
+) -> Vector:
+    """PPO on one condition for long: its expert."""
+    flat = warm(start, task, rng)
+    ppo = PpoSettings(learning_rate=3e-3, minibatch_slots=300)
+    adam = Adam(ppo.learning_rate)
+    for epoch in range(epochs):
+        adam.learning_rate = ppo.learning_rate * (1.0 - 0.9 * epoch / epochs)
+        flat = ppo_update(flat, task.batch(episodes, rng), adam, ppo, rng)[0]
+    return flat
+
+
+def ppo_update(
+    flat: Vector,
+    batch: LiveEpisodes,
+    adam: Adam,
+    settings: PpoSettings,
+    rng: np.random.Generator,
+) -> tuple[Vector, float]:
+    """One update on one batch, and the mean J a slot while exploring on it."""
+    rollout = collect(SPEC, flat, batch, [rng])
+    experience = Experience.of(rollout, linear_advantages(INMF, rollout))
+    return (
+        update(SPEC, flat, experience, adam, settings=settings, rng=rng),
+        mean_reward(rollout),
+    )
+
+
+def warm(flat: Vector, task: Task, rng: np.random.Generator) -> Vector:
+    """The policy reheated on what it sees in the task."""
+    seen = collect(SPEC, flat, task.batch(2, rng), None).observations
+    return reheated(SPEC, flat, seen.reshape(-1, SPEC.observation_dim))
+
+
+def greedy(flat: Array, batch: LiveEpisodes) -> float:
+    """Mean J a slot of greedy actions."""
+    return mean_reward(collect(SPEC, flat, batch, None))

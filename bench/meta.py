@@ -1,0 +1,186 @@
+"""`python -m bench meta`: what a start is worth after k updates, on `coop-perception-hidden` v1.
+
+An update is 10 episodes (750 slots) of the condition. Starts that were meta trained with learned
+step sizes take plain gradient steps first, as many as in training, then PPO like the others; all
+others are reheated before PPO. Shares are means over the seven conditions of greedy returns over
+the expert's on common traces, `share_while_exploring` of the returns of the update's own episodes.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import process_time
+from typing import TypeVar
+
+import numpy as np
+
+from bench._hidden import (
+    DAY,
+    EPISODES,
+    SPEC,
+    Task,
+    fine_tune,
+    greedy,
+    ppo_update,
+    train_meta,
+    train_mixture,
+    warm,
+)
+from inmf.live import LiveEpisodes
+from launch.case_study_summary import half_width
+from learning.aggregate import Adam
+from learning.meta import MetaSettings, policy_gradient
+from learning.network import Array
+from learning.policy import Vector, initial_parameters
+from learning.ppo import PpoSettings
+
+DATA_SEEDS = (0, 1)
+REPORTED = (0, 1, 2, 3, 5, 10)
+MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 80, 100
+EVALUATION_EPISODES = 100
+PPO = PpoSettings(learning_rate=1e-2, minibatch_slots=250)
+META: dict[str, MetaSettings] = {
+    "maml_k1": MetaSettings("maml", inner_steps=1),
+    "maml_k3": MetaSettings("maml", inner_steps=3),
+    "fomaml": MetaSettings("fomaml", inner_steps=1),
+    "reptile": MetaSettings("reptile", inner_steps=3, learn_step_sizes=False),
+}
+Trained = TypeVar("Trained")
+PLAIN_STEPS = {"maml_k1": 1, "maml_k3": 3}
+"""Arms that begin with plain steps; first-order arms are better served by PPO at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where an arm starts in any condition."""
+
+    parameters: Vector
+    log_step_sizes: Array | None = None
+    plain_steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Common traces of a condition and its expert's reward on them."""
+
+    task: Task
+    traces: LiveEpisodes
+    expert_j: float
+
+    def share(self, flat: Array) -> float:
+        """Greedy reward over the expert's."""
+        return greedy(flat, self.traces) / self.expert_j
+
+
+def follow(start: Start, judge: Judge, rng: np.random.Generator) -> tuple[list[float], list[float]]:
+    """Shares after 0, 1, ... updates, and while exploring in each update."""
+    flat = start.parameters
+    after, during = [judge.share(flat)], []
+    adam = Adam(PPO.learning_rate)
+    for number in range(max(REPORTED)):
+        batch = judge.task.batch(EPISODES, rng)
+        if number < start.plain_steps and start.log_step_sizes is not None:
+            step = policy_gradient(SPEC, flat[None], batch, [rng])
+            flat = flat - np.exp(start.log_step_sizes) * step.gradient[0]
+            explored = float(step.reward[0])
+        else:
+            if number == start.plain_steps:
+                flat = warm(flat, judge.task, rng)
+            flat, explored = ppo_update(flat, batch, adam, PPO, rng)
+        after.append(judge.share(flat))
+        during.append(explored / judge.expert_j)
+    return after, during
+
+
+def judges(experts: Mapping[str, Vector]) -> dict[str, Judge]:
+    """One for each condition of the day."""
+    result = {}
+    for name, task in DAY.items():
+        traces = task.batch(EVALUATION_EPISODES, np.random.default_rng(99))
+        result[name] = Judge(task, traces, greedy(experts[name], traces))
+    return result
+
+
+def timed(name: str, spent: dict[str, float], work: Callable[[], Trained]) -> Trained:
+    """Do the work and add its CPU time to `spent`."""
+    start = process_time()
+    result = work()
+    spent[name] = spent.get(name, 0.0) + process_time() - start
+    return result
+
+
+def train_starts(
+    seed: int, experts: Mapping[str, Vector] | None, spent: dict[str, float]
+) -> tuple[dict[str, Start], dict[str, Vector]]:
+    """All starts of one training seed, and the experts if they are not there yet."""
+    rng = np.random.default_rng(seed)
+    mixture = timed("mixture", spent, lambda: train_mixture(MIXTURE_ITERATIONS, rng))
+    known = experts or timed(
+        "experts",
+        spent,
+        lambda: {
+            name: fine_tune(mixture, task, EXPERT_EPOCHS, 16, rng) for name, task in DAY.items()
+        },
+    )
+    starts = {
+        "mixture_reheated": Start(mixture),
+        "transfer": Start(known["A"]),
+        "scratch": Start(initial_parameters(SPEC, rng)),
+    }
+    begin = warm(mixture, DAY["A"], rng)
+    for name, settings in META.items():
+        parameters, logs = timed(
+            name, spent, partial(train_meta, begin, settings, META_ITERATIONS, rng)
+        )
+        starts[name] = Start(parameters, logs, PLAIN_STEPS.get(name, 0))
+    return starts, dict(known)
+
+
+def evaluate(start: Start, everywhere: Mapping[str, Judge]) -> tuple[Array, Array]:
+    """Mean shares over conditions and data seeds, after and during the updates."""
+    runs = [
+        follow(start, judge, np.random.default_rng([data_seed, number]))
+        for data_seed in DATA_SEEDS
+        for number, judge in enumerate(everywhere.values())
+    ]
+    after, during = (np.mean([run[part] for run in runs], axis=0) for part in range(2))
+    return after, during
+
+
+def table(rows: Mapping[str, list[Array]], columns: Mapping[int, int]) -> dict[str, object]:
+    """Mean over training seeds by arm and update, with the half width of the 95 % interval.
+
+    Args:
+        rows: (columns,) of each seed, by arm.
+        columns: from an update's number to its column.
+    """
+    result: dict[str, object] = {}
+    for arm, seeds in rows.items():
+        stacked = np.stack(seeds).astype(np.float64)
+        half = half_width(stacked)
+        result[arm] = {str(k): float(stacked[:, at].mean()) for k, at in columns.items()}
+        result[f"{arm}_ci95"] = {str(k): float(half[at]) for k, at in columns.items()}
+    return result
+
+
+def run(seeds: Sequence[int] = (0, 1, 2)) -> dict[str, object]:
+    """Train and evaluate all arms; the experts are those of the first seed."""
+    spent: dict[str, float] = {}
+    after: dict[str, list[Array]] = {}
+    during: dict[str, list[Array]] = {}
+    experts: dict[str, Vector] | None = None
+    for seed in seeds:
+        starts, experts = train_starts(seed, experts, spent)
+        everywhere = judges(experts)
+        for name, start in starts.items():
+            shares, exploring = evaluate(start, everywhere)
+            after.setdefault(name, []).append(shares)
+            during.setdefault(name, []).append(exploring)
+            print(f"seed {seed} {name}: {np.round(shares[list(REPORTED)], 3)}", file=sys.stderr)
+    return {
+        "share_of_expert": table(after, {k: k for k in REPORTED}),
+        "share_while_exploring": table(during, {k: k - 1 for k in REPORTED if k}),
+        "train_cpu_s": spent,
+        "seeds": list(seeds),
+    }
