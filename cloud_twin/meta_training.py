@@ -48,7 +48,7 @@ class Training:
     settings: CloudSettings
     iterations_planned: int
     first_stage: int
-    """Iterations of plain policy gradient before meta training."""
+    """Iterations of learning from the emulator's answers, before meta training."""
     seed: int
     iteration: int = 0
     expected: frozenset[PlvnId] = frozenset()
@@ -72,7 +72,7 @@ class Training:
         """What the twins are told for the present iteration."""
         first = self.iteration < self.first_stage
         return MetaTrainingSettings(
-            algorithm=_algorithm(self.settings.algorithm),
+            algorithm="teacher" if first else _algorithm(self.settings.algorithm),
             inner_steps=0 if first else self.settings.inner_steps,
             episodes=self.settings.episodes,
             seed=self.seed * 1_000_003 + self.iteration,
@@ -109,6 +109,7 @@ class Training:
         refused: dict[PlvnId, str] = dict(self.failed)
         good, reasons = self._good_rows()
         refused.update(reasons)
+        self.optimizer.learning_rate = self._learning_rate()
         if good and self._step(good):
             kept = [row for _, _, row in good.values()]
             self.rewards.append(float(np.mean([row.adaptation_reward for row in kept])))
@@ -160,6 +161,13 @@ class Training:
             return False
         self.model = MetaParameters(parameters, log_step_sizes)
         return True
+
+    def _learning_rate(self) -> float:
+        """Of the present stage; the first one's falls to a fifth on its way."""
+        if self.iteration >= self.first_stage:
+            return self.settings.learning_rate
+        done = self.iteration / self.first_stage
+        return self.settings.first_stage_learning_rate * (1.0 - 0.8 * done)
 
     def _converged(self) -> bool:
         window = CONVERGENCE_WINDOW

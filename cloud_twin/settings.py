@@ -25,8 +25,9 @@ class CloudSettings:
     algorithm: str = "maml"
     inner_steps: int = 3
     first_stage_iterations: int = 150
-    """Iterations of plain multi-task policy gradient that the super model starts with; meta
-    training from the mixture adapts better than from random (learning.md section 6)."""
+    """Iterations in which the super model learns the mixture of tasks from the emulator's answers;
+    meta training from the mixture adapts better than from random."""
+    first_stage_learning_rate: float = 1e-2
     iterations: int = 150
     """Iterations of meta training of the super model after the first stage."""
     category_iterations: int = 80

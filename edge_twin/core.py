@@ -334,11 +334,12 @@ class EdgeCore:
             started.model.floats("parameters"),
             started.model.floats("log_step_sizes"),
             MetaSettings(
-                algorithm=settings.algorithm,
+                algorithm="maml" if settings.algorithm == "teacher" else settings.algorithm,
                 inner_steps=settings.inner_steps,
                 episodes=settings.episodes,
             ),
             self.settings.prior_share,
+            teacher=settings.algorithm == "teacher",
         )
 
     def _on_gradients(

@@ -1,5 +1,8 @@
-"""What an edge server listens to: its own `down` branch, and every PLVN's `up` branch."""
+"""What an edge server listens to: its `down` branch, the library, its PLVNs' `up` branches."""
 
+from broker.effects import Subscribe
+from protocol.address import Address
+from protocol.ids import EdgeId
 from protocol.messages import (
     CategoryAssigned,
     LibraryIndexed,
@@ -16,15 +19,13 @@ from protocol.messages import (
 )
 from protocol.messages.base import Message
 
-OWN_ROUTES: tuple[type[Message], ...] = (
+_OWN: tuple[type[Message], ...] = (
     CategoryAssigned,
     MetaModelMissing,
     MetaModelOffered,
     MetaRoundStarted,
     TwinPlaced,
 )
-"""On topics that hold this edge server's id."""
-SHARED_ROUTES: tuple[type[Message], ...] = (LibraryIndexed,)
 PLVN_ROUTES: tuple[type[Message], ...] = (
     ModelApplied,
     ModelRefused,
@@ -34,3 +35,8 @@ PLVN_ROUTES: tuple[type[Message], ...] = (
     TrajectoriesReported,
 )
 """On topics of the PLVNs that it owns; subscribed as they come."""
+
+
+def routes(edge: EdgeId) -> list[Subscribe]:
+    """Subscriptions of an edge server before it has any twin."""
+    return [Subscribe(_OWN, Address(edge=edge)), Subscribe((LibraryIndexed,), Address())]

@@ -5,24 +5,31 @@ chains of workload and distance; city sets the noise floor, which is hidden; see
 the rest of the hidden condition.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from inmf.condition import Condition
 from inmf.emulator import ACTIVITY, HDVS, EmulatorParameters, expert
 from inmf.live import COOP_PERCEPTION, PAIRS
 from inmf.mobility import Chain
 from inmf.trajectory import Array, Mask
 from plvn_agent.daytime import hour_at, period_of_day
-from plvn_agent.events import ConditionEvent, ConditionSchedule, generator_of
+from plvn_agent.events import (
+    ConditionEvent,
+    ConditionSchedule,
+    generator_of,
+    start_condition,
+)
 from plvn_agent.measuring import HiddenReward
 from plvn_agent.source import PlvnProfile, SlotMeasured, SlotObserved
 from protocol.ids import PlvnId
 from protocol.messages import Site
 
 SLOT_S = COOP_PERCEPTION.slot_s
+HISTORY_SLOTS = 75
+"""Slots that pass unmanaged, so that the first attributes are measured ones."""
 BLOCK_SLOTS = 256
 """Workload and distance are drawn this many slots at a time."""
 CENTRES_DEG = {"toronto": (43.65, -79.38), "vancouver": (49.26, -123.12)}
@@ -90,7 +97,7 @@ class _Plvn:
         parameters = self._parameters["day"]
         self._objects = _Walk.begin(parameters.objects, self._rng)
         self._distance = _Walk.begin(parameters.distance, self._rng)
-        start = Condition(noise_db=NOISE_DB[site.city])
+        start = start_condition(seed, plvn, NOISE_DB[site.city])
         self.schedule = ConditionSchedule(seed, plvn, start, constant=constant)
         self._reward = HiddenReward(self.schedule, generator_of(seed, plvn, "noise"))
         self._observed: SlotObserved | None = None
@@ -140,6 +147,7 @@ class BuiltinSource:
         self._constant = constant
         self._seed = seed
         self._slot = -1
+        self._history: dict[PlvnId, list[SlotObserved]] = defaultdict(list)
         self._plvns = {
             profile.plvn: _Plvn(profile, seed=seed, constant=constant)
             for profile in builtin_profiles(plvns)
@@ -156,12 +164,14 @@ class BuiltinSource:
         return [plvn.profile for plvn in self._plvns.values()]
 
     async def start(self) -> None:
-        """Nothing is to be built up."""
+        """Let the history pass."""
+        for _ in range(HISTORY_SLOTS):
+            for name, slot in (await self.observe()).items():
+                self._history[name].append(slot)
 
     def history(self, plvn: PlvnId) -> Sequence[SlotObserved]:
-        """No slots before the first one."""
-        del plvn
-        return ()
+        """The slots before the first one that is managed."""
+        return self._history[plvn]
 
     async def observe(self) -> Mapping[PlvnId, SlotObserved]:
         """Advance by one slot and see every PLVN."""

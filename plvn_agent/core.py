@@ -27,6 +27,7 @@ from protocol.ids import COOP_PERCEPTION, EdgeId, Fence, InmfId, PlvnId
 from protocol.messages import (
     AgentStatusReported,
     BaselineOrdered,
+    CloudStatusReported,
     Grant,
     GrantRenewed,
     ModelApplied,
@@ -82,6 +83,8 @@ class AgentCore:
         self.granted = False
         """Whether a grant was seen in this run; before that nothing is uploaded."""
         self.retries = 0
+        self.planned = False
+        """Whether the cloud twin has said that offline planning is over."""
         self.actor: Actor | None = None
         self.version = 0
         self.owner_boot = ""
@@ -207,6 +210,9 @@ class AgentCore:
                 return [StartTimer("register", max(retry_s, 0.1)), Tally("registrations_refused")]
             case ModelDispatched() | BaselineOrdered() as order:
                 return self._on_order(order, received.envelope)
+            case CloudStatusReported(phase=phase, state=state):
+                self.planned = state == "online" and phase == "online"
+                return []
             case _:
                 return []
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from inmf.condition import PRIOR_HIGH, PRIOR_LOW, Condition
+from inmf.condition import PRIOR_HIGH, PRIOR_LOW, Condition, draw_conditions
 from protocol.ids import PlvnId
 
 EventName = Literal["rain", "software update", "stricter task", "interference", "back to normal"]
@@ -46,6 +46,12 @@ def generator_of(seed: int, plvn: PlvnId, purpose: str) -> np.random.Generator:
     """A generator that depends on nothing but its arguments, so PLVNs do not disturb each other."""
     digest = hashlib.blake2b(f"{purpose}\0{plvn}".encode(), digest_size=8).digest()
     return np.random.default_rng([seed, int.from_bytes(digest, "big")])
+
+
+def start_condition(seed: int, plvn: PlvnId, noise_db: float | None = None) -> Condition:
+    """The normal condition of a PLVN, drawn from the prior; the noise floor as given, if it is."""
+    (drawn,) = draw_conditions(1, generator_of(seed, plvn, "start"))
+    return drawn if noise_db is None else replace(drawn, noise_db=noise_db)
 
 
 def apply_event(name: EventName, start: Condition) -> Condition:

@@ -16,14 +16,18 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from inmf.condition import Condition
 from inmf.emulator import HDV_HZ, HDVS, RADIO_HZ
 from inmf.live import COOP_PERCEPTION
 from inmf.trajectory import Mask
 from plvn_agent.clusters import DiscSettings
 from plvn_agent.daytime import activity_at, hour_at
 from plvn_agent.demand import Horizon, write_inputs, write_random_trips
-from plvn_agent.events import ConditionEvent, ConditionSchedule, generator_of
+from plvn_agent.events import (
+    ConditionEvent,
+    ConditionSchedule,
+    generator_of,
+    start_condition,
+)
 from plvn_agent.lights import write_cycles
 from plvn_agent.measuring import HiddenReward
 from plvn_agent.scenario import SumoScenario, check_scenario
@@ -77,7 +81,7 @@ class _Plvn:
         self.schedule = ConditionSchedule(
             settings.seed,
             plvn,
-            Condition(),
+            start_condition(settings.seed, plvn),
             constant=settings.constant,
             online_from_s=settings.warmup_s,
         )

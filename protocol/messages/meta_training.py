@@ -12,9 +12,9 @@ from protocol.tensors import Tensors
 class MetaTrainingSettings(Value):
     """How each twin evaluates the meta model in one iteration."""
 
-    algorithm: Literal["maml", "fomaml", "reptile"]
+    algorithm: Literal["teacher", "maml", "fomaml", "reptile"]
+    """`teacher` is the model-assisted first stage, on the mixture of tasks without adaptation."""
     inner_steps: Annotated[int, Field(ge=0, le=10)]
-    """0 is plain multi-task policy gradient, the first stage of training."""
     episodes: Annotated[int, Field(ge=1, le=1000)]
     """Emulated episodes of a twin in each round of data collection."""
     seed: Count

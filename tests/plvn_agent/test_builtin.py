@@ -7,7 +7,7 @@ import pytest
 from inmf.condition import stack
 from inmf.live import outcome
 from inmf.perception import physics_of
-from plvn_agent.builtin import BuiltinSource
+from plvn_agent.builtin import HISTORY_SLOTS, BuiltinSource
 from plvn_agent.measuring import MeasuredTwiceError
 from plvn_agent.source import SlotMeasured, SlotObserved
 from protocol.ids import PlvnId
@@ -70,7 +70,7 @@ def test_rush_ends_at_nine_unless_constant() -> None:
     stays = run(BuiltinSource(1, seed=1, start_hour=8.9, constant=True), 2000)[-1000:]
     assert abs(np.mean([o.bandwidth_hz for o in later]) - 6e6) < 0.05e6
     assert abs(np.mean([o.bandwidth_hz for o in stays]) - 5e6) < 0.05e6
-    assert later[-1].hour == stays[-1].hour == pytest.approx(8.9 + 1999 / 3600)
+    assert later[-1].hour == stays[-1].hour == pytest.approx(8.9 + (HISTORY_SLOTS + 1999) / 3600)
 
 
 def test_roads_differ_in_workload_and_distance() -> None:

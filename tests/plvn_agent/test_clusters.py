@@ -105,14 +105,29 @@ def test_a_row_stays_empty_for_a_slot_between_two_pairs() -> None:
     assert list(rows.rows) == [("g", "h"), ("c", "d"), ("e", "f")]
 
 
+def plane(*others_m: tuple[float, float]) -> tuple[dict[str, int], Vehicles]:
+    """A pair 20 m apart, follower in the origin, and others around it."""
+    position_m = np.array([(0.0, 0.0), (20.0, 0.0), *others_m])
+    names = ["follower", "leader", *(f"other{n}" for n in range(len(others_m)))]
+    members = {name: index for index, name in enumerate(names)}
+    return members, Vehicles(names, position_m, np.ones(len(names), dtype=bool))
+
+
 def test_workload_counts_others_around_the_receiver() -> None:
     rows = PairRows(SETTINGS, 30.0)
     rows.fill([1], iter([("follower", "leader")]))
-    members, vehicles = road(follower=0.0, leader=20.0, near=-30.0, beyond=30.5, other=10.0)
+    members, vehicles = plane((-30.0, 0.0), (0.0, 20.0), (-30.5, 0.0), (0.0, 31.0))
     assert rows.states(members, vehicles) == [None, PairState(2, 20.0), None]
 
 
-def test_a_leader_out_of_sight_is_not_subtracted() -> None:
+def test_workload_is_limited_to_the_objects_that_are_tracked() -> None:
+    rows = PairRows(SETTINGS, 30.0)
+    rows.fill([0], iter([("follower", "leader")]))
+    jam = [(float(x), 3.0) for x in range(-20, 20)]
+    assert rows.states(*plane(*jam))[0] == PairState(10, 20.0)
+
+
+def test_a_leader_out_of_sight_changes_no_workload() -> None:
     rows = PairRows(SETTINGS, 30.0)
     rows.fill([0], iter([("follower", "leader")]))
     members, vehicles = road(follower=0.0, leader=100.0, near=5.0)

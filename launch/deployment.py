@@ -1,0 +1,143 @@
+"""The one place where parts meet: cores, stores, buses and jobs put together.
+
+The same functions build everything in one process, one process per role, and tests.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from broker.bus import Bus
+from broker.clock import Clock
+from broker.jobs import InlineJobs, Jobs
+from broker.runtime import Runtime, RuntimeSettings, new_boot
+from cloud_twin.categories import Lattice
+from cloud_twin.core import CloudCore
+from cloud_twin.library import Library
+from cloud_twin.meta_training import MetaParameters
+from cloud_twin.planner import Blueprint, Planner
+from cloud_twin.routes import routes as cloud_routes
+from cloud_twin.settings import CloudSettings
+from cloud_twin.store import CloudStore
+from edge_twin.core import EdgeCore
+from edge_twin.jobs import POLICY
+from edge_twin.routes import routes as edge_routes
+from edge_twin.settings import EdgeSettings
+from edge_twin.store import EdgeStore
+from learning.policy import initial_parameters
+from plvn_agent.core import AgentCore
+from plvn_agent.host import Host, HostSettings
+from plvn_agent.routes import routes as agent_routes
+from plvn_agent.settings import AgentSettings
+from plvn_agent.source import Source
+from plvn_agent.store import AgentStore
+from protocol.ids import COOP_PERCEPTION, EdgeId, InmfId
+
+MakeBus = Callable[[str], Bus]
+"""A bus for a client id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What all processes of a deployment share."""
+
+    make_bus: MakeBus
+    clock: Clock
+    state: Path
+    root: str = "twintier"
+    ledgers: Path | None = None
+    """Folder for accounts of messages, if they are wanted."""
+
+    def runtime_settings(self, role_id: str, clock_id: str | None = None) -> RuntimeSettings:
+        """Settings of one runtime, with a boot nonce of its own."""
+        boot = new_boot()
+        ledger = None if self.ledgers is None else self.ledgers / f"{role_id}-{boot}.json"
+        return RuntimeSettings(root=self.root, boot=boot, clock_id=clock_id, ledger_path=ledger)
+
+
+def blueprints(settings: CloudSettings) -> Mapping[InmfId, Blueprint]:
+    """Where the super model of each managed INMF starts."""
+    start = initial_parameters(POLICY, np.random.default_rng(settings.seed))
+    log_step_sizes = np.full_like(start, np.log(settings.initial_step_size))
+    return {COOP_PERCEPTION: Blueprint(POLICY.schema_id, MetaParameters(start, log_step_sizes))}
+
+
+def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
+    """The cloud twin, with what its store remembers."""
+    store = CloudStore(deployment.state / "cloud")
+    planner = Planner(settings, blueprints(settings), Library(), Lattice())
+    core = CloudCore(planner, settings, store.load())
+    running = deployment.runtime_settings("cloud")
+    return Runtime(
+        core,
+        deployment.make_bus(f"cloud-{running.boot}"),
+        routes=cloud_routes(),
+        clock=deployment.clock,
+        jobs=InlineJobs(),
+        store=store,
+        settings=running,
+    )
+
+
+def edge_runtime(
+    deployment: Deployment, edge: EdgeId, settings: EdgeSettings, jobs: Jobs
+) -> Runtime:
+    """One edge server, with what its store remembers; its jobs are started by the caller."""
+    store = EdgeStore(deployment.state / edge)
+    core = EdgeCore(edge, settings, store.load())
+    running = deployment.runtime_settings(edge)
+    return Runtime(
+        core,
+        deployment.make_bus(f"edge-{edge}-{running.boot}"),
+        routes=edge_routes(edge),
+        clock=deployment.clock,
+        jobs=jobs,
+        store=store,
+        settings=running,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """The agents of one source, and the host that drives them."""
+
+    runtimes: Sequence[Runtime]
+    host: Host
+    cores: Sequence[AgentCore] = field(default=())
+
+
+def agent_runtimes(
+    deployment: Deployment,
+    source: Source,
+    settings: AgentSettings,
+    host_settings: HostSettings,
+    *,
+    wait_for_planning: bool = True,
+) -> Agents:
+    """An agent for each PLVN of a started source."""
+    store = AgentStore(deployment.state / f"agent-{source.clock_id}.sqlite")
+    cores = [AgentCore(p, settings, record=store.load(p.plvn)) for p in source.plvns]
+    runtimes = {core.plvn: _agent_runtime(deployment, source, core, store) for core in cores}
+
+    def is_ready() -> bool:
+        return not wait_for_planning or all(core.planned and core.granted for core in cores)
+
+    host = Host(source, runtimes, host_settings, is_ready=is_ready)
+    return Agents(list(runtimes.values()), host, cores)
+
+
+def _agent_runtime(
+    deployment: Deployment, source: Source, core: AgentCore, store: AgentStore
+) -> Runtime:
+    running = deployment.runtime_settings(core.plvn, source.clock_id)
+    return Runtime(
+        core,
+        deployment.make_bus(f"plvn-{core.plvn}-{running.boot}"),
+        routes=agent_routes(core.plvn),
+        clock=deployment.clock,
+        jobs=InlineJobs(),
+        store=store,
+        settings=running,
+    )

@@ -1,0 +1,120 @@
+"""One role in this process, on a broker that somebody started: what `twintier up` runs."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.clock import WallClock
+from broker.errors import BrokerStartError, LocalBusError
+from broker.local import BrokerKind, start_broker
+from broker.mqtt import MqttBus
+from broker.mqtt_link import MqttSettings
+from broker.sql import StoreError
+from broker.workers import WorkerJobs
+from cloud_twin.settings import CloudSettings
+from edge_twin.settings import EdgeSettings
+from launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from launch.exit_codes import ExitCode
+from launch.problems import say
+from launch.serve import run_until_signal, serve
+from launch.sources import SourceOptions, make_source
+from plvn_agent.host import HostSettings
+from plvn_agent.settings import AgentSettings
+from plvn_agent.source import SourceError
+from protocol.ids import EdgeId
+
+
+@dataclass(frozen=True, slots=True)
+class RoleOptions:
+    """What every role is told."""
+
+    url: str
+    state: Path
+    root: str = "twintier"
+    ledgers: Path | None = None
+
+    def deployment(self) -> Deployment:
+        """The deployment on this broker."""
+        return Deployment(
+            make_bus=lambda client_id: MqttBus(self.url, MqttSettings(client_id)),
+            clock=WallClock(),
+            state=self.state,
+            root=self.root,
+            ledgers=self.ledgers,
+        )
+
+
+def run_broker(kind: BrokerKind, state: Path, port: int) -> int:
+    """Run a broker with our configuration until a signal."""
+    state.mkdir(parents=True, exist_ok=True)
+    try:
+        broker = start_broker(kind, state, port)
+    except BrokerStartError as error:
+        return say(error, ExitCode.NO_BROKER)
+    print(f"{broker.kind} {broker.version} listens on {broker.url}", flush=True)
+
+    async def until_stopped(stop: asyncio.Event) -> int:
+        await stop.wait()
+        return ExitCode.OK
+
+    try:
+        return run_until_signal(until_stopped)
+    finally:
+        broker.stop()
+
+
+def run_cloud(options: RoleOptions, settings: CloudSettings) -> int:
+    """Run the cloud twin until a signal."""
+
+    async def main(stop: asyncio.Event) -> int:
+        await serve([cloud_runtime(options.deployment(), settings)], stop)
+        return ExitCode.OK
+
+    return _run(main)
+
+
+def run_edge(options: RoleOptions, edge: EdgeId, settings: EdgeSettings, workers: int) -> int:
+    """Run an edge server and its workers until a signal."""
+
+    async def main(stop: asyncio.Event) -> int:
+        async with WorkerJobs(workers) as jobs:
+            await serve([edge_runtime(options.deployment(), edge, settings, jobs)], stop)
+        return ExitCode.OK
+
+    return _run(main)
+
+
+def run_agents(
+    options: RoleOptions, source_options: SourceOptions, speed: float, *, wait_for_planning: bool
+) -> int:
+    """Run a source and the agents of its PLVNs until a signal."""
+
+    async def main(stop: asyncio.Event) -> int:
+        source = make_source(source_options)
+        try:
+            await source.start()
+            agents = agent_runtimes(
+                options.deployment(),
+                source,
+                AgentSettings(),
+                HostSettings(speed=speed),
+                wait_for_planning=wait_for_planning,
+            )
+            await serve(agents.runtimes, stop, [agents.host.run()])
+        finally:
+            await source.stop()
+        return ExitCode.OK
+
+    return _run(main)
+
+
+def _run(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
+    try:
+        return run_until_signal(main)
+    except SourceError as error:
+        return say(error, ExitCode.SOURCE)
+    except StoreError as error:
+        return say(error, ExitCode.STORE)
+    except LocalBusError as error:
+        return say(error, ExitCode.USAGE)

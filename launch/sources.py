@@ -1,0 +1,64 @@
+"""Sources by name and option."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from plvn_agent.builtin import BuiltinSource
+from plvn_agent.scenario import SumoScenario, demo_scenarios, load_scenario
+from plvn_agent.source import Source
+from plvn_agent.sumo import SumoSettings, SumoSource
+
+SourceKind = Literal["builtin", "sumo"]
+DEMO_NETWORKS = ("berlin", "braunschweig")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """Which vehicles, and under which conditions."""
+
+    kind: SourceKind
+    network: str = ""
+    """`berlin`, `braunschweig`, or the path of a SUMO configuration; sumo only."""
+    plvns: int = 4
+    """Built-in PLVNs; builtin only."""
+    rsus: int = 4
+    seed: int = 1
+    start_hour: float = 8.0
+    constant: bool = False
+    duration_sim_s: float = 7200.0
+    """Simulated seconds of online operation that demand must last for."""
+
+
+def make_source(options: SourceOptions) -> Source:
+    """A source, not started yet.
+
+    Raises:
+        SourceError: if the options name no network.
+    """
+    if options.kind == "builtin":
+        return BuiltinSource(
+            plvns=options.plvns,
+            seed=options.seed,
+            start_hour=options.start_hour,
+            constant=options.constant,
+        )
+    settings = SumoSettings(
+        seed=options.seed,
+        rsus=options.rsus,
+        start_hour=options.start_hour,
+        constant=options.constant,
+        duration_sim_s=options.duration_sim_s,
+    )
+    return SumoSource(scenario_of(options.network), settings)
+
+
+def scenario_of(network: str) -> SumoScenario:
+    """`berlin` or `braunschweig` of SUMO's wheel, or the configuration at a path.
+
+    Raises:
+        SourceError: if it cannot be used.
+    """
+    if network in DEMO_NETWORKS:
+        return demo_scenarios()[DEMO_NETWORKS.index(network)]
+    return load_scenario(Path(network))
