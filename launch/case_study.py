@@ -98,15 +98,15 @@ def _progress(*, quiet: bool) -> Progress:
 
 def _ticks(settings: CaseStudySettings) -> int:
     """Steps of one seed, for the progress bar."""
-    trained = settings.meta_iterations + settings.mixture_iterations
-    return settings.epochs * (len(ARMS) + 1) + trained
+    trained = settings.meta_iterations + settings.mixture_iterations + settings.source_epochs
+    return settings.epochs * len(ARMS) + trained
 
 
 def _run_seed(seed: int, settings: CaseStudySettings, parts: Path, advance: Advance) -> None:
     cost: dict[Start, int] = {
         "random": 0,
         "meta": settings.meta_iterations,
-        "transfer": settings.epochs,
+        "transfer": settings.source_epochs,
         "multitask": settings.mixture_iterations,
     }
     starts: dict[Start, Vector] = {}

@@ -43,6 +43,8 @@ class CaseStudySettings:
 
     epochs: int = 500
     """Epochs of each arm on task 1."""
+    source_epochs: int = 500
+    """Epochs on task 2 before PPO-TL comes to task 1."""
     episodes: int = 10
     """Episodes of an epoch, and of a task in a round of meta training."""
     meta_iterations: int = 500
@@ -82,7 +84,7 @@ def start_of(start: Start, settings: CaseStudySettings, seed: int, tick: Tick) -
     if start == "meta":
         return _meta_trained(flat, settings, seed, tick)
     if start == "transfer":
-        return learn(flat, TASK_HIGH, settings, rng=rng, tick=tick)[0]
+        return learn(flat, TASK_HIGH, settings, settings.source_epochs, rng=rng, tick=tick)[0]
     if start == "multitask":
         return _multitask(flat, settings, rng, tick)
     return flat
@@ -92,21 +94,22 @@ def run_arm(arm: Arm, start: Vector, settings: CaseStudySettings, seed: int, tic
     """Adapt to task 1 from the arm's start."""
     rng = np.random.default_rng([seed, len(STARTS), ARMS.index(arm)])
     flat = with_log_std(SPEC, start, 0.0) if arm == "PPO-TL-reset" else start
-    return learn(flat, TASK_LOW, settings, rng=rng, tick=tick)[1]
+    return learn(flat, TASK_LOW, settings, settings.epochs, rng=rng, tick=tick)[1]
 
 
 def learn(
     flat: Vector,
     pattern_mhz: Array,
     settings: CaseStudySettings,
+    epochs: int,
     *,
     rng: np.random.Generator,
     tick: Tick,
 ) -> tuple[Vector, Curves]:
-    """PPO on one task for all epochs."""
+    """PPO on one task for so many epochs."""
     adam = Adam(settings.ppo.learning_rate)
-    reward, entropies = np.zeros(settings.epochs), np.zeros(settings.epochs)
-    for epoch in range(settings.epochs):
+    reward, entropies = np.zeros(epochs), np.zeros(epochs)
+    for epoch in range(epochs):
         rollout = collect(SPEC, flat, PaperEpisodes(pattern_mhz, settings.episodes, rng), [rng])
         reward[epoch] = rollout.reward_j.sum(axis=-1).mean()
         entropies[epoch] = entropy(SPEC, flat)
