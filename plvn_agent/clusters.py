@@ -33,6 +33,9 @@ class DiscSettings:
     """Least distance between RSUs, relaxed where the network is too small."""
     pair_range_m: float = 150.0
     """A pair forms within this distance."""
+    tracked_objects: int = 8
+    """A receiver tracks the nearest ones at most, so a jam does not dwarf all other slots: the
+    gain grows with the cube of the workload."""
     leave_factor: float = 1.15
     """A pair ends beyond this factor on radius and pair range (hysteresis)."""
     ahead_cos: float = 0.7071
@@ -204,10 +207,12 @@ class PairRows:
         ]
 
     def _state(self, follower: int, leader: int, vehicles: Vehicles) -> PairState:
-        range_m = np.linalg.norm(vehicles.position_m - vehicles.position_m[follower], axis=1)
-        distance_m = float(range_m[leader])
-        others = int(np.count_nonzero(range_m <= self._sensor_range_m)) - 1
-        return PairState(others - (distance_m <= self._sensor_range_m), distance_m)
+        offset_m = vehicles.position_m - vehicles.position_m[follower]
+        range_m = np.hypot(offset_m[:, 0], offset_m[:, 1])
+        seen = range_m <= self._sensor_range_m
+        seen[[follower, leader]] = False
+        objects = min(int(np.count_nonzero(seen)), self._settings.tracked_objects)
+        return PairState(objects, float(range_m[leader]))
 
 
 def _distance_m(vehicles: Vehicles, one: int | None, other: int | None) -> float:

@@ -4,7 +4,7 @@ HIGHWAY_FROM_MPS = 25.0
 """Assumed: 90 km/h."""
 ARTERIAL_FROM_MPS = 14.0
 """Assumed: just above 50 km/h."""
-SENSOR_RANGE_M = {"highway": 65.0, "arterial": 40.0, "local": 25.0}
+SENSOR_RANGE_M = {"highway": 65.0, "arterial": 40.0, "local": 30.0}
 """Assumed: sensors reach as far as speed demands and buildings allow; a workload of 4 to 8 objects
 is typical then, as in the case study."""
 

@@ -49,7 +49,7 @@ _TRAFFIC_OPTIONS = (
     "weights.",
 )
 """Beginnings of the options that are kept."""
-BRAUNSCHWEIG_SENSOR_RANGE_M = 45.0
+BRAUNSCHWEIG_SENSOR_RANGE_M = 60.0
 """Assumed: its traffic is thin, and a workload of about 6 objects makes modes worth choosing."""
 _GENERIC_NAMES = frozenset({"run", "sumo", "osm", "config", "scenario", "sim", "simulation"})
 

@@ -124,7 +124,7 @@ def test_workload_is_limited_to_the_objects_that_are_tracked() -> None:
     rows = PairRows(SETTINGS, 30.0)
     rows.fill([0], iter([("follower", "leader")]))
     jam = [(float(x), 3.0) for x in range(-20, 20)]
-    assert rows.states(*plane(*jam))[0] == PairState(10, 20.0)
+    assert rows.states(*plane(*jam))[0] == PairState(8, 20.0)
 
 
 def test_a_leader_out_of_sight_changes_no_workload() -> None:
