@@ -145,13 +145,16 @@ class CloudCore:
         record = self.registry.place(plvn, request.site, request.requested_inmfs, now)
         if record is None:
             return [Publish(self._no_server(), to, cid=cid), Tally("registrations_refused")]
-        moved = record != self.registry.plvns.get(plvn)
+        before = self.registry.plvns.get(plvn)
         self.registry.plvns[plvn] = record
-        save: list[Effect] = [Save(record)] if moved else []
+        changed: list[Effect] = [Save(record)] if record != before else []
+        if before is not None and before.requested_inmfs != record.requested_inmfs:
+            self.registry.sent_matches.pop(plvn, None)
         if self.registry.confirmed.get(plvn) == record.fence:
-            return [*save, self._granted(plvn, cid)]
+            changed += [self._placement(plvn)] if changed else []
+            return [*changed, self._granted(plvn, cid)]
         self.registry.waiting[plvn] = cid  # granted once the edge server listens
-        return [*save, *self._place_again(plvn)]
+        return [*changed, *self._place_again(plvn)]
 
     def _granted(self, plvn: PlvnId, cid: bytes) -> Publish:
         grant = self.registry.grant(plvn, self.settings.grant_valid_s)
@@ -387,7 +390,10 @@ class CloudCore:
         minimum = self.settings.min_iterations
         ended = [t for t in self.planner.trainings.values() if t.iteration >= minimum]
         finished = [effect for t in ended for effect in self._finish(t, now, reopen=False)]
-        return [*finished, *self._go_online()]
+        return finished if self._is_online() else [*finished, *self._go_online()]
+
+    def _is_online(self) -> bool:
+        return self.phase == "online"
 
     def _go_online(self) -> list[Effect]:
         self.phase = "online"

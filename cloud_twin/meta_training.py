@@ -20,7 +20,7 @@ from protocol.ids import CategoryKey, InmfId, PlvnId
 from protocol.messages import GradientRow, GradientsComputed, MetaTrainingSettings
 
 Vector = npt.NDArray[np.float32]
-RowOutcome = Literal["counted", "duplicate", "late", "unasked"]
+RowOutcome = Literal["counted", "duplicate", "late", "unasked", "malformed"]
 
 CONVERGENCE_WINDOW = 30
 CONVERGENCE_GAIN = 0.002
@@ -82,12 +82,18 @@ class Training:
         """Count the rows of a message; returns how many met which fate."""
         outcomes: dict[RowOutcome, int] = {}
         arrays = message.gradients.unpack()
+        gradients, step_gradients = arrays.get("gradient"), arrays.get("step_size_gradient")
+        rows = len(message.rows)
+        if gradients is None or step_gradients is None:
+            return {"malformed": rows}
+        if gradients.shape[:1] != (rows,) or step_gradients.shape[:1] != (rows,):
+            return {"malformed": rows}
         for index, row in enumerate(message.rows):
             outcome = self._outcome(message.iteration, row.plvn)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             if outcome == "counted":
-                gradient = np.asarray(arrays["gradient"][index], np.float32)
-                step_gradient = np.asarray(arrays["step_size_gradient"][index], np.float32)
+                gradient = np.asarray(gradients[index], np.float32)
+                step_gradient = np.asarray(step_gradients[index], np.float32)
                 self.rows[row.plvn] = (gradient, step_gradient, row)
         return outcomes
 
