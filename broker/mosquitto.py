@@ -22,8 +22,17 @@ def find_mosquitto() -> str | None:
     return shutil.which("mosquitto", path=search)
 
 
-def configuration(port: int, state_dir: Path, *, persistence: bool = True) -> str:
-    """The text of `mosquitto.conf` for a loopback broker."""
+def configuration(
+    port: int, state_dir: Path, *, persistence: bool = True, autosave_changes: int = 100
+) -> str:
+    """The text of `mosquitto.conf` for a loopback broker.
+
+    Args:
+        port: to listen on.
+        state_dir: folder of its database.
+        persistence: whether sessions and messages survive its end.
+        autosave_changes: how many changes a killed broker may forget.
+    """
     lines = [
         f"listener {port} 127.0.0.1",
         "allow_anonymous true",
@@ -35,7 +44,7 @@ def configuration(port: int, state_dir: Path, *, persistence: bool = True) -> st
         "persistent_client_expiration 1d",
         f"persistence {'true' if persistence else 'false'}",
         "autosave_on_changes true",
-        "autosave_interval 100",
+        f"autosave_interval {autosave_changes}",
         f"persistence_location {state_dir}/",
         "log_dest stdout",
         "log_type error",
@@ -47,7 +56,11 @@ def configuration(port: int, state_dir: Path, *, persistence: bool = True) -> st
 
 
 def start_mosquitto(
-    state_dir: Path, port: int | None = None, *, persistence: bool = True
+    state_dir: Path,
+    port: int | None = None,
+    *,
+    persistence: bool = True,
+    autosave_changes: int = 100,
 ) -> RunningBroker:
     """Start Mosquitto on a loopback port and wait until it answers.
 
@@ -63,7 +76,8 @@ def start_mosquitto(
     folder = state_dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "mosquitto.conf"
-    path.write_text(configuration(chosen, folder, persistence=persistence))
+    text = configuration(chosen, folder, persistence=persistence, autosave_changes=autosave_changes)
+    path.write_text(text)
     log_path = folder / "mosquitto.log"
     command = [program, "-c", str(path)]
     process = start(command, log_path, lambda: answers_connect(chosen))

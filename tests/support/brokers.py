@@ -76,7 +76,9 @@ class Server:
 
 
 @contextmanager
-def broker_of(kind: str, folder: Path, *, persistence: bool = True) -> Iterator[BrokerUnderTest]:
+def broker_of(
+    kind: str, folder: Path, *, persistence: bool = True, autosave_changes: int = 100
+) -> Iterator[BrokerUnderTest]:
     """Start a broker of a kind, or skip the test with the reason why that is impossible."""
     if kind == "memory":
         yield InMemory()
@@ -86,7 +88,9 @@ def broker_of(kind: str, folder: Path, *, persistence: bool = True) -> Iterator[
             pytest.skip("mosquitto is not installed")
 
         def begin(port: int | None) -> RunningBroker:
-            return start_mosquitto(folder, port, persistence=persistence)
+            return start_mosquitto(
+                folder, port, persistence=persistence, autosave_changes=autosave_changes
+            )
     else:
         if find_nats() is None:
             pytest.skip("nats-server is not installed")
