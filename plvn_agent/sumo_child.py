@@ -21,6 +21,8 @@ from plvn_agent.sumo_frames import ChildFailed, pack
 from plvn_agent.sumo_traffic import Traffic
 
 LOG_NAME = "sumo.log"
+SYSTEM_PACKAGES = "libgl1 libx11-6 libxext6 libxrender1 libatomic1 libexpat1"
+"""What the wheel needs from the system, by the names of Debian."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -91,6 +93,9 @@ def serve(settings: ChildSettings, descriptor: int) -> None:
                 return
     except BrokenPipeError:
         return
+    except ImportError as error:
+        reason = f"libsumo cannot be loaded ({error}); install {SYSTEM_PACKAGES}"
+        send(descriptor, pack(ChildFailed(reason)))
     except Exception as error:  # noqa: BLE001  whatever libsumo raises is for the parent to tell
         send(descriptor, pack(ChildFailed(f"{type(error).__name__}: {error}")))
 
