@@ -1,12 +1,12 @@
 """`python -m bench learning`: CPU time of the learning core, beside Stable-Baselines3.
 
 One setting for all arms: task 1 of the case study, 10 episodes of 75 slots an epoch, 10 passes of
-minibatches of 75, 64-64 tanh. All figures are CPU ms of this process on one thread; drawing
-episodes and solving rewards are included.
+minibatches of 75, 64-64 tanh. All times are CPU ms of this process on one thread, the least of
+many repetitions; drawing episodes and solving rewards are included.
 """
 
 from collections.abc import Callable, Sequence
-from statistics import median
+from functools import partial
 from time import process_time
 
 import numpy as np
@@ -26,6 +26,7 @@ INMF = COOP_PERCEPTION_PAPER
 SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)
 PPO = PpoSettings(passes=10, minibatch_slots=75)
 EPOCHS, EPISODES = 200, 10
+SEEDS = (0, 1)
 LAST = 20
 """Epochs over which the reward at epoch 200 is averaged."""
 VALUE_SCALE = 0.1
@@ -147,7 +148,7 @@ def peer(seed: int) -> tuple[float, float]:
     model = learner(envs, seed)
     model.learn(EPOCHS * EPISODES * INMF.slots)
     times = 1e3 * np.diff(envs.ended_s)
-    return float(np.median(times)), float(np.mean(envs.returns_j[EPOCHS - LAST : EPOCHS]))
+    return float(times.min()), float(np.mean(envs.returns_j[EPOCHS - LAST : EPOCHS]))
 
 
 def train(seed: int, *, value_network: bool) -> tuple[float, float]:
@@ -158,17 +159,23 @@ def train(seed: int, *, value_network: bool) -> tuple[float, float]:
         start = process_time()
         returns.append(learner.epoch())
         times.append(1e3 * (process_time() - start))
-    return median(times), float(np.mean(returns[-LAST:]))
+    return min(times), float(np.mean(returns[-LAST:]))
 
 
-def run(seed: int = 0) -> dict[str, object]:
+def over_seeds(work: Callable[[int], tuple[float, float]]) -> tuple[float, float]:
+    """Least CPU ms and mean reward of an arm over the seeds."""
+    results = [work(seed) for seed in SEEDS]
+    return min(ms for ms, _ in results), float(np.mean([reward for _, reward in results]))
+
+
+def run() -> dict[str, object]:
     """Measure everything."""
-    linear_ms, linear_reward = train(seed, value_network=False)
-    network_ms, network_reward = train(seed, value_network=True)
-    peer_ms, peer_reward = peer(seed)
+    linear_ms, linear_reward = over_seeds(partial(train, value_network=False))
+    network_ms, network_reward = over_seeds(partial(train, value_network=True))
+    peer_ms, peer_reward = over_seeds(peer)
     second = MetaSettings("maml", inner_steps=1, learn_step_sizes=False)
     first = MetaSettings("fomaml", inner_steps=1, learn_step_sizes=False)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     return {
         "ppo_epoch_cpu_ms": linear_ms,
         "ppo_equal_value_net_cpu_ms": network_ms,

@@ -82,7 +82,7 @@ class Experience:
             advantage.reshape(rows),
         )
 
-    def rows(self, chosen: Order) -> "Experience":
+    def rows(self, chosen: Order | slice) -> "Experience":
         """The chosen rows, in their order."""
         return Experience(self.observations[chosen], self.actions[chosen], self.advantage[chosen])
 
@@ -117,9 +117,10 @@ def update(
     workspace = _Workspace(spec, parameters)
     for _ in range(settings.passes):
         order = rng.permutation(rows)
+        shuffled, before_shuffled = experience.rows(order), before[order]
         for start in range(0, rows, settings.minibatch_slots):
-            chosen = order[start : start + settings.minibatch_slots]
-            workspace.differentiate(experience.rows(chosen), before[chosen], settings)
+            part = slice(start, start + settings.minibatch_slots)
+            workspace.differentiate(shuffled.rows(part), before_shuffled[part], settings)
             adam.step_in_place(workspace.parameters, workspace.gradient)
     if not np.isfinite(workspace.parameters).all():
         raise NumericsError(
