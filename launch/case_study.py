@@ -28,6 +28,7 @@ from launch.case_study_arms import (
     run_arm,
     start_of,
 )
+from launch.case_study_bus import train_over_bus
 from launch.case_study_summary import ArmCurves, bounds, half_width, summarise
 from learning.policy import Vector
 
@@ -45,6 +46,7 @@ def run(
     epochs: int = 500,
     seeds: int = 10,
     out: Path,
+    over_bus: str | None = None,
     settings: CaseStudySettings | None = None,
     quiet: bool = False,
 ) -> dict[str, object]:
@@ -54,6 +56,8 @@ def run(
         epochs: epochs of each arm on task 1.
         seeds: seeds 0, 1, ... of each arm, meta training included.
         out: the folder; a run that was stopped there goes on.
+        over_bus: `memory`, `auto` for a broker started for it, or a broker's URL: PPO-ML's meta
+            training then goes over that bus, with the same results.
         settings: everything else.
         quiet: no progress bar.
 
@@ -70,7 +74,7 @@ def run(
     with _progress(quiet=quiet) as progress:
         task = progress.add_task("case study", total=_ticks(chosen) * seeds)
         for seed in range(seeds):
-            _run_seed(seed, chosen, parts, partial(progress.advance, task))
+            _run_seed(seed, chosen, parts, partial(progress.advance, task), over_bus)
     arms = {arm: _curves(arm, seeds, parts) for arm in ARMS}
     return _report(arms, chosen, seeds, out)
 
@@ -102,7 +106,9 @@ def _ticks(settings: CaseStudySettings) -> int:
     return settings.epochs * len(ARMS) + trained
 
 
-def _run_seed(seed: int, settings: CaseStudySettings, parts: Path, advance: Advance) -> None:
+def _run_seed(
+    seed: int, settings: CaseStudySettings, parts: Path, advance: Advance, over_bus: str | None
+) -> None:
     cost: dict[Start, int] = {
         "random": 0,
         "meta": settings.meta_iterations,
@@ -113,7 +119,7 @@ def _run_seed(seed: int, settings: CaseStudySettings, parts: Path, advance: Adva
     for start in STARTS:
         part = _part(
             parts / f"start-{start}-{seed}.safetensors",
-            partial(_start_part, start, settings, seed),
+            partial(_start_part, start, settings, seed, over_bus),
             advance,
             cost[start],
         )
@@ -127,7 +133,11 @@ def _run_seed(seed: int, settings: CaseStudySettings, parts: Path, advance: Adva
         )
 
 
-def _start_part(start: Start, settings: CaseStudySettings, seed: int, tick: Tick) -> Part:
+def _start_part(
+    start: Start, settings: CaseStudySettings, seed: int, over_bus: str | None, tick: Tick
+) -> Part:
+    if start == "meta" and over_bus is not None:
+        return {"parameters": train_over_bus(over_bus, settings, seed, tick)}
     return {"parameters": start_of(start, settings, seed, tick)}
 
 

@@ -82,7 +82,7 @@ def start_of(start: Start, settings: CaseStudySettings, seed: int, tick: Tick) -
     rng = np.random.default_rng([seed, STARTS.index(start)])
     flat = initial_parameters(SPEC, np.random.default_rng(seed))
     if start == "meta":
-        return _meta_trained(flat, settings, seed, tick)
+        return _meta_trained(settings, seed, tick)
     if start == "transfer":
         return learn(flat, TASK_HIGH, settings, settings.source_epochs, rng=rng, tick=tick)[0]
     if start == "multitask":
@@ -131,14 +131,30 @@ def tasks_of(
     return make
 
 
-def _meta_trained(flat: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
+def meta_training(settings: CaseStudySettings, seed: int) -> MetaTraining:
+    """Meta training before its first iteration."""
+    flat = initial_parameters(SPEC, np.random.default_rng(seed))
     optimizer = MetaOptimizer(settings.meta_learning_rate, decay_steps=settings.meta_iterations)
-    training = MetaTraining.start(SPEC, flat, settings.meta, optimizer)
+    return MetaTraining.start(SPEC, flat, settings.meta, optimizer)
+
+
+def task_names(settings: CaseStudySettings) -> tuple[str, ...]:
+    """Ids of the twins of an iteration, each with a task of its own."""
+    return tuple(f"task-{task:04}" for task in range(settings.tasks))
+
+
+def task_rngs(names: Sequence[str], seed: int, iteration: int) -> dict[str, np.random.Generator]:
+    """The generator of each twin in an iteration."""
+    return {
+        name: np.random.default_rng([seed, iteration, int(name.rpartition("-")[2])])
+        for name in names
+    }
+
+
+def _meta_trained(settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
+    training = meta_training(settings, seed)
     for iteration in range(settings.meta_iterations):
-        rngs = {
-            f"task-{task:04}": np.random.default_rng([seed, iteration, task])
-            for task in range(settings.tasks)
-        }
+        rngs = task_rngs(task_names(settings), seed, iteration)
         training.iterate(tasks_of(list(rngs.values()), settings.meta.episodes), rngs)
         tick()
     return training.parameters

@@ -64,9 +64,21 @@ class MetaTraining:
             rngs=[rngs[plvn] for plvn in ids],
         )
         rows = dict(zip(ids, results, strict=True))
-        gradient, _ = average_gradients({plvn: row.gradient for plvn, row in rows.items()})
-        by_step, _ = average_gradients({p: row.step_size_gradient for p, row in rows.items()})
-        self.parameters, self.log_step_sizes = self.optimizer.step(
-            self.parameters, self.log_step_sizes, gradient, by_step
+        self.apply(
+            {plvn: row.gradient for plvn, row in rows.items()},
+            {plvn: row.step_size_gradient for plvn, row in rows.items()},
         )
         return rows
+
+    def apply(self, gradients: Mapping[str, Vector], by_step_size: Mapping[str, Vector]) -> None:
+        """The outer step alone, from rows by PLVN id, wherever they were computed.
+
+        Raises:
+            NumericsError: if a mean is not finite; the meta model stays as it was.
+        """
+        self.parameters, self.log_step_sizes = self.optimizer.step(
+            self.parameters,
+            self.log_step_sizes,
+            average_gradients(gradients)[0],
+            average_gradients(by_step_size)[0],
+        )

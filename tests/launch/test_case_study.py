@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from launch.case_study import CaseStudyError, run
-from launch.case_study_arms import ARMS, Arm, CaseStudySettings
+from launch.case_study_arms import ARMS, Arm, CaseStudySettings, start_of
+from launch.case_study_bus import train_over_bus
 from launch.case_study_summary import ArmCurves, epochs_to, half_width, summarise
+from tests.support.brokers import Server, broker_of
 
 TINY = CaseStudySettings(
     epochs=3, source_epochs=2, episodes=2, meta_iterations=2, mixture_iterations=1, tasks=2
@@ -81,3 +83,23 @@ def test_a_short_study_shows_the_papers_order(tmp_path: Path) -> None:
     assert entropy["PPO-ML"] > 1.1
     assert entropy["PPO-TL"] < 0.95
     assert entropy["PPO-TL-reset"] == pytest.approx(1.42, abs=0.01)
+
+
+def nothing() -> None:
+    """A tick that nobody watches."""
+
+
+def direct() -> bytes:
+    return start_of("meta", TINY, 0, nothing).tobytes()
+
+
+def test_meta_training_over_the_in_memory_bus_is_the_direct_one_bit_by_bit() -> None:
+    assert train_over_bus("memory", TINY, 0, nothing).tobytes() == direct()
+
+
+@pytest.mark.system
+def test_meta_training_over_a_real_broker_is_the_direct_one_bit_by_bit(tmp_path: Path) -> None:
+    with broker_of("mosquitto", tmp_path) as broker:
+        assert isinstance(broker, Server)
+        trained = train_over_bus(broker.running.url, TINY, 0, nothing)
+    assert trained.tobytes() == direct()
