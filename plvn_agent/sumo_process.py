@@ -6,7 +6,6 @@ Reading never blocks the event loop. A child that ends, or says why it cannot go
 
 import asyncio
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -33,7 +32,7 @@ class SumoProcess:
         """
         self._name = name
         self._stop_timeout_s = stop_timeout_s
-        self._scratch: Path | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._child: asyncio.subprocess.Process | None = None
 
     @property
@@ -41,18 +40,16 @@ class SumoProcess:
         """Process id while there is a child."""
         return None if self._child is None else self._child.pid
 
-    @property
-    def scratch(self) -> Path | None:
-        """Where inputs and log are, between start and stop."""
-        return self._scratch
-
     async def start(self, prepare: Preparation) -> None:
         """Prepare in a thread, then start the child.
 
         Raises:
             SourceError: if SUMO is not installed or the inputs cannot be prepared.
         """
-        self._scratch = scratch = Path(tempfile.mkdtemp(prefix="twintier-sumo-"))
+        self._scratch = tempfile.TemporaryDirectory(
+            prefix="twintier-sumo-", ignore_cleanup_errors=True
+        )
+        scratch = Path(self._scratch.name)
         settings = scratch / "settings.json"
         (await asyncio.to_thread(prepare, scratch)).dump(settings)
         with (scratch / LOG_NAME).open("ab") as log:
@@ -102,12 +99,16 @@ class SumoProcess:
                 child.kill()
                 await child.wait()
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.cleanup()
             self._scratch = None
 
     def _log_tail(self) -> str:
         assert self._scratch is not None
-        text = (self._scratch / LOG_NAME).read_text(encoding="utf-8", errors="replace").strip()
+        text = (
+            (Path(self._scratch.name) / LOG_NAME)
+            .read_text(encoding="utf-8", errors="replace")
+            .strip()
+        )
         return f"; SUMO says: {text[-400:]}" if text else ""
 
 

@@ -49,8 +49,13 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
 
 
-def scratch_folders() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("twintier-sumo-*"))
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for temporary files that nobody else uses."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -93,22 +98,26 @@ def test_bologna_gives_plvns_with_pairs_and_stays_untouched() -> None:
     assert snapshot(BOLOGNA.parent) == before
 
 
-def test_nothing_is_written_beside_a_scenario_and_scratch_goes(tmp_path: Path) -> None:
-    scenario = write_road(tmp_path)
-    (tmp_path / "out.add.xml").write_text(
+def test_nothing_is_written_beside_a_scenario_and_scratch_goes(
+    tmp_path: Path, scratch: Path
+) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    scenario = write_road(beside)
+    (beside / "out.add.xml").write_text(
         '<additional><edgeData id="d" file="edges.out.xml"/></additional>'
     )
-    scenario = replace(scenario, additional=(tmp_path / "out.add.xml",))
-    before, scratch = snapshot(tmp_path), scratch_folders()
+    scenario = replace(scenario, additional=(beside / "out.add.xml",))
+    before = snapshot(beside)
 
     async def run() -> None:
         async with running(scenario) as source:
             await slots(source, 5)
-            assert len(scratch_folders() - scratch) == 1
+            assert len(snapshot(scratch)) >= 3
 
     asyncio.run(run())
-    assert snapshot(tmp_path) == before
-    assert scratch_folders() <= scratch
+    assert snapshot(beside) == before
+    assert list(scratch.iterdir()) == []
 
 
 def test_the_loop_goes_on_while_sumo_warms_up(tmp_path: Path) -> None:
@@ -140,7 +149,7 @@ def test_a_killed_child_is_reported(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_the_child_ends_with_a_killed_parent(tmp_path: Path) -> None:
+def test_the_child_ends_with_a_killed_parent(tmp_path: Path, scratch: Path) -> None:
     write_road(tmp_path)
     script = (
         "import asyncio, sys\n"
@@ -157,16 +166,20 @@ def test_the_child_ends_with_a_killed_parent(tmp_path: Path) -> None:
         "    await asyncio.Event().wait()\n"
         "asyncio.run(run())\n"
     )
-    scratch = scratch_folders()
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT, text=True
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        text=True,
     ) as parent:
         assert parent.stdout is not None
         child = next(int(line) for line in parent.stdout if line.strip().isdigit())
         assert alive(child)
+        assert len(list(scratch.iterdir())) == 1
         parent.kill()
     asyncio.run(until(lambda: not alive(child)))
-    asyncio.run(until(lambda: scratch_folders() <= scratch))
+    asyncio.run(until(lambda: not list(scratch.iterdir())))
 
 
 def test_demand_is_repeated_until_the_end_and_then_says_so(tmp_path: Path) -> None:
