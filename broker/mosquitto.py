@@ -23,7 +23,12 @@ def find_mosquitto() -> str | None:
 
 
 def configuration(
-    port: int, state_dir: Path, *, persistence: bool = True, autosave_changes: int = 100
+    port: int,
+    state_dir: Path,
+    *,
+    persistence: bool = True,
+    autosave_changes: int = 100,
+    acl_path: Path | None = None,
 ) -> str:
     """The text of `mosquitto.conf` for a loopback broker.
 
@@ -32,6 +37,7 @@ def configuration(
         state_dir: folder of its database.
         persistence: whether sessions and messages survive its end.
         autosave_changes: how many changes a killed broker may forget.
+        acl_path: file of access rules, of `broker.acl`; without one, everybody may do everything.
     """
     lines = [
         f"listener {port} 127.0.0.1",
@@ -40,7 +46,7 @@ def configuration(
         "max_inflight_messages 100",
         "max_queued_messages 0",
         f"max_queued_bytes {QUEUE_BYTES}",
-        f"message_size_limit {MAX_PAYLOAD_BYTES + HEADER_BYTES}",
+        f"max_packet_size {MAX_PAYLOAD_BYTES + HEADER_BYTES}",
         "persistent_client_expiration 1d",
         f"persistence {'true' if persistence else 'false'}",
         "autosave_on_changes true",
@@ -52,6 +58,10 @@ def configuration(
         "log_type notice",
         "connection_messages false",
     ]
+    if os.geteuid() == 0:
+        lines.append("user root")  # else it becomes `mosquitto`, who cannot write our folder
+    if acl_path is not None:
+        lines.append(f"acl_file {acl_path}")
     return "\n".join(lines) + "\n"
 
 
@@ -61,6 +71,7 @@ def start_mosquitto(
     *,
     persistence: bool = True,
     autosave_changes: int = 100,
+    acl: str | None = None,
 ) -> RunningBroker:
     """Start Mosquitto on a loopback port and wait until it answers.
 
@@ -76,8 +87,18 @@ def start_mosquitto(
     folder = state_dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "mosquitto.conf"
-    text = configuration(chosen, folder, persistence=persistence, autosave_changes=autosave_changes)
-    path.write_text(text)
+    acl_path = None if acl is None else folder / "acl"
+    if acl_path is not None and acl is not None:
+        acl_path.write_text(acl)
+    path.write_text(
+        configuration(
+            chosen,
+            folder,
+            persistence=persistence,
+            autosave_changes=autosave_changes,
+            acl_path=acl_path,
+        )
+    )
     log_path = folder / "mosquitto.log"
     command = [program, "-c", str(path)]
     process = start(command, log_path, lambda: answers_connect(chosen))

@@ -9,7 +9,7 @@ import contextlib
 import math
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 import aiomqtt
@@ -38,6 +38,9 @@ class MqttSettings:
     client_id: str
     """Role, identity and boot nonce; two clients of one id would disconnect each other for ever."""
     version: Literal["auto", "5", "3.1.1"] = "auto"
+    username: str | None = None
+    """The identity that the broker's access rules are for, where certificates do not say it."""
+    password: str | None = field(default=None, repr=False)
     keepalive_s: int = 15
     connect_timeout_s: float = 2.0
     publish_timeout_s: float = 1.0
@@ -100,6 +103,8 @@ class MqttLink:
         self._client = aiomqtt.Client(
             *address,
             identifier=settings.client_id,
+            username=settings.username,
+            password=settings.password,
             protocol=aiomqtt.ProtocolVersion.V5 if self._is_5 else aiomqtt.ProtocolVersion.V311,
             will=None if will is None else aiomqtt.Will(will.topic, will.payload, 1, retain=True),
             clean_session=None if self._is_5 else clean,
