@@ -67,8 +67,8 @@ class RuntimeSettings:
     health_interval_s: float = 1.0
     reports_per_s: float = 20.0
     """Refused messages that are reported one by one; all of them are counted."""
-    drain_idle_s: float = 0.3
-    drain_s: float = 1.0
+    drain_idle_s: float = 0.2
+    drain_s: float = 0.6
     goodbye_s: float = 0.25
 
 

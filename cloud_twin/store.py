@@ -94,13 +94,16 @@ class CloudStore:
         """Everything that the core needs to go on; of each meta model the newest version."""
         with self._engine.begin() as connection:
             plvns = [_plvn_of(row) for row in connection.execute(select(_plvns)).mappings()]
-            order = select(_meta_models).order_by(_meta_models.c.version)
-            newest = {
-                (row["inmf"], row["category"]): row for row in connection.execute(order).mappings()
-            }
             trainings = connection.execute(select(_trainings)).mappings().all()
-        models = [self._model_of(row) for row in newest.values()]
-        return [*plvns, *models, *(self._training_of(row) for row in trainings)]
+        newest = {(model.inmf, model.category): model for model in self.meta_models()}
+        return [*plvns, *newest.values(), *(self._training_of(row) for row in trainings)]
+
+    def meta_models(self) -> list[MetaModel]:
+        """Every version of every meta model, oldest first."""
+        with self._engine.begin() as connection:
+            order = select(_meta_models).order_by(_meta_models.c.version)
+            rows = connection.execute(order).mappings().all()
+        return [self._model_of(row) for row in rows]
 
     def close(self) -> None:
         """Let go of the database."""

@@ -3,12 +3,13 @@
 Every job is a frozen value that carries its own seed; running it twice gives the same bits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from edge_twin.calibration import Calibration, calibrate, squared_error
+from edge_twin.calibration import Calibration, calibrate, misfits
 from inmf.actor import Actor, PolicySpec
 from inmf.baselines import settled_aimd_modes
 from inmf.bound import clairvoyant
@@ -21,9 +22,9 @@ from learning.adapt import AdaptationSettings, TrueEpisodes, adapt
 from learning.errors import LearningError
 from learning.meta import MetaGradient, MetaSettings, adaptation_gradient
 from learning.policy import Vector
+from learning.teacher import teacher_gradient
 
 POLICY = PolicySpec(COOP_PERCEPTION.observation_dim, COOP_PERCEPTION.action_dim)
-OBSERVED_NOISE_J = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class MetaTask:
     log_step_sizes: Vector
     settings: MetaSettings
     prior_share: float
+    teacher: bool = False
+    """Whether the first stage is on: learn from the emulator's answers, without adaptation."""
 
     def run(self) -> dict[str, MetaGradient | TaskFailure]:
         """Each twin's gradient of its adaptation loss, or why there is none."""
@@ -68,6 +71,8 @@ class MetaTask:
             return LiveEpisodes(trace, condition)
 
         try:
+            if self.teacher:
+                return teacher_gradient(POLICY, self.parameters, make_batch(rng), rng)
             return adaptation_gradient(
                 POLICY,
                 self.parameters,
@@ -132,8 +137,8 @@ class AdaptationJob:
         rng = np.random.default_rng(self.seed)
         calibration = calibrate(self.trajectories, self.known_conditions, rng)
         common = draw_trace(self.emulator, self.evaluation_episodes, COOP_PERCEPTION.slots, rng)
-        condition = calibration.condition
-        before = [_greedy(start.parameters, common, condition) for start in self.starts]
+        conditions = calibration.draw(common.episodes, rng)
+        before = [greedy_reward_j(start.parameters, common, conditions) for start in self.starts]
         chosen = self.starts[int(np.argmax(before))]
         origin = self.origin or chosen
         adapted = adapt(
@@ -143,17 +148,17 @@ class AdaptationJob:
             settings=self.settings,
             rng=rng,
             log_step_sizes=chosen.log_step_sizes,
-            true=self._true_episodes(condition),
+            true=self._true_episodes(calibration.condition),
         )
         return AdaptationResult(
             parameters=adapted.parameters,
             origin=origin,
             emulator=self.emulator,
             calibration=calibration,
-            reward_before=_greedy(origin.parameters, common, condition),
-            reward_after=_greedy(adapted.parameters, common, condition),
-            baseline_reward=baseline_reward_j(common, condition),
-            bound_reward=float(clairvoyant(common, condition).mean()) / common.slots,
+            reward_before=greedy_reward_j(origin.parameters, common, conditions),
+            reward_after=greedy_reward_j(adapted.parameters, common, conditions),
+            baseline_reward=baseline_reward_j(common, conditions),
+            bound_reward=float(clairvoyant(common, conditions).mean()) / common.slots,
             updates=adapted.updates,
             true_slots=adapted.true_slots,
             synthetic_slots=adapted.synthetic_slots,
@@ -198,23 +203,25 @@ class ChangeTest:
     seed: int
 
     def run(self) -> ChangeResult:
-        """Fit each side alone and both together, and compare squared errors."""
+        """Fit each side alone and both together, and compare how well they explain the slots."""
         rng = np.random.default_rng(self.seed)
         both = join(self.before, self.after)
-        joint = calibrate(both, self.known_conditions, rng)
-        known = (*self.known_conditions, joint.condition)
-        apart = 0.0
-        for side in (self.before, self.after):
-            own = calibrate(side, known, rng)
-            apart += min(squared_error(side, own.condition), squared_error(side, joint.condition))
-        together = squared_error(both, joint.condition)
-        statistic = (together - apart) / OBSERVED_NOISE_J**2
-        return ChangeResult(statistic > self.threshold, float(statistic), joint)
+        alone = [calibrate(side, self.known_conditions, rng) for side in (self.before, self.after)]
+        guesses = [fit.condition for fit in alone]
+        joint = calibrate(both, (*self.known_conditions, *guesses), rng)
+        guesses.append(joint.condition)
+        together = min(float(misfits(both, guess).sum()) for guess in guesses)
+        apart = sum(
+            min(float(misfits(side, guess).sum()) for guess in guesses)
+            for side in (self.before, self.after)
+        )
+        statistic = together - apart
+        return ChangeResult(statistic > self.threshold, statistic, joint)
 
 
-def baseline_reward_j(trace: Trace, condition: Condition) -> float:
+def baseline_reward_j(trace: Trace, conditions: Condition | Sequence[Condition]) -> float:
     """Mean J a slot of `classical_aimd` on a trace."""
-    batch = LiveEpisodes(trace, condition)
+    batch = LiveEpisodes(trace, conditions)
     return mean_reward_j(batch, settled_aimd_modes(batch))
 
 
@@ -237,8 +244,11 @@ def join(first: Trajectories, second: Trajectories) -> Trajectories:
     )
 
 
-def _greedy(parameters: Vector, trace: Trace, condition: Condition) -> float:
-    batch = LiveEpisodes(trace, condition)
+def greedy_reward_j(
+    parameters: Vector, trace: Trace, conditions: Condition | Sequence[Condition]
+) -> float:
+    """Mean J a slot that a policy earns greedily on a trace."""
+    batch = LiveEpisodes(trace, conditions)
     return mean_reward_j(batch, greedy_modes(Actor(POLICY, parameters), batch))
 
 

@@ -1,0 +1,274 @@
+"""The command line. Each command imports what it needs when it runs, so that help is quick."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(
+    name="twintier",
+    help="Two tiers of digital twins that manage vehicular networks over a message bus.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+up = typer.Typer(help="Run one role in this process.", no_args_is_help=True)
+app.add_typer(up, name="up")
+
+Url = Annotated[str, typer.Option(help="Broker, mqtt://host:port.")]
+State = Annotated[Path, typer.Option(help="Folder of stores; roles of one machine may share it.")]
+Root = Annotated[str, typer.Option(help="Root of all topics.")]
+Ledgers = Annotated[Path | None, typer.Option(help="Folder for accounts of messages.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Speed = Annotated[float, typer.Option(min=0.01, help="Simulated seconds a second.")]
+Rsus = Annotated[int, typer.Option(min=1, max=64, help="RSUs, so PLVNs, a network.")]
+Plvns = Annotated[int, typer.Option(min=1, max=256, help="Built-in PLVNs.")]
+Constant = Annotated[
+    bool, typer.Option("--constant", help="Demand and hidden conditions stay as they are.")
+]
+StartHour = Annotated[float, typer.Option(min=0, max=23.99, help="Civil hour of the begin.")]
+SourceName = Annotated[str, typer.Option(help="builtin or sumo.")]
+PlanningS = Annotated[float, typer.Option(min=0, help="Longest offline planning, wall seconds.")]
+NMin = Annotated[int, typer.Option(min=1, help="PLVNs before a category gets a meta model.")]
+
+DEFAULT_URL = "mqtt://127.0.0.1:1883"
+DEFAULT_STATE = Path("state")
+
+
+@app.command()
+def demo(  # noqa: PLR0913  # one parameter an option
+    *,
+    source: SourceName = "sumo",
+    plvns: Plvns = 4,
+    scenario: Annotated[
+        Path | None, typer.Option(help="A geo-referenced .sumocfg instead of the two cities.")
+    ] = None,
+    broker: Annotated[
+        str, typer.Option(help="auto, mosquitto, nats, memory, or mqtt://host:port.")
+    ] = "auto",
+    duration: Annotated[
+        float | None, typer.Option(min=1, help="Wall seconds of online operation; else Ctrl-C.")
+    ] = None,
+    speed: Speed = 50.0,
+    rsus: Rsus = 4,
+    constant: Constant = False,
+    seed: Seed = 1,
+    start_hour: StartHour = 8.0,
+    summary: Annotated[Path | None, typer.Option(help="Write a JSON summary here.")] = None,
+    state: Annotated[Path | None, typer.Option(help="Keep stores and logs here.")] = None,
+    planning_s: PlanningS = 90.0,
+    n_min: NMin = 4,
+) -> None:
+    """Run the whole platform: broker, cloud twin, edge servers, agents and a live table."""
+    from launch.demo import run_demo  # noqa: PLC0415
+    from launch.options import DemoOptions  # noqa: PLC0415
+
+    _quiet_logs()
+    options = DemoOptions(
+        source=_source_kind(source),
+        plvns=plvns,
+        scenario=scenario,
+        broker=_broker(broker),
+        duration_s=duration,
+        speed=speed,
+        rsus=rsus,
+        constant=constant,
+        seed=seed,
+        start_hour=start_hour,
+        summary=summary,
+        state=state,
+        planning_s=planning_s,
+        n_min=n_min,
+    )
+    raise typer.Exit(run_demo(options))
+
+
+@up.command("broker")
+def up_broker(
+    *,
+    kind: Annotated[str, typer.Option(help="auto, mosquitto or nats.")] = "auto",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 1883,
+    state: State = DEFAULT_STATE,
+) -> None:
+    """Run a broker with our configuration on this machine."""
+    from launch.roles import run_broker  # noqa: PLC0415
+
+    match kind:
+        case "auto" | "mosquitto" | "nats":
+            raise typer.Exit(run_broker(kind, state / "broker", port))
+        case _:
+            raise typer.BadParameter(f"{kind!r} is none of auto, mosquitto, nats")
+
+
+@up.command("cloud")
+def up_cloud(
+    *,
+    url: Url = DEFAULT_URL,
+    state: State = DEFAULT_STATE,
+    root: Root = "twintier",
+    ledgers: Ledgers = None,
+    seed: Seed = 1,
+    expected_plvns: Annotated[
+        int, typer.Option(min=0, help="PLVNs that planning waits for; 0: until no more come.")
+    ] = 0,
+    planning_s: PlanningS = 90.0,
+    n_min: NMin = 4,
+) -> None:
+    """Run the cloud twin."""
+    from cloud_twin.settings import CloudSettings  # noqa: PLC0415
+    from launch.roles import RoleOptions, run_cloud  # noqa: PLC0415
+
+    settings = CloudSettings(
+        seed=seed, expected_plvns=expected_plvns, planning_s=planning_s, n_min=n_min
+    )
+    raise typer.Exit(run_cloud(RoleOptions(url, state, root, ledgers), settings))
+
+
+@up.command("edge")
+def up_edge(  # noqa: PLR0913  # one parameter an option
+    edge: Annotated[str, typer.Argument(help="Id of this edge server.")],
+    *,
+    url: Url = DEFAULT_URL,
+    state: State = DEFAULT_STATE,
+    root: Root = "twintier",
+    ledgers: Ledgers = None,
+    seed: Seed = 1,
+    lat: Annotated[float, typer.Option(min=-90, max=90, help="Where it stands, degrees.")] = 0.0,
+    lon: Annotated[float, typer.Option(min=-180, max=180)] = 0.0,
+    capacity: Annotated[int, typer.Option(min=1, help="Twins that it has room for.")] = 64,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes for jobs.")] = 1,
+) -> None:
+    """Run an edge server."""
+    from edge_twin.settings import EdgeSettings  # noqa: PLC0415
+    from launch.roles import RoleOptions, run_edge  # noqa: PLC0415
+    from protocol.errors import InvalidIdError  # noqa: PLC0415
+    from protocol.ids import EdgeId, check_level  # noqa: PLC0415
+
+    try:
+        identity = EdgeId(check_level(edge))
+    except InvalidIdError as error:
+        raise typer.BadParameter(str(error)) from error
+    settings = EdgeSettings(lat_deg=lat, lon_deg=lon, capacity=capacity, seed=seed)
+    raise typer.Exit(run_edge(RoleOptions(url, state, root, ledgers), identity, settings, workers))
+
+
+@up.command("agent")
+def up_agent(  # noqa: PLR0913  # one parameter an option
+    *,
+    url: Url = DEFAULT_URL,
+    state: State = DEFAULT_STATE,
+    root: Root = "twintier",
+    ledgers: Ledgers = None,
+    source: SourceName = "builtin",
+    network: Annotated[
+        str, typer.Option(help="berlin, braunschweig, or the path of a .sumocfg; sumo only.")
+    ] = "berlin",
+    plvns: Plvns = 4,
+    rsus: Rsus = 4,
+    seed: Seed = 1,
+    speed: Speed = 50.0,
+    start_hour: StartHour = 8.0,
+    constant: Constant = False,
+    demand_s: Annotated[
+        float, typer.Option(min=1, help="Simulated seconds that demand must last; sumo only.")
+    ] = 36_000.0,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Begin only when planning is over.")
+    ] = True,
+) -> None:
+    """Run a source of vehicles and the agents of its PLVNs."""
+    from launch.roles import RoleOptions, run_agents  # noqa: PLC0415
+    from launch.sources import SourceOptions  # noqa: PLC0415
+
+    options = SourceOptions(
+        kind=_source_kind(source),
+        network=network,
+        plvns=plvns,
+        rsus=rsus,
+        seed=seed,
+        start_hour=start_hour,
+        constant=constant,
+        duration_sim_s=demand_s,
+    )
+    role = RoleOptions(url, state, root, ledgers)
+    raise typer.Exit(run_agents(role, options, speed, wait_for_planning=wait))
+
+
+@app.command()
+def watch(
+    topic_filter: Annotated[
+        str, typer.Argument(metavar="FILTER", help="MQTT filter below the root's v1/.")
+    ] = "#",
+    *,
+    url: Url = DEFAULT_URL,
+    root: Root = "twintier",
+    output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
+    count: Annotated[int, typer.Option(min=0, help="End after this many; 0 never.")] = 0,
+) -> None:
+    """Print messages as they pass, a line each."""
+    from launch.watch import run_watch  # noqa: PLC0415
+
+    if output not in {"text", "json"}:
+        raise typer.BadParameter(f"{output!r} is neither text nor json")
+    _quiet_logs()
+    raise typer.Exit(run_watch(url, root, topic_filter, as_json=output == "json", count=count))
+
+
+@app.command()
+def status(
+    *,
+    url: Url = DEFAULT_URL,
+    root: Root = "twintier",
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long to listen.")] = 2.5,
+    output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
+) -> None:
+    """Listen for a moment and say who is there, what acts, and what was refused."""
+    from launch.status import run_status  # noqa: PLC0415
+
+    if output not in {"text", "json"}:
+        raise typer.BadParameter(f"{output!r} is neither text nor json")
+    _quiet_logs()
+    raise typer.Exit(run_status(url, root, seconds, as_json=output == "json"))
+
+
+def _source_kind(name: str) -> Literal["builtin", "sumo"]:
+    match name:
+        case "builtin" | "sumo":
+            return name
+        case _:
+            raise typer.BadParameter(f"source {name!r} is neither builtin nor sumo")
+
+
+def _broker(name: str) -> str:
+    if name not in {"auto", "mosquitto", "nats", "memory"} and not name.startswith("mqtt://"):
+        raise typer.BadParameter(
+            f"broker {name!r} is none of auto, mosquitto, nats, memory and no mqtt:// URL"
+        )
+    return name
+
+
+def _quiet_logs() -> None:
+    from broker.observe import configure_logs  # noqa: PLC0415
+
+    configure_logs(level="error")
+
+
+def main() -> None:
+    """The entry point of `twintier`.
+
+    What must be kept is on disk by then, so the interpreter is not taken down part by part, which
+    takes longer than all the rest of an end.
+    """
+    try:
+        app()
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
