@@ -135,6 +135,10 @@ class Ledger:
             if since is not None:
                 self._ended.append(Listened(topic_filter=topic_filter, since=since, until=now))
 
+    def ended(self, now: float) -> None:
+        """Nothing is received any more."""
+        self.unsubscribed(list(self._since), now)
+
     def sent(self, stream: str, seq: int, now: float, ttl_s: float | None) -> None:
         """A QoS 1 message that is not retained was accepted for sending."""
         entries = self._sent.setdefault(stream, _Sent()).entries

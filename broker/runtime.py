@@ -352,6 +352,7 @@ class Runtime:
             if idle_s >= settings.drain_idle_s:
                 break
             await asyncio.sleep(min(settings.drain_idle_s - idle_s, deadline - loop.time()))
+        self._ledger.ended(self._clock.now())
         self._apply(self._core.goodbye())
         with suppress(TimeoutError):
             async with asyncio.timeout(settings.goodbye_s if self._bus.up else 0):
