@@ -11,12 +11,13 @@ import numpy as np
 
 from edge_twin.calibration import Calibration, calibrate, misfits
 from inmf.actor import Actor, PolicySpec
+from inmf.assisted import COOP_PERCEPTION_ASSISTED as SPEC
+from inmf.assisted import AssistedEpisodes
 from inmf.baselines import settled_aimd_modes
 from inmf.bound import clairvoyant
 from inmf.condition import Condition, draw_conditions
 from inmf.emulator import EmulatorParameters, draw_trace
 from inmf.evaluate import greedy_modes, mean_reward_j
-from inmf.live import COOP_PERCEPTION, LiveEpisodes
 from inmf.trajectory import Trace, Trajectories
 from learning.adapt import AdaptationSettings, TrueEpisodes, adapt
 from learning.errors import LearningError
@@ -24,7 +25,7 @@ from learning.meta import MetaGradient, MetaSettings, adaptation_gradient
 from learning.policy import Vector
 from learning.teacher import teacher_gradient
 
-POLICY = PolicySpec(COOP_PERCEPTION.observation_dim, COOP_PERCEPTION.action_dim)
+POLICY = PolicySpec(SPEC.observation_dim, SPEC.action_dim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,10 @@ class MetaTask:
         rng = np.random.default_rng(twin.seed)
         condition = self._condition(twin, rng)
 
-        def make_batch(generator: np.random.Generator) -> LiveEpisodes:
+        def make_batch(generator: np.random.Generator) -> AssistedEpisodes:
             episodes = self.settings.episodes
-            trace = draw_trace(twin.emulator, episodes, COOP_PERCEPTION.slots, generator)
-            return LiveEpisodes(trace, condition)
+            trace = draw_trace(twin.emulator, episodes, SPEC.slots, generator)
+            return AssistedEpisodes(trace, condition)
 
         try:
             if self.teacher:
@@ -136,7 +137,7 @@ class AdaptationJob:
         """Calibrate, choose the better start, adapt it, and compare on common traces."""
         rng = np.random.default_rng(self.seed)
         calibration = calibrate(self.trajectories, self.known_conditions, rng)
-        common = draw_trace(self.emulator, self.evaluation_episodes, COOP_PERCEPTION.slots, rng)
+        common = draw_trace(self.emulator, self.evaluation_episodes, SPEC.slots, rng)
         conditions = calibration.draw(common.episodes, rng)
         before = [greedy_reward_j(start.parameters, common, conditions) for start in self.starts]
         chosen = self.starts[int(np.argmax(before))]
@@ -165,10 +166,10 @@ class AdaptationJob:
         )
 
     def _true_episodes(self, condition: Condition) -> TrueEpisodes | None:
-        episodes = _in_episodes(self.trajectories, COOP_PERCEPTION.slots)
+        episodes = _in_episodes(self.trajectories, SPEC.slots)
         if episodes is None:
             return None
-        return TrueEpisodes(episodes, LiveEpisodes(episodes.trace, condition))
+        return TrueEpisodes(episodes, AssistedEpisodes(episodes.trace, condition))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +179,9 @@ class _Emulated:
     emulator: EmulatorParameters
     calibration: Calibration
 
-    def __call__(self, episodes: int, rng: np.random.Generator) -> LiveEpisodes:
-        trace = draw_trace(self.emulator, episodes, COOP_PERCEPTION.slots, rng)
-        return LiveEpisodes(trace, self.calibration.draw(episodes, rng))
+    def __call__(self, episodes: int, rng: np.random.Generator) -> AssistedEpisodes:
+        trace = draw_trace(self.emulator, episodes, SPEC.slots, rng)
+        return AssistedEpisodes(trace, self.calibration.draw(episodes, rng))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,7 @@ class ChangeTest:
 
 def baseline_reward_j(trace: Trace, conditions: Condition | Sequence[Condition]) -> float:
     """Mean J a slot of `classical_aimd` on a trace."""
-    batch = LiveEpisodes(trace, conditions)
+    batch = AssistedEpisodes(trace, conditions)
     return mean_reward_j(batch, settled_aimd_modes(batch))
 
 
@@ -248,7 +249,7 @@ def greedy_reward_j(
     parameters: Vector, trace: Trace, conditions: Condition | Sequence[Condition]
 ) -> float:
     """Mean J a slot that a policy earns greedily on a trace."""
-    batch = LiveEpisodes(trace, conditions)
+    batch = AssistedEpisodes(trace, conditions)
     return mean_reward_j(batch, greedy_modes(Actor(POLICY, parameters), batch))
 
 

@@ -42,9 +42,10 @@ class EdgeSettings:
     """A model may fall short of the baseline's emulated reward by this share before it goes."""
     guard_floor_j: float = 0.15
     """The same in J a slot, where the baseline earns next to nothing."""
-    change_threshold: float = 40.0
+    change_threshold: float = 16.0
     """Loss of likelihood (in twice nats) when one condition must explain both sides of a change
-    point; a chi-square with five degrees exceeds it once in seven million."""
+    point; a chi-square with five degrees exceeds it in 0.7 % of alarms, and without change the
+    watch alarms once in some thousand blocks."""
     prior_share: float = 0.5
     """Share of meta-training tasks drawn from the prior of hidden conditions instead of the
     calibrated one: conditions change, and a category's model must serve the next one too."""
@@ -53,5 +54,7 @@ class EdgeSettings:
     """Rows of gradients of 42 kB in a message below the chunk size."""
     keep_history: int = 8
     """Reports of past individual models kept for those who ask."""
-    adaptation: AdaptationSettings = field(default_factory=AdaptationSettings)
+    adaptation: AdaptationSettings = field(
+        default_factory=lambda: AdaptationSettings(teacher_steps=40, updates=8)
+    )
     seed: int = 1

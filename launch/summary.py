@@ -13,9 +13,9 @@ from cloud_twin.store import CloudStore
 from edge_twin.individual_model import IndividualModel
 from edge_twin.jobs import baseline_reward_j, greedy_reward_j
 from edge_twin.store import EdgeStore
+from inmf.assisted import COOP_PERCEPTION_ASSISTED as SPEC
 from inmf.bound import clairvoyant
 from inmf.emulator import draw_trace
-from inmf.live import COOP_PERCEPTION
 from launch.monitor import View
 from plvn_agent.builtin import BuiltinSource
 from protocol.ids import PlvnId
@@ -175,7 +175,7 @@ def _true_rewards(
     """Rewards in the true simulator, in the condition that the model was made for."""
     parameters = truth.true_parameters(model.plvn, sim_time_s)
     rng = np.random.default_rng(EVALUATION_SEED)
-    trace = draw_trace(parameters, EVALUATION_EPISODES, COOP_PERCEPTION.slots, rng)
+    trace = draw_trace(parameters, EVALUATION_EPISODES, SPEC.slots, rng)
     condition = parameters.condition
     return {
         "reward_before": greedy_reward_j(model.start, trace, condition),

@@ -21,9 +21,14 @@ from learning.meta import policy_gradient
 from learning.policy import Vector, reheated
 from learning.ppo import Experience, PpoSettings, linear_advantages, update
 from learning.rollout import Rollout, collect, mean_reward
+from learning.teacher import teacher_gradient
 
 Emulated = Callable[[int, np.random.Generator], EpisodeBatch]
 """Draws so many emulated episodes of the calibrated condition."""
+
+
+CONSIDERED_EACH = 10
+"""Teacher steps between two looks at the greedy reward."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,10 @@ class AdaptationSettings:
     """Plain gradient steps with the meta model's own step sizes, before PPO (K)."""
     meta_episodes: int = 10
     """Emulated episodes of each of them, as in meta training."""
+    teacher_steps: int = 0
+    """Steps of learning from the emulator's answers (`learning.teacher`), before PPO."""
+    teacher_learning_rate: float = 1e-2
+    """Their Adam's; it falls linearly to a fifth."""
     updates: int = 12
     """PPO updates after reheating."""
     episodes: int = 40
@@ -127,6 +136,7 @@ def adapt(
     slots = 0
     if log_step_sizes is not None:
         slots += _meta_steps(search, emulated, np.exp(log_step_sizes), settings, rng)
+    slots += _teacher_steps(search, emulated, settings, rng)
     true_slots = 0
     current = reheated(spec, search.best, seen.observations.reshape(-1, spec.observation_dim))
     adam = Adam(settings.ppo.learning_rate)
@@ -155,6 +165,25 @@ def _meta_steps(
         current = current - step_sizes * step.gradient[0]
         slots += step.weight.size
         search.consider(current)
+    return slots
+
+
+def _teacher_steps(
+    search: _Search,
+    emulated: Emulated,
+    settings: AdaptationSettings,
+    rng: np.random.Generator,
+) -> int:
+    current, slots = search.best, 0
+    adam = Adam(settings.teacher_learning_rate)
+    for number in range(settings.teacher_steps):
+        falling = 1.0 - 0.8 * number / settings.teacher_steps
+        adam.learning_rate = settings.teacher_learning_rate * falling
+        step = teacher_gradient(search.spec, current, emulated(settings.meta_episodes, rng), rng)
+        current = adam.step(current, step.gradient)
+        slots += step.slots
+        if number % CONSIDERED_EACH == CONSIDERED_EACH - 1:
+            search.consider(current)
     return slots
 
 

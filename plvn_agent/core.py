@@ -14,9 +14,9 @@ import numpy as np
 from broker.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
 from broker.effects import Actuate, CancelTimer, Effect, Publish, Save, StartTimer, Tally
 from inmf.actor import Actor, PolicySpec
+from inmf.assisted import COOP_PERCEPTION_ASSISTED as SPEC
+from inmf.assisted import observe_assisted
 from inmf.baselines import Aimd
-from inmf.live import COOP_PERCEPTION as SPEC
-from inmf.live import observe
 from inmf.trajectory import Mask
 from plvn_agent.settings import AgentSettings
 from plvn_agent.source import PlvnProfile, SlotMeasured, SlotObserved
@@ -140,7 +140,7 @@ class AgentCore:
                 slot.bandwidth_hz, slot.objects, slot.distance_m, slot.present
             )
         else:
-            seen = observe(
+            seen = observe_assisted(
                 slot.bandwidth_hz, slot.objects, slot.distance_m, slot.present, self.modes
             )
             modes = self.actor.modes(seen) & slot.present

@@ -91,5 +91,5 @@ class Host:
     async def _wait_ready(self) -> None:
         loop = asyncio.get_running_loop()
         limit = loop.time() + self._settings.ready_limit_s
-        while not self._is_ready() and loop.time() < limit:
+        while not self._is_ready() and loop.time() < limit:  # noqa: ASYNC110  # states of cores
             await asyncio.sleep(self._settings.ready_poll_s)
