@@ -14,8 +14,10 @@ from broker.core import Received
 from protocol.codec import MAX_PAYLOAD_BYTES, decode
 from protocol.envelope import Envelope
 
-WINDOW = 256
-"""Above what brokers (100) and publishers (64) may have under way, and so reorder."""
+MAX_MISSING = 1024
+"""Numbers of a stream that may still come late; far above what a broker holds under way (100)."""
+JOINED_LATE = 128
+"""Numbers before the first that was seen, which may still come too."""
 MAX_STREAMS = 20_000
 
 K = TypeVar("K", bound=Hashable)
@@ -45,20 +47,27 @@ class Recent(Generic[K, V]):
 
 
 class SeenNumbers:
-    """Which sequence numbers of one stream have come; older than the window counts as seen."""
+    """Which sequence numbers of one stream have come, as the highest and those missing below it."""
 
     def __init__(self) -> None:
-        self._highest = 0
-        self._recent: set[int] = set()
+        self._highest: int | None = None
+        self._missing: dict[int, None] = {}
 
     def add(self, seq: int) -> bool:
-        """Note a number; returns whether it is new."""
-        if seq <= self._highest - WINDOW or seq in self._recent:
-            return False
-        self._recent.add(seq)
-        self._highest = max(self._highest, seq)
-        if len(self._recent) > 2 * WINDOW:
-            self._recent = {n for n in self._recent if n > self._highest - WINDOW}
+        """Note a number; returns whether it is new, which one missing for too long is not."""
+        highest = self._highest
+        if highest is None:
+            highest = max(0, seq - 1 - JOINED_LATE)
+        if seq <= highest:
+            if seq not in self._missing:
+                return False
+            del self._missing[seq]
+            return True
+        first = max(highest + 1, seq - MAX_MISSING)
+        self._missing.update(dict.fromkeys(range(first, seq)))
+        self._highest = seq
+        while len(self._missing) > MAX_MISSING:
+            del self._missing[next(iter(self._missing))]
         return True
 
 

@@ -41,7 +41,8 @@ RULES = """\
   `mon/{role}/{id}`; below `down/` it must have the role that the table names. Else the message is
   refused.
 - **Order and duplicates.** `seq` counts from 1 within (`src`, `boot`, `stream`); the stream is the
-  topic without root and version. A receiver takes each number once, within a window of 256.
+  topic without root and version. A receiver takes each number once; of
+  those missing it waits for the last 1024.
 - **Expiry.** `ttl_ms` is relative. A receiver takes the smallest difference between its clock and
   `ts_ns` that it has seen from a process as "no age", so a skewed clock ends nothing.
 - **Presence.** Statuses are retained and carry a lease; the will is the same message, offline, on a
