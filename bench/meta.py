@@ -37,7 +37,7 @@ from learning.ppo import PpoSettings
 
 DATA_SEEDS = (0, 1)
 REPORTED = (0, 1, 2, 3, 5, 10)
-MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 80, 100
+MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 130, 100
 EVALUATION_EPISODES = 100
 PPO = PpoSettings(learning_rate=1e-2, minibatch_slots=250)
 META: dict[str, MetaSettings] = {

@@ -6,7 +6,7 @@ at most the one in work. Everything that is reported is computed from these file
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -119,7 +119,7 @@ def _run_seed(
     for start in STARTS:
         part = _part(
             parts / f"start-{start}-{seed}.safetensors",
-            partial(_start_part, start, settings, seed, over_bus),
+            partial(_start_part, start, starts, settings, seed, over_bus=over_bus),
             advance,
             cost[start],
         )
@@ -134,11 +134,17 @@ def _run_seed(
 
 
 def _start_part(
-    start: Start, settings: CaseStudySettings, seed: int, over_bus: str | None, tick: Tick
+    start: Start,
+    earlier: Mapping[Start, Vector],
+    settings: CaseStudySettings,
+    seed: int,
+    tick: Tick,
+    *,
+    over_bus: str | None,
 ) -> Part:
     if start == "meta" and over_bus is not None:
-        return {"parameters": train_over_bus(over_bus, settings, seed, tick)}
-    return {"parameters": start_of(start, settings, seed, tick)}
+        return {"parameters": train_over_bus(over_bus, earlier["multitask"], settings, seed, tick)}
+    return {"parameters": start_of(start, earlier, settings, seed, tick)}
 
 
 def _arm_part(arm: Arm, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Part:

@@ -5,7 +5,7 @@ Task 1 has 5 MHz in every slot, task 2 has 7 MHz, a task of meta training has a 
 over the pairs, in nats.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -17,13 +17,13 @@ from inmf.trajectory import Array
 from learning.aggregate import Adam, MetaOptimizer
 from learning.meta import MetaSettings
 from learning.meta_training import MetaTraining
-from learning.policy import Vector, entropy, initial_parameters, with_log_std
+from learning.policy import Vector, entropy, reheated, uniform_parameters, with_log_std
 from learning.ppo import Experience, PpoSettings, linear_advantages, update
 from learning.rollout import collect
 
 Arm = Literal["PPO-random", "PPO-ML", "PPO-TL", "PPO-TL-reset", "PPO-multitask"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
-Start = Literal["random", "meta", "transfer", "multitask"]
+Start = Literal["random", "transfer", "multitask", "meta"]
 STARTS: tuple[Start, ...] = get_args(Start)
 START_OF: dict[Arm, Start] = {
     "PPO-random": "random",
@@ -47,13 +47,13 @@ class CaseStudySettings:
     """Epochs on task 2 before PPO-TL comes to task 1."""
     episodes: int = 10
     """Episodes of an epoch, and of a task in a round of meta training."""
-    meta_iterations: int = 500
-    """Iterations of meta training."""
-    mixture_iterations: int = 250
-    """Iterations of multi-task PPO: it takes thirty steps in each."""
+    mixture_iterations: int = 150
+    """Iterations of multi-task PPO."""
+    meta_iterations: int = 150
+    """Iterations of meta training, which starts from the mixture's policy, reheated."""
     tasks: int = 10
     """Tasks of an iteration (I)."""
-    meta_learning_rate: float = 6e-3
+    meta_learning_rate: float = 3e-3
     """Outer step size of Adam (beta), falling linearly to a fifth."""
     ppo: PpoSettings = field(default_factory=PpoSettings)
     meta: MetaSettings = field(
@@ -77,12 +77,26 @@ class Curves:
     """(epochs,) of the policy that played them."""
 
 
-def start_of(start: Start, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
-    """The parameters that arms with this start begin with on task 1."""
+def start_of(
+    start: Start,
+    earlier: Mapping[Start, Vector],
+    settings: CaseStudySettings,
+    seed: int,
+    tick: Tick,
+) -> Vector:
+    """The parameters that arms with this start begin with on task 1.
+
+    Args:
+        start: which.
+        earlier: the starts before it in `STARTS`; `meta` begins with `multitask`.
+        settings: of the study.
+        seed: of everything that is drawn.
+        tick: called after each epoch or iteration.
+    """
     rng = np.random.default_rng([seed, STARTS.index(start)])
-    flat = initial_parameters(SPEC, np.random.default_rng(seed))
+    flat = uniform_parameters(SPEC, np.random.default_rng(seed))
     if start == "meta":
-        return _meta_trained(settings, seed, tick)
+        return _meta_trained(earlier["multitask"], settings, seed, tick)
     if start == "transfer":
         return learn(flat, TASK_HIGH, settings, settings.source_epochs, rng=rng, tick=tick)[0]
     if start == "multitask":
@@ -131,11 +145,16 @@ def tasks_of(
     return make
 
 
-def meta_training(settings: CaseStudySettings, seed: int) -> MetaTraining:
-    """Meta training before its first iteration."""
-    flat = initial_parameters(SPEC, np.random.default_rng(seed))
+def meta_training(mixture: Vector, settings: CaseStudySettings, seed: int) -> MetaTraining:
+    """Meta training before its first iteration: from the mixture's policy, exploring again.
+
+    From random parameters some seeds end in cooperating with the same two pairs always.
+    """
+    rng = np.random.default_rng([seed, len(STARTS) + 1])
+    batch = PaperEpisodes(draw_pattern(rng), settings.episodes, rng)
+    seen = collect(SPEC, mixture, batch, None).observations.reshape(-1, SPEC.observation_dim)
     optimizer = MetaOptimizer(settings.meta_learning_rate, decay_steps=settings.meta_iterations)
-    return MetaTraining.start(SPEC, flat, settings.meta, optimizer)
+    return MetaTraining.start(SPEC, reheated(SPEC, mixture, seen), settings.meta, optimizer)
 
 
 def task_names(settings: CaseStudySettings) -> tuple[str, ...]:
@@ -151,8 +170,8 @@ def task_rngs(names: Sequence[str], seed: int, iteration: int) -> dict[str, np.r
     }
 
 
-def _meta_trained(settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
-    training = meta_training(settings, seed)
+def _meta_trained(mixture: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
+    training = meta_training(mixture, settings, seed)
     for iteration in range(settings.meta_iterations):
         rngs = task_rngs(task_names(settings), seed, iteration)
         training.iterate(tasks_of(list(rngs.values()), settings.meta.episodes), rngs)

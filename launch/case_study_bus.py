@@ -33,6 +33,7 @@ from launch.case_study_arms import (
     tasks_of,
 )
 from learning.meta import MetaGradient, adaptation_gradients
+from learning.meta_training import MetaTraining
 from learning.policy import Vector
 from protocol.address import Address
 from protocol.catalogue import Role
@@ -81,11 +82,14 @@ class Endpoint:
             await delivery.ack()
 
 
-def train_over_bus(url: str, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
+def train_over_bus(
+    url: str, mixture: Vector, settings: CaseStudySettings, seed: int, tick: Tick
+) -> Vector:
     """PPO-ML's meta model, (n,) float32, trained over a bus.
 
     Args:
         url: `memory`, `auto` for a broker that is started for it, or the URL of a broker.
+        mixture: (n,) float32, where it starts.
         settings: of the case study.
         seed: of the meta training.
         tick: called after each iteration.
@@ -95,25 +99,32 @@ def train_over_bus(url: str, settings: CaseStudySettings, seed: int, tick: Tick)
         BrokerStartError: if no broker can be started.
     """
     if url != "auto":
-        return asyncio.run(_train(url, settings, seed, tick))
+        return asyncio.run(
+            _train(url, meta_training(mixture, settings, seed), settings, seed, tick)
+        )
     with TemporaryDirectory() as folder:
         broker = start_broker("auto", Path(folder))
         try:
-            return asyncio.run(_train(broker.url, settings, seed, tick))
+            return asyncio.run(
+                _train(broker.url, meta_training(mixture, settings, seed), settings, seed, tick)
+            )
         finally:
             broker.stop()
 
 
-async def _train(url: str, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
+async def _train(
+    url: str, training: MetaTraining, settings: CaseStudySettings, seed: int, tick: Tick
+) -> Vector:
     root = f"case-study-{new_boot()}"
     cloud_bus, edge_bus = _buses(url)
     async with cloud_bus, edge_bus, asyncio.TaskGroup() as group:
         await cloud_bus.subscribe([subscription(GradientsComputed, ADDRESS, root)])
         await edge_bus.subscribe([subscription(MetaRoundStarted, ADDRESS, root)])
         serving = group.create_task(_serve(Endpoint.of(edge_bus, "edge", EDGE, root), settings))
-        trained = await _lead(Endpoint.of(cloud_bus, "cloud", "cloud", root), settings, seed, tick)
+        cloud = Endpoint.of(cloud_bus, "cloud", "cloud", root)
+        await _lead(cloud, training, settings, seed, tick)
         serving.cancel()
-    return trained
+    return training.parameters
 
 
 def _buses(url: str) -> tuple[Bus, Bus]:
@@ -125,9 +136,14 @@ def _buses(url: str) -> tuple[Bus, Bus]:
     return cloud, edge
 
 
-async def _lead(endpoint: Endpoint, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
+async def _lead(
+    endpoint: Endpoint,
+    training: MetaTraining,
+    settings: CaseStudySettings,
+    seed: int,
+    tick: Tick,
+) -> None:
     """The cloud side of Fig. 5(a), iteration by iteration."""
-    training = meta_training(settings, seed)
     incoming = endpoint.messages()
     for iteration in range(settings.meta_iterations):
         model = {
@@ -144,7 +160,6 @@ async def _lead(endpoint: Endpoint, settings: CaseStudySettings, seed: int, tick
         )
         training.apply(gradients, by_step)
         tick()
-    return training.parameters
 
 
 async def _answer(incoming: AsyncIterator[Message], iteration: int) -> GradientsComputed:

@@ -32,6 +32,24 @@ def initial_parameters(spec: PolicySpec, rng: np.random.Generator) -> Vector:
     return flat
 
 
+def uniform_parameters(spec: PolicySpec, rng: np.random.Generator) -> Vector:
+    """As `initial_parameters`, drawn as torch does: uniform within 1/sqrt(fan-in), biases too.
+
+    Published policy-gradient code starts so; weights are smaller, and learning a little slower.
+
+    Returns:
+        (spec.parameters,) float32.
+    """
+    flat = np.zeros(spec.parameters, np.float32)
+    layers = layers_of(spec.sizes, flat)
+    for level, (weights, biases) in enumerate(layers):
+        gain = OUTPUT_GAIN if level == len(layers) - 1 else 1.0
+        limit = gain / np.sqrt(weights.shape[0])
+        weights[...] = rng.uniform(-limit, limit, weights.shape)
+        biases[...] = rng.uniform(-limit, limit, biases.shape)
+    return flat
+
+
 def log_std_of(spec: PolicySpec, parameters: Array) -> Array:
     """View of the logarithms of the standard deviations, (..., action_dim)."""
     return parameters[..., -spec.action_dim :]

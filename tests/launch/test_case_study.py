@@ -89,17 +89,20 @@ def nothing() -> None:
     """A tick that nobody watches."""
 
 
+MIXTURE = start_of("multitask", {}, TINY, 0, nothing)
+
+
 def direct() -> bytes:
-    return start_of("meta", TINY, 0, nothing).tobytes()
+    return start_of("meta", {"multitask": MIXTURE}, TINY, 0, nothing).tobytes()
 
 
 def test_meta_training_over_the_in_memory_bus_is_the_direct_one_bit_by_bit() -> None:
-    assert train_over_bus("memory", TINY, 0, nothing).tobytes() == direct()
+    assert train_over_bus("memory", MIXTURE, TINY, 0, nothing).tobytes() == direct()
 
 
 @pytest.mark.system
 def test_meta_training_over_a_real_broker_is_the_direct_one_bit_by_bit(tmp_path: Path) -> None:
     with broker_of("mosquitto", tmp_path) as broker:
         assert isinstance(broker, Server)
-        trained = train_over_bus(broker.running.url, TINY, 0, nothing)
+        trained = train_over_bus(broker.running.url, MIXTURE, TINY, 0, nothing)
     assert trained.tobytes() == direct()
