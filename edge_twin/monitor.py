@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from edge_twin.calibration import Calibration, predict
-from inmf.emulator import REWARD_NOISE_J
+from edge_twin.calibration import Calibration, deviations, informative, predict, select
 from inmf.trajectory import Trajectories
 
-ALLOWANCE = 1.0
-"""k of the residual's CUSUM, in deviations of a block."""
+ALLOWANCE = 0.7
+"""k of the residual's CUSUM, in deviations of a block: above what a calibration is off by."""
 THRESHOLD = 8.0
 """h, in deviations of a block."""
 REWARD_ALLOWANCE = 0.5
@@ -44,19 +43,21 @@ class Block:
         slot_first: int,
         sim_time_s: float,
     ) -> "Block":
-        """A block of trajectories against a calibration.
+        """A block of trajectories against a calibration; only the slots that say something count.
 
         Errors of the calibration are alike in all slots of a block, noise is not.
         """
-        mean, spread = predict(calibration, trajectories)
-        slots = int(trajectories.reward_j.size)
-        noise = slots * REWARD_NOISE_J**2
+        telling = select(trajectories, informative(trajectories))
+        rewards, mean = predict(calibration, telling)
+        observed = telling.reward_j[0]
+        sums = rewards.sum(axis=-1)
+        spread = calibration.weights @ (sums - mean.sum()) ** 2
         return cls(
             slot_first,
             sim_time_s,
-            slots,
-            float((trajectories.reward_j - mean).sum()),
-            float(np.sqrt(noise + spread.sum() ** 2)),
+            int(observed.size),
+            float((observed - mean).sum()),
+            float(np.sqrt((deviations(observed) ** 2).sum() + spread)),
         )
 
 
@@ -99,6 +100,8 @@ class ResidualWatch:
 
     def update(self, block: Block) -> tuple["ResidualWatch", Alarm | None]:
         """Take a block in; an alarm starts the statistic anew after a cool-down."""
+        if not block.slots:
+            return self, None
         z = float(np.clip(block.residual_j / block.deviation_j, -LARGEST_Z, LARGEST_Z))
         up = self.up.add(z - ALLOWANCE, block.slot_first)
         down = self.down.add(-z - ALLOWANCE, block.slot_first)

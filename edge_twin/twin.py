@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from edge_twin.adaptation import ManagedInmf, Waiting
 from edge_twin.attributes import TimeOfDay, category_of, extract
-from edge_twin.calibration import fit_exogenous
+from edge_twin.exogenous import fit_exogenous
 from edge_twin.jobs import TaskTwin
 from edge_twin.mirror import Mirror, trace_of
 from edge_twin.settings import EdgeSettings

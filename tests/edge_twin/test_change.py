@@ -1,0 +1,60 @@
+"""The change test: a biased calibration is no change, a change is none of its bias."""
+
+import numpy as np
+import pytest
+
+from edge_twin.calibration import select
+from edge_twin.jobs import ChangeResult, ChangeTest, join
+from edge_twin.settings import EdgeSettings
+from inmf.condition import Condition, draw_conditions
+from inmf.emulator import EmulatorParameters
+from inmf.trajectory import Trajectories
+from tests.edge_twin.played import CLEAR, DENSE, RAIN, UPDATED, URBAN, idle, played
+
+THRESHOLD = EdgeSettings().change_threshold
+
+
+def outcome_of(before: Trajectories, after: Trajectories, *known: Condition) -> ChangeResult:
+    return ChangeTest(before, after, known, THRESHOLD, 1).run()
+
+
+@pytest.mark.parametrize("emulator", [URBAN, DENSE], ids=["urban", "dense"])
+@pytest.mark.parametrize("condition", draw_conditions(3, np.random.default_rng(11)))
+def test_one_condition_on_both_sides_is_no_change(
+    condition: Condition, emulator: EmulatorParameters
+) -> None:
+    slots = played(condition, 260, 4, emulator=emulator)
+    result = outcome_of(select(slots, slice(0, 200)), select(slots, slice(200, 260)))
+    assert not result.changed
+    assert -1e-6 <= result.statistic <= THRESHOLD
+
+
+@pytest.mark.parametrize("condition", [RAIN, UPDATED], ids=["rain", "software update"])
+def test_another_condition_is_a_change_after_three_blocks(condition: Condition) -> None:
+    result = outcome_of(played(CLEAR, 200, 5), played(condition, 45, 6), CLEAR)
+    assert result.changed
+    assert result.statistic > THRESHOLD
+
+
+def test_the_joint_calibration_rests_on_both_sides() -> None:
+    result = outcome_of(played(CLEAR, 100, 5), played(CLEAR, 50, 6))
+    assert result.joint.n_slots == 150
+    assert not result.changed
+
+
+def test_slots_that_say_nothing_are_no_change() -> None:
+    result = outcome_of(played(CLEAR, 100, 5), idle(60))
+    assert not result.changed
+    assert result.statistic == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_test_is_repeatable() -> None:
+    before, after = played(CLEAR, 100, 5), played(RAIN, 45, 6)
+    assert outcome_of(before, after).statistic == outcome_of(before, after).statistic
+
+
+def test_joined_slots_keep_their_order() -> None:
+    first, second = played(CLEAR, 3, 1), played(CLEAR, 2, 2)
+    both = join(first, second)
+    assert both.reward_j.tolist() == [[*first.reward_j[0], *second.reward_j[0]]]
+    assert np.array_equal(both.trace.objects[:, 3:], second.trace.objects)

@@ -1,0 +1,51 @@
+"""The watch on emulated slots: quiet without change, quick after one."""
+
+import numpy as np
+import pytest
+
+from edge_twin.calibration import calibrate, select
+from edge_twin.monitor import Alarm, Block, ResidualWatch
+from inmf.condition import Condition
+from inmf.trajectory import Trajectories
+from tests.edge_twin.played import CLEAR, RAIN, UPDATED, idle, played
+
+BLOCK = 15
+
+
+def blocks_of(condition: Condition, count: int, seed: int) -> list[Trajectories]:
+    slots = played(condition, count * BLOCK, seed)
+    return [select(slots, slice(n * BLOCK, (n + 1) * BLOCK)) for n in range(count)]
+
+
+def watched(condition: Condition, count: int, seed: int) -> list[Alarm]:
+    """Alarms of a watch whose calibration knows `CLEAR`."""
+    calibration = calibrate(played(CLEAR, 225, seed), (), np.random.default_rng(seed))
+    watch, alarms = ResidualWatch(), []
+    for number, slots in enumerate(blocks_of(condition, count, seed + 50)):
+        seen = Block.of(slots, calibration, number * BLOCK, float(number * BLOCK))
+        watch, alarm = watch.update(seen)
+        alarms += [alarm] if alarm else []
+    return alarms
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_change_there_is_no_alarm(seed: int) -> None:
+    assert watched(CLEAR, 300, seed) == []
+
+
+@pytest.mark.parametrize("condition", [RAIN, UPDATED], ids=["rain", "software update"])
+def test_a_change_is_found_within_ten_blocks(condition: Condition) -> None:
+    first, *_ = watched(condition, 10, 1)
+    assert first.change_slot <= 3 * BLOCK
+
+
+def test_a_block_counts_only_the_slots_that_say_something() -> None:
+    calibration = calibrate(played(CLEAR, 225, 1), (), np.random.default_rng(1))
+    seen = Block.of(idle(BLOCK), calibration, 30, 30.0)
+    assert (seen.slots, seen.residual_j, seen.deviation_j) == (0, 0.0, 0.0)
+
+
+def test_a_block_that_says_nothing_leaves_the_watch_as_it_is() -> None:
+    watch, _ = ResidualWatch().update(Block(0, 0.0, BLOCK, 5.0, 2.0))
+    assert watch.up.value > 0.0
+    assert watch.update(Block(BLOCK, 15.0, 0, 0.0, 0.0)) == (watch, None)
