@@ -9,6 +9,7 @@ belong to an earlier attempt carry its number and do nothing.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -107,7 +108,8 @@ class Testing:
 
     attempt: int
     alarm: Alarm
-    change_slot: int
+    then: Probation | InForce
+    """Where it goes on if nothing has changed."""
 
 
 State = Waiting | Training | Exchanging | Probation | InForce | Testing
@@ -150,6 +152,8 @@ class ManagedInmf:
     """The PLVN's category when its model was made."""
     version: int = 0
     attempt: int = 0
+    given_up: int = 0
+    """Adaptations in a row that came to nothing; each doubles the wait for the next."""
     tries: Tries = field(default_factory=Tries)
     memory: list[Condition] = field(default_factory=list)
     """Conditions met before; good guesses for the next calibration."""
@@ -178,6 +182,8 @@ class ManagedInmf:
     ) -> list[Effect]:
         """True slots have come in; the mirror has them already."""
         slots = int(rows["reward_j"].size)
+        if message.model_version > self.version:
+            return self._overtake(message.model_version)
         match self.state:
             case Waiting():
                 return self._begin_if_ready(emulator)
@@ -208,7 +214,7 @@ class ManagedInmf:
         self.tries.synthetic_slots += result.synthetic_slots
         if not self._is_enough(state.exchange, result):
             return self._exchange(state, result)
-        if result.reward_after < result.baseline_reward:
+        if result.reward_after < result.baseline_reward - self._margin(result.baseline_reward):
             return self._give_up(result)
         return self._finish(state, result, now_sim_s)
 
@@ -221,8 +227,7 @@ class ManagedInmf:
             return [Tally("tests_outdated")]
         if not result.changed:
             self.calibration = result.joint
-            self.watch = ResidualWatch()
-            self.state = InForce()
+            self.watch, self.state = ResidualWatch(), state.then
             return [Tally("watch.recalibrated")]
         alarm = state.alarm
         cause = Cause(
@@ -233,16 +238,17 @@ class ManagedInmf:
             reference_n=alarm.reference_n,
             sim_time_s=alarm.sim_time_s,
         )
-        return self._retrain(cause, state.change_slot, emulator)
+        return self._retrain(cause, alarm.change_slot, emulator)
 
-    def on_failure(self, attempt: int, emulator: EmulatorParameters) -> list[Effect]:
-        """A job has failed: try again with what is there."""
+    def on_failure(self, attempt: int) -> list[Effect]:
+        """A job has failed: try again with the next slots, for the same would fail again."""
         match self.state:
             case Training(attempt=running) as state if running == attempt:
-                self.state = Waiting(state.since_slot, self.settings.retrain_slots)
-                return [Tally("adaptations_failed"), *self._begin_if_ready(emulator)]
-            case Testing(attempt=running) if running == attempt:
-                self.state = InForce()
+                there = self.mirror.trajectories.since(state.since_slot).size
+                self.state = Waiting(state.since_slot, there + 1)
+                return [Tally("adaptations_failed")]
+            case Testing(attempt=running) as state if running == attempt:
+                self.state = state.then
                 return [Tally("tests_failed")]
             case _:
                 return []
@@ -280,10 +286,14 @@ class ManagedInmf:
         if version != self.version:
             return []
         self.acknowledged = True
+        effects: list[Effect] = [CancelTimer(self._timer), Tally("models_refused")]
+        if isinstance(self.state, Probation):
+            effects += self._forget(self.model, "rolled_back")
+            self.model, self.last_good = self.last_good, None
         newest = self.mirror.trajectories.chunks
         since = newest[-1][0] if newest else 0
         self.state = Waiting(since, self.settings.exchange_slots)
-        return [CancelTimer(self._timer), Tally("models_refused")]
+        return effects
 
     def dispatch_again(self, *, asked: bool = False) -> list[Effect]:
         """Send the newest dispatch again: asked for, or unanswered."""
@@ -292,6 +302,14 @@ class ManagedInmf:
         self.acknowledged = False
         tally = [] if asked else [Tally("dispatches_resent")]
         return [self._publish(self.dispatched), self._retry(), *tally]
+
+    def _overtake(self, version: int) -> list[Effect]:
+        """The PLVN acts by what was dispatched before a restart: supersede it."""
+        self.version = version
+        tally = Tally("versions_overtaken")
+        if self.model is None or not isinstance(self.state, InForce):
+            return [tally]
+        return [tally, *self._dispatch(self.model.parameters, "final")]
 
     def _begin_if_ready(self, emulator: EmulatorParameters) -> list[Effect]:
         state = self.state
@@ -341,6 +359,10 @@ class ManagedInmf:
         beaten = result.reward_after >= result.baseline_reward
         return beaten or exchange >= self.settings.max_exchanges
 
+    def _margin(self, baseline_j: float) -> float:
+        """How far below the baseline a model may be, J a slot."""
+        return max(self.settings.guard_margin * abs(baseline_j), self.settings.guard_floor_j)
+
     def _exchange(self, state: Training, result: AdaptationResult) -> list[Effect]:
         dispatch = self._dispatch(result.parameters, "exchange")
         self.state = Exchanging(state.attempt, state.exchange, state.since_slot, self.version)
@@ -384,11 +406,12 @@ class ManagedInmf:
         )
         self.memory = [*self.memory, result.calibration.condition][-8:]
         self.tries, self.watch, self.state = Tries(), ResidualWatch(), Probation()
+        self.given_up = 0
         self.calibrated_slot = self._next_slot()
         return [Save(self.model), *effects, self._report(report)]
 
     def _give_up(self, result: AdaptationResult) -> list[Effect]:
-        """No model beats the baseline in this condition: the baseline acts until it changes."""
+        """No model comes near the baseline in this condition: the baseline acts, for a while."""
         self.version += 1
         self.tries = Tries()
         reason = (
@@ -396,26 +419,35 @@ class ManagedInmf:
             f"the classical baseline {result.baseline_reward:.3f}"
         )
         order = BaselineOrdered(inmf=self.inmf, version=self.version, reason=reason)
-        wait = 4 * self.settings.exchange_slots
+        self.given_up += 1
+        wait = self.settings.exchange_slots * 2 ** min(self.given_up + 1, 6)
         self.state = Waiting(self._next_slot(), wait)
-        return [*self._send(order), Tally("adaptations_given_up")]
+        gone = self._forget(self.model)
+        self.model = None
+        return [*gone, *self._send(order), Tally("adaptations_given_up")]
 
     def _watch(self, rows: dict[str, Array], slot_first: int, sim_time_s: float) -> list[Effect]:
-        if self.calibration is None:
-            return []
+        if self.calibration is None:  # after a restart
+            return self._calibrate(sim_time_s)
         block = Block.of(trajectories_of(rows), self.calibration, slot_first, sim_time_s)
         self.watch, alarm = self.watch.update(block)
         if alarm is None:
             return []
-        self.attempt += 1
-        self.state = Testing(self.attempt, alarm, alarm.change_slot)
+        return [*self._test(alarm), Tally("alarms")]
+
+    def _calibrate(self, sim_time_s: float) -> list[Effect]:
+        """Test the first slots after a restart: their joint fit is the new calibration."""
         log = self.mirror.trajectories
-        newest = self.settings.calibration_slots
-        before = log.before(alarm.change_slot).newest(newest // 2)
-        after = log.since(alarm.change_slot).newest(newest // 2)
-        if not before or not after:
-            self.state = InForce()
-            return [Tally("alarms_without_history")]
+        if log.size < self.settings.exchange_slots:
+            return []
+        middle = log.chunks[len(log.chunks) // 2][0]
+        return self._test(Alarm(0.0, self.settings.change_threshold, 0, sim_time_s, middle))
+
+    def _test(self, alarm: Alarm) -> list[Effect]:
+        assert isinstance(self.state, Probation | InForce)
+        before, after = self._sides(alarm.change_slot)
+        self.attempt += 1
+        self.state = Testing(self.attempt, alarm, self.state)
         test = ChangeTest(
             trajectories_of(before),
             trajectories_of(after),
@@ -423,10 +455,22 @@ class ManagedInmf:
             self.settings.change_threshold,
             self._seed(),
         )
-        return [
-            StartJob(f"test/{self.plvn}/{self.inmf}/{self.attempt}", test),
-            Tally("alarms"),
-        ]
+        return [StartJob(f"test/{self.plvn}/{self.inmf}/{self.attempt}", test)]
+
+    def _sides(self, change_slot: int) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Newest rows before and after a change point; halves where nothing older is kept."""
+        log = self.mirror.trajectories
+        side = self.settings.calibration_slots // 2
+        before = log.before(change_slot).newest(side)
+        after = log.since(change_slot).newest(side)
+        if before and after:
+            return before, after
+        rows = log.newest(2 * side)
+        half = rows["reward_j"].size // 2
+        return (
+            {name: array[:half] for name, array in rows.items()},
+            {name: array[half:] for name, array in rows.items()},
+        )
 
     def _on_probation(self, rows: dict[str, Array]) -> list[Effect]:
         """Hold the model's reward against the baseline's on the same states."""
@@ -444,11 +488,8 @@ class ManagedInmf:
         self.state = state
         if state.blocks < self.settings.probation_blocks:
             return []
-        margin = max(
-            self.settings.guard_margin * abs(state.baseline_j),
-            self.settings.guard_floor_j * state.slots,
-        )
-        if state.reward_j < state.baseline_j - margin:
+        baseline_j = state.baseline_j / state.slots
+        if state.reward_j / state.slots < baseline_j - self._margin(baseline_j):
             return self._roll_back()
         return self._take_in_force()
 
@@ -460,22 +501,24 @@ class ManagedInmf:
         )
         effects: list[Effect] = [Save(self.model), self._report(self.model.report)]
         old, self.last_good = self.last_good, None
-        if old is not None:
-            gone = old.report.model_copy(update={"state": "deleted"})
-            deleted = IndividualModelDeleted(old.plvn, old.inmf, old.version)
-            effects += [Save(deleted), self._report(gone)]
-        return effects
+        return [*effects, *self._forget(old)]
+
+    def _forget(
+        self,
+        model: IndividualModel | None,
+        state: Literal["deleted", "rolled_back"] = "deleted",
+    ) -> list[Effect]:
+        """Delete a model and say so; nothing where there is none."""
+        if model is None:
+            return []
+        report = model.report.model_copy(update={"state": state})
+        deleted = IndividualModelDeleted(model.plvn, model.inmf, model.version)
+        return [Save(deleted), self._report(report)]
 
     def _roll_back(self) -> list[Effect]:
         """The new model falls short of the baseline: the last good one acts, or the baseline."""
         assert self.model is not None
-        failed = self.model
-        report = failed.report.model_copy(update={"state": "rolled_back"})
-        effects: list[Effect] = [
-            Save(IndividualModelDeleted(failed.plvn, failed.inmf, failed.version)),
-            self._report(report),
-            Tally("models_rolled_back"),
-        ]
+        effects = [*self._forget(self.model, "rolled_back"), Tally("models_rolled_back")]
         self.model, self.last_good = self.last_good, None
         if self.model is None:
             self.version += 1
@@ -492,10 +535,12 @@ class ManagedInmf:
         self.watch = ResidualWatch()
         self.state = Waiting(since_slot, self.settings.retrain_slots)
         from_model = "" if self.model is None else self.model.model
+        old, self.last_good = self.last_good, None  # the one on probation outlives it
         triggered = RetrainTriggered(
             inmf=self.inmf, cause=cause, from_model=from_model[:64] or "baseline"
         )
         return [
+            *self._forget(old),
             Publish(triggered, Address(plvn=self.plvn), fence=self.fence),
             *self._begin_if_ready(emulator),
         ]

@@ -402,7 +402,7 @@ class EdgeCore:
         managed = twin.managed.get(InmfId(inmf_name)) if twin else None
         if twin is None or managed is None:
             return []
-        return managed.on_failure(int(attempt), twin.emulator())
+        return managed.on_failure(int(attempt))
 
     def _status(self, state: Literal["online", "offline"]) -> Publish:
         status = EdgeStatusReported(

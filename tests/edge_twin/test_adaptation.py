@@ -1,0 +1,343 @@
+"""The life of an individual model: exchanges, probation, watch, retraining, roll-back."""
+
+from dataclasses import replace
+
+import pytest
+
+from broker.effects import CancelTimer, Save, StartTimer, Tally
+from edge_twin.adaptation import (
+    CachedModel,
+    Exchanging,
+    InForce,
+    Probation,
+    Training,
+    Waiting,
+)
+from edge_twin.adaptation import Testing as UnderTest
+from edge_twin.individual_model import IndividualModelDeleted
+from edge_twin.monitor import Alarm
+from protocol.ids import COOP_PERCEPTION
+from protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered
+from tests.edge_twin.managing import (
+    BLOCK,
+    EMULATOR,
+    META,
+    P1,
+    SETTINGS,
+    ZEROS,
+    Loop,
+    calibration,
+    dispatched,
+    exchange,
+    in_force,
+    jobs,
+    of,
+    on_probation,
+    result,
+    states,
+    trajectories,
+    waiting,
+)
+
+TIMER = f"dispatch/{P1}/{COOP_PERCEPTION}"
+
+
+def alarmed(loop: Loop) -> list[str]:
+    """Rewards that no calibration explains, until the watch alarms."""
+    keys: list[str] = []
+    while not isinstance(loop.managed.state, UnderTest):
+        keys += jobs(loop.upload(reward_j=30.0))
+    return keys
+
+
+class TestFirstModel:
+    def test_it_begins_with_enough_true_slots_and_a_meta_model(self) -> None:
+        loop = waiting()
+        assert loop.upload() == []
+        assert jobs(loop.upload()) == [f"adapt/p1/{COOP_PERCEPTION}/1"]
+        assert loop.managed.state == Training(1, 0, 0)
+
+    def test_without_a_meta_model_it_waits_for_one(self) -> None:
+        loop = waiting()
+        loop.managed.meta_model = None
+        assert loop.upload(5) == []
+        assert len(jobs(loop.managed.on_meta_model(META, EMULATOR))) == 1
+
+    def test_there_are_at_least_two_exchanges_before_the_final_dispatch(self) -> None:
+        loop = waiting()
+        loop.upload(2)
+        purposes = []
+        for value in (1.0, 2.0, 3.0):
+            purposes += [
+                (m.version, m.purpose)
+                for m in dispatched(loop.done(result(value)))
+                if isinstance(m, ModelDispatched)
+            ]
+            loop.upload(2)
+        assert purposes == [(1, "exchange"), (2, "exchange"), (3, "final")]
+
+    def test_slots_of_an_older_model_do_not_end_an_exchange(self) -> None:
+        loop = waiting()
+        loop.upload(2)
+        loop.done(result(1.0))
+        old = trajectories(loop.slot, 0)
+        rows = loop.managed.mirror.add_trajectories(old)
+        assert loop.managed.on_trajectories(old, rows, EMULATOR, 1.0) == []
+        assert loop.managed.state == Exchanging(1, 0, 0, 1, slots=0)
+
+    def test_the_final_model_is_saved_before_it_is_dispatched_and_reported(self) -> None:
+        loop = waiting()
+        loop.upload(2)
+        effects = exchange(loop)
+        model = loop.managed.model
+        assert model is not None
+        assert effects[0] == Save(model)
+        assert effects[2] == StartTimer(TIMER, SETTINGS.retry_s)
+        assert states(effects) == [(3, "probation")]
+        assert (model.report.exchanges, model.report.adaptation_steps) == (2, 12)
+        assert (model.report.true_slots, model.report.synthetic_slots) == (15, 18)
+        assert model.report.origin_category == META.category
+
+    def test_more_exchanges_are_made_while_the_baseline_is_not_beaten(self) -> None:
+        loop = waiting()
+        loop.upload(2)
+        for value in (1.0, 2.0, 3.0):
+            (message,) = dispatched(loop.done(result(value, reward_after=0.95)))
+            assert isinstance(message, ModelDispatched)
+            assert message.purpose == "exchange"
+            loop.upload(2)
+        (message,) = dispatched(loop.done(result(4.0, reward_after=0.95)))
+        assert isinstance(message, ModelDispatched)
+        assert message.purpose == "final"
+
+    def test_a_model_far_below_the_baseline_is_given_up_and_each_wait_is_longer(self) -> None:
+        loop = waiting()
+        waits = []
+        for _ in range(2):
+            while not isinstance(loop.managed.state, Training):
+                loop.upload()
+            for _ in range(SETTINGS.max_exchanges):
+                loop.done(result(1.0, reward_after=0.1))
+                loop.upload(2)
+            effects = loop.done(result(1.0, reward_after=0.1))
+            assert [type(m) for m in dispatched(effects)] == [BaselineOrdered]
+            assert effects[-1] == Tally("adaptations_given_up")
+            state = loop.state()
+            assert isinstance(state, Waiting)
+            waits.append(state.slots_needed)
+        assert waits == [4 * SETTINGS.exchange_slots, 8 * SETTINGS.exchange_slots]
+        assert loop.saved == set()
+
+    def test_a_result_of_another_attempt_does_nothing(self) -> None:
+        loop = waiting()
+        loop.upload(2)
+        assert loop.managed.on_result(7, result(1.0), 0.0) == [Tally("adaptations_outdated")]
+        assert loop.managed.state == Training(1, 0, 0)
+
+    def test_a_failed_job_is_tried_again_with_the_next_slots_only(self) -> None:
+        loop = waiting()
+        loop.upload(2)
+        assert loop.managed.on_failure(9) == []
+        assert loop.managed.on_failure(1) == [Tally("adaptations_failed")]
+        assert jobs(loop.upload()) == [f"adapt/p1/{COOP_PERCEPTION}/2"]
+
+
+class TestDispatch:
+    def test_a_dispatch_is_sent_again_until_it_is_applied(self) -> None:
+        loop = waiting()
+        loop.upload(2)
+        (first, timer) = loop.done(result(1.0))
+        assert timer == StartTimer(TIMER, SETTINGS.retry_s)
+        assert loop.managed.dispatch_again() == [first, timer, Tally("dispatches_resent")]
+        assert loop.managed.on_applied(1) == [CancelTimer(TIMER)]
+        assert loop.managed.dispatch_again() == []
+
+    def test_an_older_version_applied_changes_nothing(self) -> None:
+        loop = on_probation()
+        assert loop.managed.on_applied(1) == [Tally("applied_outdated")]
+        assert not loop.managed.acknowledged
+
+    def test_a_plvn_that_lost_its_model_gets_it_again(self) -> None:
+        loop = on_probation()
+        loop.managed.on_applied(3)
+        again = loop.managed.dispatch_again(asked=True)
+        assert [m.version for m in dispatched(again)] == [3]
+
+    def test_a_refused_final_model_is_deleted_and_another_made(self) -> None:
+        loop = on_probation()
+        effects = loop.keep(loop.managed.on_refused(3))
+        assert states(effects) == [(3, "rolled_back")]
+        assert loop.saved == set()
+        assert loop.managed.model is None
+        assert isinstance(loop.managed.state, Waiting)
+        assert loop.managed.on_refused(2) == []
+
+    def test_versions_dispatched_before_a_restart_are_superseded(self) -> None:
+        old = in_force()
+        model = old.managed.model
+        assert model is not None
+        loop = waiting()
+        loop.managed.restore(model)
+        message = trajectories(0, 9)
+        rows = loop.managed.mirror.add_trajectories(message)
+        effects = loop.managed.on_trajectories(message, rows, EMULATOR, 1.0)
+        assert [m.version for m in dispatched(effects)] == [10]
+        assert Tally("versions_overtaken") in effects
+
+
+class TestProbation:
+    def test_a_good_model_is_in_force_after_probation(self) -> None:
+        loop = on_probation()
+        assert loop.upload() == []
+        assert states(loop.upload()) == [(3, "in_force")]
+        assert loop.managed.state == InForce()
+
+    def test_a_first_model_that_falls_short_gives_way_to_the_baseline(self) -> None:
+        loop = on_probation()
+        loop.managed.state = Probation(1, -999.0, 0.0, BLOCK)
+        effects = loop.upload()
+        assert states(effects) == [(3, "rolled_back")]
+        assert [type(m) for m in dispatched(effects)] == [BaselineOrdered]
+        assert loop.saved == set()
+
+    def test_a_new_model_in_force_deletes_the_old_one(self) -> None:
+        loop = retrained()
+        assert loop.saved == {3, 6}
+        loop.managed.state = Probation(1, 999.0, 0.0, BLOCK)
+        assert states(loop.upload()) == [(6, "in_force"), (3, "deleted")]
+        assert loop.saved == {6}
+
+    def test_a_new_model_that_falls_short_is_rolled_back_to_the_last_good_one(self) -> None:
+        loop = retrained()
+        loop.managed.state = Probation(1, -999.0, 0.0, BLOCK)
+        effects = loop.upload()
+        assert states(effects) == [(6, "rolled_back")]
+        (message,) = dispatched(effects)
+        assert isinstance(message, ModelDispatched)
+        assert (message.purpose, message.version) == ("rollback", 7)
+        assert message.parameters.floats("parameters")[0] == 3.0
+        assert loop.saved == {3}
+
+    def test_an_unchanged_condition_leaves_probation_running(self) -> None:
+        loop = on_probation()
+        alarm = Alarm(9.0, 8.0, 3, 30.0, 0)
+        loop.managed.state = UnderTest(loop.managed.attempt, alarm, Probation(1, 5.0, 1.0, BLOCK))
+        loop.tested(changed=False)
+        assert loop.state() == Probation(1, 5.0, 1.0, BLOCK)
+
+
+class TestWatch:
+    def test_an_alarm_is_tested_before_anything_is_retrained(self) -> None:
+        loop = in_force()
+        assert alarmed(loop) == [f"test/p1/{COOP_PERCEPTION}/{loop.managed.attempt}"]
+
+    def test_what_is_no_change_mends_the_calibration(self) -> None:
+        loop = in_force()
+        alarmed(loop)
+        assert loop.tested(changed=False) == [Tally("watch.recalibrated")]
+        assert loop.managed.state == InForce()
+        mended = loop.managed.calibration
+        assert mended is not None
+        assert mended.residual_sd_j == calibration(1.0).residual_sd_j
+
+    def test_a_change_retrains_from_the_slots_after_it(self) -> None:
+        loop = in_force()
+        alarmed(loop)
+        state = loop.managed.state
+        assert isinstance(state, UnderTest)
+        effects = loop.tested(changed=True)
+        (triggered,) = of(effects, RetrainTriggered)
+        assert isinstance(triggered, RetrainTriggered)
+        model = loop.managed.model
+        assert model is not None
+        assert triggered.from_model == model.model
+        assert triggered.cause.trigger == "degradation"
+        assert triggered.cause.value == state.alarm.value > state.alarm.threshold
+        while not isinstance(loop.managed.state, Training):
+            loop.upload()
+        assert loop.managed.state.since_slot == state.alarm.change_slot
+
+    def test_a_test_of_another_attempt_does_nothing(self) -> None:
+        loop = in_force()
+        loop.managed.attempt += 1
+        assert loop.tested(changed=True) == [Tally("tests_outdated")]
+        assert loop.managed.state == InForce()
+
+    def test_a_failed_test_goes_on_watching(self) -> None:
+        loop = in_force()
+        alarmed(loop)
+        assert loop.managed.on_failure(loop.managed.attempt) == [Tally("tests_failed")]
+        assert loop.managed.state == InForce()
+
+    def test_after_a_restart_the_first_slots_calibrate_the_watch(self) -> None:
+        model = in_force().managed.model
+        assert model is not None
+        loop = waiting()
+        loop.managed.restore(model)
+        assert jobs(loop.upload()) == []
+        assert jobs(loop.upload()) == [f"test/p1/{COOP_PERCEPTION}/1"]
+        loop.tested(changed=False)
+        assert loop.managed.calibration is not None
+        assert loop.managed.state == InForce()
+
+    def test_no_plvn_keeps_more_than_two_individual_models(self) -> None:
+        loop = retrained()
+        for _ in range(3):  # a change in every probation
+            alarm = Alarm(9.0, 8.0, 3, 30.0, loop.slot)
+            loop.managed.state = UnderTest(loop.managed.attempt, alarm, Probation())
+            loop.tested(changed=True)
+            assert len(loop.saved) == 1
+            loop.upload(2)
+            exchange(loop)
+            assert len(loop.saved) == 2
+
+
+class TestCategory:
+    def moved(self, loop: Loop, origin: str) -> list[str]:
+        loop.managed.trained_category = "city=berlin"
+        loop.managed.meta_model = CachedModel(origin, 1, ZEROS, ZEROS)
+        effects = loop.managed.on_category("city=oslo", EMULATOR, 5.0)
+        return [
+            m.cause.trigger
+            for m in of(effects, RetrainTriggered)
+            if isinstance(m, RetrainTriggered)
+        ]
+
+    def test_another_meta_model_retrains(self) -> None:
+        assert self.moved(in_force(), "city=oslo") == ["category_change"]
+
+    def test_the_same_meta_model_does_not(self) -> None:
+        assert self.moved(in_force(), META.category) == []
+
+    def test_before_the_first_model_nothing_is_retrained(self) -> None:
+        assert self.moved(waiting(), "city=oslo") == []
+
+
+def retrained() -> Loop:
+    """A second model is on probation after a change."""
+    loop = in_force()
+    alarmed(loop)
+    loop.tested(changed=True)
+    while not isinstance(loop.managed.state, Training):
+        loop.upload()
+    exchange(loop)
+    model = loop.managed.model
+    assert model is not None
+    assert model.report.replaced
+    return loop
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_reports_and_store_agree_at_every_point(blocks: int) -> None:
+    loop = retrained()
+    loop.managed.state = Probation()
+    loop.upload(blocks)
+    kept = {m.version for m in (loop.managed.model, loop.managed.last_good) if m is not None}
+    assert loop.saved == kept
+
+
+def test_a_deleted_model_is_named_by_its_own_version() -> None:
+    loop = retrained()
+    loop.managed.state = replace(Probation(), blocks=1, reward_j=999.0, slots=BLOCK)
+    deleted = [e.record for e in loop.upload() if isinstance(e, Save)]
+    assert deleted[-1] == IndividualModelDeleted(P1, COOP_PERCEPTION, 3)
