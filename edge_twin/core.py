@@ -98,7 +98,7 @@ class EdgeCore:
             case TwinPlaced() as placed:
                 return self._on_placed(placed, now)
             case CategoryAssigned() as assigned if address.plvn:
-                return self._on_category(address.plvn, assigned)
+                return self._on_category(address.plvn, assigned, envelope.boot)
             case MetaModelOffered() as offered:
                 return self._on_offered(offered)
             case MetaModelMissing() as missing:
@@ -214,12 +214,13 @@ class EdgeCore:
             sim_time_s=twin.sim_time_s,
         )
 
-    def _on_category(self, plvn: PlvnId, assigned: CategoryAssigned) -> Sequence[Effect]:
+    def _on_category(self, plvn: PlvnId, assigned: CategoryAssigned, boot: str) -> Sequence[Effect]:
         twin = self.twins.get(plvn)
         if twin is None:
             return [Tally("not_hosted")]
-        if twin.category == assigned.category and assigned.category_version < twin.category_version:
+        if boot == twin.category_boot and assigned.category_version < twin.category_version:
             return [Tally("stale_category")]
+        twin.category_boot = boot
         twin.category = CategoryKey(assigned.category)
         twin.category_version = assigned.category_version
         effects: list[Effect] = []
@@ -258,7 +259,9 @@ class EdgeCore:
 
     def _on_offered(self, offered: MetaModelOffered) -> Sequence[Effect]:
         done = CancelTimer(f"fetch/{offered.inmf}/{offered.category}")
-        if offered.schema_id != POLICY.schema_id:
+        arrays = offered.parameters.unpack()
+        sizes = [arrays[n].shape for n in ("parameters", "log_step_sizes") if n in arrays]
+        if offered.schema_id != POLICY.schema_id or sizes != [(POLICY.parameters,)] * 2:
             return [done, Tally("schema_mismatch")]
         key = (offered.inmf, offered.category)
         present = self.cache.get(key)
@@ -273,7 +276,12 @@ class EdgeCore:
         effects: list[Effect] = [done]
         for twin in self.twins.values():
             managed = twin.managed.get(offered.inmf)
-            if managed and managed.match and managed.match.category == offered.category:
+            wanted = managed.match if managed else None
+            if wanted is None or wanted.category != offered.category:
+                continue
+            if wanted.version > self.cache[key].version:  # the library has it no longer
+                effects.append(Tally("offers_outdated"))
+            else:
                 effects += self._meta_model_for(twin, offered.inmf)
         return effects
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from inmf.live import PAIRS
 from inmf.trajectory import Trace, Trajectories
 from protocol.messages import TelemetryReported, TrajectoriesReported
 from protocol.tensors import Tensors
@@ -32,6 +33,10 @@ def columns(slots: Tensors, fields: tuple[str, ...]) -> dict[str, Array]:
     shape = arrays["objects"].shape
     if len(shape) != 2:
         raise IncompleteSlotsError(f"objects of shape {shape} must be (slots, pairs)")
+    if shape[0] == 0 or shape[1] != PAIRS:
+        raise IncompleteSlotsError(
+            f"objects of shape {shape} hold no slot, or not {PAIRS} pairs; send ({PAIRS} columns)"
+        )
     for name in fields:
         expected = shape[:1] if name in {"bandwidth_hz", "reward_j"} else shape
         if arrays[name].shape != expected:

@@ -40,6 +40,8 @@ class Twin:
     category: CategoryKey | None = None
     """As the cloud twin has assigned it."""
     category_version: int = 0
+    category_boot: str = ""
+    """Process of the cloud twin that counts the versions; another begins anew."""
     sim_time_s: float = 0.0
     attributes_due_s: float = 0.0
     fitted: EmulatorParameters | None = None

@@ -1,0 +1,87 @@
+"""An edge server's memory survives a restart and forgets what is deleted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from broker.weights import WeightsError
+from edge_twin.individual_model import IndividualModel, IndividualModelDeleted
+from edge_twin.store import EdgeStore
+from edge_twin.twin import TwinRecord
+from protocol.ids import COOP_PERCEPTION, EdgeId, Fence, PlvnId
+from protocol.messages import Grant, Site
+from tests.edge_twin.managing import in_force
+
+P1 = PlvnId("p1")
+SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
+
+
+def twin(fence: int) -> TwinRecord:
+    given = Grant(plvn=P1, edge=EdgeId("e1"), fence=Fence(fence), valid_s=60.0)
+    return TwinRecord(given, SITE, (COOP_PERCEPTION,))
+
+
+def model(version: int = 3) -> IndividualModel:
+    made = in_force().managed.model
+    assert made is not None
+    report = made.report.model_copy(update={"version": version})
+    return replace(made, version=version, report=report)
+
+
+def stored(folder: Path, *records: object) -> list[object]:
+    first = EdgeStore(folder)
+    for record in records:
+        first.save([record])
+    first.close()
+    second = EdgeStore(folder)
+    try:
+        return list(second.load())
+    finally:
+        second.close()
+
+
+def test_twins_and_the_newest_model_survive(tmp_path: Path) -> None:
+    found = stored(tmp_path, twin(1), twin(2), model(3), model(5))
+    assert found[0] == twin(2)
+    kept, sent = found[1], model(5)
+    assert isinstance(kept, IndividualModel)
+    assert (kept.version, kept.report, kept.emulator) == (5, sent.report, sent.emulator)
+    assert np.array_equal(kept.parameters, sent.parameters)
+    assert np.array_equal(kept.start, sent.start)
+    assert len(found) == 2
+
+
+def test_a_deleted_model_goes_with_its_file(tmp_path: Path) -> None:
+    gone = IndividualModelDeleted(P1, COOP_PERCEPTION, 3)
+    assert stored(tmp_path, model(3), gone, gone) == []
+    assert list((tmp_path / "weights").iterdir()) == []
+
+
+def test_a_file_that_another_version_uses_stays(tmp_path: Path) -> None:
+    found = stored(tmp_path, model(3), model(4), IndividualModelDeleted(P1, COOP_PERCEPTION, 4))
+    assert [record.version for record in found if isinstance(record, IndividualModel)] == [3]
+
+
+def test_a_saved_model_keeps_its_newest_state(tmp_path: Path) -> None:
+    changed = replace(model(), report=model().report.model_copy(update={"state": "probation"}))
+    (kept,) = stored(tmp_path, changed, model())
+    assert isinstance(kept, IndividualModel)
+    assert kept.report.state == "in_force"
+
+
+def test_a_changed_weights_file_is_refused(tmp_path: Path) -> None:
+    stored(tmp_path, model())
+    (file,) = (tmp_path / "weights").iterdir()
+    file.write_bytes(file.read_bytes()[:-1] + b"\1")
+    with pytest.raises(WeightsError, match="was changed"):
+        stored(tmp_path)
+
+
+def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
+    store = EdgeStore(tmp_path)
+    with pytest.raises(TypeError, match="keeps no int"):
+        store.save([twin(1), 7])
+    assert store.load() == []
+    store.close()
