@@ -5,51 +5,36 @@ iteration is tallied and does nothing else. Everything that must survive a resta
 it is published.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 from broker.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
 from broker.effects import CancelTimer, Effect, Publish, Save, StartTimer, Tally
-from cloud_twin.categories import InvalidCategoryError, candidates
+from cloud_twin.categories import InvalidCategoryError
+from cloud_twin.librarian import Librarian
 from cloud_twin.library import MetaModel
-from cloud_twin.meta_training import MetaParameters, Training
-from cloud_twin.placement import EdgeServer
+from cloud_twin.meta_training import Training
+from cloud_twin.ownership import Ownership
 from cloud_twin.planner import Phase, Planner, TrainingRecord
 from cloud_twin.registry import PlvnRecord, Registry
+from cloud_twin.rounds import Rounds
 from cloud_twin.settings import CloudSettings
-from protocol.address import Address
-from protocol.ids import SUPER_CATEGORY, CategoryKey, EdgeId, InmfId, PlvnId
+from protocol.ids import SUPER_CATEGORY, CategoryKey, EdgeId, PlvnId
 from protocol.messages import (
     AttributesReported,
-    CategoryAssigned,
     CloudStatusReported,
     EdgeStatusReported,
     GradientsComputed,
     GradientsFailed,
-    GrantRenewed,
-    LibraryIndexed,
-    MetaModelMatch,
-    MetaModelMissing,
-    MetaModelOffered,
+    Grant,
     MetaModelRequested,
-    MetaRoundStarted,
-    RegistrationGranted,
-    RegistrationRefused,
     RegistrationRequested,
-    TwinPlaced,
     TwinRegistered,
 )
-from protocol.tensors import Tensors
 
 CloudRecord = PlvnRecord | MetaModel | TrainingRecord
 STATUS_ITERATIONS = 5
-
-
-def category_digest(category: CategoryKey) -> str:
-    """A category as one level of a topic."""
-    return hashlib.blake2b(category.encode(), digest_size=8).hexdigest()
 
 
 class CloudCore:
@@ -65,6 +50,9 @@ class CloudCore:
         self.planner = planner
         self.library, self.lattice = planner.library, planner.lattice
         self.registry = Registry()
+        self.ownership = Ownership(settings, self.registry, planner.blueprints)
+        self.librarian = Librarian(self.registry, self.library, self.lattice)
+        self.rounds = Rounds(settings, self.registry, planner)
         self.phase: Phase = "planning" if settings.planning_s > 0 else "online"
         self.planning_begun = False
         for record in records:
@@ -78,7 +66,7 @@ class CloudCore:
             case TimerFired(key=key):
                 return self._on_timer(key, now)
             case Started():
-                return [*self._on_lease(), *self._on_grants(), *self._announce_library()]
+                return [*self._on_lease(), *self.ownership.prolong(), *self.librarian.announce()]
             case JobDone() | JobFailed() | Observed():
                 return []
 
@@ -87,16 +75,20 @@ class CloudCore:
         return [self._status("offline")]
 
     def _on_message(self, received: Received, now: float) -> Sequence[Effect]:  # noqa: C901  # dispatch
-        address = received.address
+        address, envelope = received.address, received.envelope
         match received.message:
             case RegistrationRequested() as request if address.plvn:
-                return self._on_registration(address.plvn, request, received.envelope.id, now)
+                return self.ownership.on_registration(
+                    address.plvn, request, received.envelope.id, now
+                )
             case EdgeStatusReported() as status if address.edge:
-                return self._on_edge_status(address.edge, status, received.envelope.boot, now)
+                return self.ownership.on_edge_status(
+                    address.edge, status, received.envelope.boot, now
+                )
             case TwinRegistered(grant=grant) if address.edge:
-                return self._on_twin_registered(address.edge, grant.plvn, grant.fence)
+                return self._on_twin_registered(address.edge, grant)
             case AttributesReported() as attributes if address.edge and address.plvn:
-                if not self.registry.is_owner(address.plvn, address.edge, received.envelope.fence):
+                if not self.registry.is_owner(address.plvn, address.edge, envelope.fence):
                     return [Tally("stale_fence")]
                 return self._on_attributes(address.plvn, attributes, now)
             case GradientsComputed() as gradients:
@@ -104,7 +96,7 @@ class CloudCore:
             case GradientsFailed() as failure:
                 return self._on_gradients_failed(failure, now)
             case MetaModelRequested() as request if address.edge:
-                return [self._offer(address.edge, request, received.envelope.id)]
+                return [self.librarian.offer(address.edge, request, envelope.id)]
             case _:  # statuses of agents and reports of edge servers are kept for those who watch
                 return []
 
@@ -114,9 +106,9 @@ class CloudCore:
             case "lease":
                 return self._on_lease()
             case "grants":
-                return [*self._replace_orphans(now), *self._on_grants()]
+                return [*self.ownership.replace_orphans(now), *self.ownership.prolong()]
             case "place":
-                return self._place_again(PlvnId(rest))
+                return self.ownership.place_again(PlvnId(rest))
             case "settle":
                 return self._begin_planning(now)
             case "super":
@@ -126,120 +118,15 @@ class CloudCore:
             case "round":
                 return self._close_round(rest, now)
             case "pause":
-                return self._start_round(rest, now)
+                return self.rounds.start(rest, now)
             case _:
                 return []
 
-    # Registration and ownership
-
-    def _on_registration(
-        self, plvn: PlvnId, request: RegistrationRequested, cid: bytes, now: float
-    ) -> Sequence[Effect]:
-        to = Address(plvn=plvn)
-        unknown = [i for i in request.requested_inmfs if i not in self.planner.blueprints]
-        if unknown:
-            known = ", ".join(sorted(self.planner.blueprints))
-            reason = f"INMF {unknown[0]!r} is not managed here; known are {known}"
-            refusal = RegistrationRefused(code="unknown_inmf", reason=reason, retry_s=60.0)
-            return [Publish(refusal, to, cid=cid)]
-        record = self.registry.place(plvn, request.site, request.requested_inmfs, now)
-        if record is None:
-            return [Publish(self._no_server(), to, cid=cid), Tally("registrations_refused")]
-        before = self.registry.plvns.get(plvn)
-        self.registry.plvns[plvn] = record
-        changed: list[Effect] = [Save(record)] if record != before else []
-        if before is not None and before.requested_inmfs != record.requested_inmfs:
-            self.registry.sent_matches.pop(plvn, None)
-        if self.registry.confirmed.get(plvn) == record.fence:
-            changed += [self._placement(plvn)] if changed else []
-            return [*changed, self._granted(plvn, cid)]
-        self.registry.waiting[plvn] = cid  # granted once the edge server listens
-        return [*changed, *self._place_again(plvn)]
-
-    def _granted(self, plvn: PlvnId, cid: bytes) -> Publish:
-        grant = self.registry.grant(plvn, self.settings.grant_valid_s)
-        granted = RegistrationGranted(grant=grant)
-        return Publish(granted, Address(plvn=plvn), cid=cid, fence=grant.fence)
-
-    def _renewed(self, plvn: PlvnId) -> Publish:
-        grant = self.registry.grant(plvn, self.settings.grant_valid_s)
-        return Publish(GrantRenewed(grant=grant), Address(plvn=plvn), fence=grant.fence)
-
-    def _no_server(self) -> RegistrationRefused:
-        if self.registry.servers:
-            return RegistrationRefused(
-                code="no_capacity",
-                reason=f"none of {len(self.registry.servers)} edge servers is online with room",
-                retry_s=2.0,
-            )
-        reason = "no edge server has reported yet"
-        return RegistrationRefused(code="no_edge_server", reason=reason, retry_s=1.0)
-
-    def _on_edge_status(
-        self, edge: EdgeId, status: EdgeStatusReported, boot: str, now: float
-    ) -> Sequence[Effect]:
-        known = self.registry.servers.get(edge)
-        lease_until = now + status.lease_s if status.state == "online" else 0.0
-        self.registry.servers[edge] = EdgeServer(
-            edge, status.lat_deg, status.lon_deg, status.capacity, lease_until, boot
-        )
-        if status.state == "offline":
-            return self._replace_orphans(now)
-        if known is None or known.boot != boot:  # it starts without its twins
-            hosted = [p for p, r in self.registry.plvns.items() if r.edge == edge]
-            for plvn in hosted:
-                self.registry.confirmed.pop(plvn, None)
-                self.registry.sent_matches.pop(plvn, None)
-            return [effect for plvn in sorted(hosted) for effect in self._place_again(plvn)]
-        return []
-
-    def _replace_orphans(self, now: float) -> list[Effect]:
-        """Give the twins of edge servers that are gone to others, under a new fence."""
-        effects: list[Effect] = []
-        for plvn, record in sorted(self.registry.plvns.items()):
-            if self.registry.is_online(record.edge, now):
-                continue
-            placed = self.registry.place(plvn, record.site, record.requested_inmfs, now)
-            if placed is None or placed == record:
-                continue
-            self.registry.plvns[plvn] = placed
-            self.registry.sent_matches.pop(plvn, None)
-            effects += [Save(placed), *self._place_again(plvn), Tally("twins_replaced")]
-        return effects
-
-    def _place_again(self, plvn: PlvnId) -> list[Effect]:
-        """Tell the owner about its twin, and again until it confirms."""
-        record = self.registry.plvns.get(plvn)
-        if record is None or self.registry.confirmed.get(plvn) == record.fence:
-            return []
-        retry = StartTimer(f"place/{plvn}", self.settings.placement_retry_s)
-        return [self._placement(plvn), retry]
-
-    def _placement(self, plvn: PlvnId) -> Publish:
-        record = self.registry.plvns[plvn]
-        grant = self.registry.grant(plvn, self.settings.grant_valid_s)
-        placed = TwinPlaced(grant=grant, site=record.site, requested_inmfs=record.requested_inmfs)
-        return Publish(placed, Address(plvn=plvn, edge=record.edge), fence=record.fence)
-
-    def _on_twin_registered(self, edge: EdgeId, plvn: PlvnId, fence: int) -> Sequence[Effect]:
-        record = self.registry.plvns.get(plvn)
-        if record is None or record.edge != edge or record.fence != fence:
-            return [Tally("stale_fence")]
-        if self.registry.confirmed.get(plvn) == fence:
-            return []
-        self.registry.confirmed[plvn] = record.fence
-        cid = self.registry.waiting.pop(plvn, None)
-        answer = self._renewed(plvn) if cid is None else self._granted(plvn, cid)
-        return [CancelTimer(f"place/{plvn}"), answer, *self._settle()]
-
-    def _on_grants(self) -> list[Effect]:
-        """Prolong every grant."""
-        effects: list[Effect] = [StartTimer("grants", self.settings.grant_valid_s / 4)]
-        for plvn in sorted(self.registry.plvns):
-            confirmed = self.registry.confirmed.get(plvn) == self.registry.plvns[plvn].fence
-            effects += [self._renewed(plvn)] if confirmed else []
-            effects.append(self._placement(plvn))
-        return effects
+    def _on_twin_registered(self, edge: EdgeId, grant: Grant) -> Sequence[Effect]:
+        before = self.registry.confirmed.get(grant.plvn)
+        effects = self.ownership.on_twin_registered(edge, grant.plvn, grant.fence)
+        confirmed = self.registry.confirmed.get(grant.plvn) != before
+        return [*effects, *(self._settle() if confirmed else [])]
 
     def _on_lease(self) -> list[Effect]:
         return [self._status("online"), StartTimer("lease", self.settings.lease_s / 3)]
@@ -273,84 +160,7 @@ class CloudCore:
         self.registry.plvns[plvn] = changed
         save: list[Effect] = [] if changed == record else [Save(changed)]
         training = self._open_trainings(now) if self.phase == "online" else self._settle()
-        return [*save, *self._assign(plvn, known=known), *training]
-
-    def _assign(self, plvn: PlvnId, *, known: bool = True) -> list[Effect]:
-        """Answer a category, or tell of a better match; nothing if all is as last sent."""
-        record = self.registry.plvns[plvn]
-        if record.category is None:
-            return []
-        matches = tuple(
-            match
-            for inmf in record.requested_inmfs
-            if (match := self._match(inmf, record.category)) is not None
-        )
-        if self.registry.sent_matches.get(plvn) == matches:
-            return []
-        self.registry.sent_matches[plvn] = matches
-        version = self.registry.category_versions.get(plvn, 0) + 1
-        self.registry.category_versions[plvn] = version
-        assigned = CategoryAssigned(
-            category=record.category, known=known, category_version=version, matches=matches
-        )
-        to = Address(plvn=plvn, edge=record.edge)
-        return [Publish(assigned, to, fence=record.fence)]
-
-    def _match(self, inmf: InmfId, category: CategoryKey) -> MetaModelMatch | None:
-        sizes = {c: len(plvns) for c, plvns in self.lattice.members.items()}
-        ranked = candidates(category, self.library.available(inmf), sizes)
-        if not ranked:
-            return None
-        model = self.library.models[inmf, ranked[0].category]
-        name = model.category or "super model"
-        reason = f"{name} is the least general of {len(ranked)} trained categories that contain it"
-        return MetaModelMatch(
-            inmf=inmf,
-            category=model.category,
-            version=model.version,
-            model=model.model,
-            candidates=tuple(m.category for m in ranked),
-            reason=reason,
-        )
-
-    def _offer(self, edge: EdgeId, request: MetaModelRequested, cid: bytes) -> Publish:
-        to = Address(edge=edge, inmf=request.inmf)
-        model = self.library.get(request.inmf, CategoryKey(request.category))
-        if model is None:
-            known = CategoryKey(request.category) in self.lattice.members
-            missing = MetaModelMissing(
-                inmf=request.inmf,
-                category=request.category,
-                code="not_trained" if known else "unknown_category",
-                reason=f"no meta model of {request.inmf} for {request.category or 'super'}",
-            )
-            return Publish(missing, to, cid=cid)
-        offered = MetaModelOffered(
-            inmf=model.inmf,
-            category=model.category,
-            version=model.version,
-            model=model.model,
-            schema_id=model.schema_id,
-            parameters=_tensors(model.weights),
-        )
-        return Publish(offered, to, cid=cid)
-
-    def _announce_library(self) -> list[Effect]:
-        return [self._indexed(model) for model in self.library.models.values()]
-
-    @staticmethod
-    def _indexed(model: MetaModel) -> Publish:
-        indexed = LibraryIndexed(
-            inmf=model.inmf,
-            category=model.category,
-            version=model.version,
-            model=model.model,
-            iterations=model.iterations,
-            adaptation_reward_first=model.adaptation_reward_first,
-            adaptation_reward_last=model.adaptation_reward_last,
-        )
-        digest = category_digest(model.category)
-        return Publish(indexed, Address(inmf=model.inmf, category_digest=digest))
+        return [*save, *self.librarian.assign(plvn, known=known), *training]
 
     # Planning and meta training
 
@@ -401,84 +211,26 @@ class CloudCore:
 
     def _open_trainings(self, now: float) -> list[Effect]:
         fresh = self.planner.open_trainings()
-        return [effect for t in fresh for effect in self._start_round(t.job, now)]
-
-    def _start_round(self, job: str, now: float) -> list[Effect]:
-        training = self.planner.trainings.get(job)
-        if training is None:
-            return []
-        members = self.lattice.members.get(training.category, set())
-        hosted = self.registry.hosted(members, training.inmf, now)
-        if not hosted or training.empty_rounds >= self.settings.round_attempts:
-            training.empty_rounds = 0
-            return [StartTimer(f"pause/{job}", self.settings.pause_s), Tally("rounds_paused")]
-        sampled = training.sample(hosted)
-        deadline = StartTimer(f"round/{job}", self.settings.round_deadline_s)
-        return [*self._round_messages(training, sampled), deadline]
-
-    def _round_messages(self, training: Training, sampled: Sequence[PlvnId]) -> list[Publish]:
-        by_edge: dict[EdgeId, list[PlvnId]] = {}
-        for plvn in sampled:
-            by_edge.setdefault(self.registry.plvns[plvn].edge, []).append(plvn)
-        tensors = _tensors(training.model)
-        deadline_s = self.settings.round_deadline_s
-        return [
-            Publish(
-                MetaRoundStarted(
-                    job=training.job,
-                    category=training.category,
-                    iteration=training.iteration,
-                    deadline_s=deadline_s,
-                    plvns=tuple(plvns),
-                    schema_id=self.planner.blueprints[training.inmf].schema_id,
-                    model=tensors,
-                    settings=training.round_settings(),
-                ),
-                Address(edge=edge, inmf=training.inmf),
-                ttl_s=deadline_s,
-            )
-            for edge, plvns in sorted(by_edge.items())
-        ]
+        return [effect for t in fresh for effect in self.rounds.start(t.job, now)]
 
     def _on_gradients(self, message: GradientsComputed, now: float) -> list[Effect]:
-        training = self.planner.trainings.get(message.job)
-        if training is None:
-            return [Tally("gradients.late", len(message.rows))]
-        outcomes = training.add(message)
-        tallies = [Tally(f"gradients.{outcome}", n) for outcome, n in outcomes.items()]
-        return [*tallies, *(self._close_round(message.job, now) if training.complete() else [])]
+        effects, complete = self.rounds.take(message)
+        return [*effects, *(self._close_round(message.job, now) if complete else [])]
 
     def _on_gradients_failed(self, message: GradientsFailed, now: float) -> list[Effect]:
-        training = self.planner.trainings.get(message.job)
-        if training is None:
-            return [Tally("gradients.late", len(message.plvns))]
-        training.fail(message.iteration, message.plvns, message.reason)
-        tally = Tally("gradients.failed", len(message.plvns))
-        return [tally, *(self._close_round(message.job, now) if training.complete() else [])]
+        effects, complete = self.rounds.miss(message)
+        return [*effects, *(self._close_round(message.job, now) if complete else [])]
 
     def _close_round(self, job: str, now: float) -> list[Effect]:
-        training = self.planner.trainings.get(job)
-        if training is None or not training.expected:
-            return []
-        missing = len(training.expected - training.rows.keys() - training.failed.keys())
-        before = training.iteration
-        refused = training.close()
-        tallies: list[Effect] = [Tally("gradients.missing", missing)] if missing else []
-        tallies += [Tally("gradients.refused", len(refused))] if refused else []
-        if training.iteration == before:
-            return [*tallies, Tally("rounds_empty"), *self._start_round(job, now)]
-        tallies.append(Tally("iterations"))
+        closed = self.rounds.close(job, now)
+        training = closed.advanced
+        if training is None:
+            return closed.effects
         if training.finished():
-            return [*tallies, *self._finish(training, now)]
-        return [*tallies, *self._progress(training), *self._start_round(job, now)]
-
-    def _progress(self, training: Training) -> list[Effect]:
-        effects: list[Effect] = []
-        if training.iteration % self.settings.checkpoint_iterations == 0:
-            effects.append(Save(self.planner.checkpoint(training)))
-        if training.iteration % STATUS_ITERATIONS == 0:
-            effects.append(self._status("online"))
-        return effects
+            return [*closed.effects, *self._finish(training, now)]
+        due = training.iteration % STATUS_ITERATIONS == 0
+        status = [self._status("online")] if due else []
+        return [*closed.effects, *status, *self.rounds.start(job, now)]
 
     def _finish(self, training: Training, now: float, *, reopen: bool = True) -> list[Effect]:
         """Put the model into the library, tell everyone whom it fits, and go on."""
@@ -486,10 +238,10 @@ class CloudCore:
         effects: list[Effect] = [
             Save(model),
             CancelTimer(f"round/{training.job}"),
-            self._indexed(model),
+            self.librarian.indexed(model),
         ]
         for plvn in sorted(self.registry.plvns):
-            effects += self._assign(plvn)
+            effects += self.librarian.assign(plvn)
         if reopen:
             effects += self._open_trainings(now)
         if self.phase == "planning" and not self.planner.trainings and not self.planner.wanted():
@@ -506,7 +258,3 @@ class CloudCore:
                 self.library.add(record)
             case TrainingRecord():
                 self.planner.checkpoints[record.inmf, record.category] = record
-
-
-def _tensors(model: MetaParameters) -> Tensors:
-    return Tensors.pack({"parameters": model.parameters, "log_step_sizes": model.log_step_sizes})

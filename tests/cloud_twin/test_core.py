@@ -395,6 +395,12 @@ class TestPlanning:
         assert core.receive(attributes(), 1.0)[-1] == StartTimer("settle", PLANNING.settle_s)
         assert core.receive(attributes(P2), 1.0)[-1] == StartTimer("settle", 0.0)
 
+    def test_a_repeated_confirmation_does_not_put_planning_off(self) -> None:
+        core = with_twins(cloud(settings=PLANNING), P1)
+        core.receive(attributes(), 1.0)
+        assert core.receive(hosted(), 2.0) == []
+        assert core.receive(hosted(fence=2), 2.0) == [Tally("stale_fence")]
+
     def test_planning_ends_when_nothing_is_left_to_train(self) -> None:
         core = with_twins(cloud(settings=replace(PLANNING, iterations=1)), P1)
         core.receive(attributes(), 1.0)

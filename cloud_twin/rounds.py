@@ -1,0 +1,105 @@
+"""The rounds of Fig. 5(a): out to edge servers, back as rows, at most to a deadline. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from broker.effects import Effect, Publish, Save, StartTimer, Tally
+from cloud_twin.librarian import tensors_of
+from cloud_twin.meta_training import Training
+from cloud_twin.planner import Planner
+from cloud_twin.registry import Registry
+from cloud_twin.settings import CloudSettings
+from protocol.address import Address
+from protocol.ids import EdgeId, PlvnId
+from protocol.messages import GradientsComputed, GradientsFailed, MetaRoundStarted
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How a round has ended."""
+
+    effects: list[Effect]
+    advanced: Training | None = None
+    """The training, if an iteration was made."""
+
+
+class Rounds:
+    """Opens and closes the rounds of all trainings."""
+
+    def __init__(self, settings: CloudSettings, registry: Registry, planner: Planner) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.planner = planner
+
+    def start(self, job: str, now: float) -> list[Effect]:
+        """Send the meta model to the sampled twins; a pause where there are none."""
+        training = self.planner.trainings.get(job)
+        if training is None:
+            return []
+        members = self.planner.lattice.members.get(training.category, set())
+        hosted = self.registry.hosted(members, training.inmf, now)
+        if not hosted or training.empty_rounds >= self.settings.round_attempts:
+            training.empty_rounds = 0
+            return [StartTimer(f"pause/{job}", self.settings.pause_s), Tally("rounds_paused")]
+        sampled = training.sample(hosted)
+        deadline = StartTimer(f"round/{job}", self.settings.round_deadline_s)
+        return [*self._round_messages(training, sampled), deadline]
+
+    def _round_messages(self, training: Training, sampled: Sequence[PlvnId]) -> list[Publish]:
+        by_edge: dict[EdgeId, list[PlvnId]] = {}
+        for plvn in sampled:
+            by_edge.setdefault(self.registry.plvns[plvn].edge, []).append(plvn)
+        tensors = tensors_of(training.model)
+        deadline_s = self.settings.round_deadline_s
+        return [
+            Publish(
+                MetaRoundStarted(
+                    job=training.job,
+                    category=training.category,
+                    iteration=training.iteration,
+                    deadline_s=deadline_s,
+                    plvns=tuple(plvns),
+                    schema_id=self.planner.blueprints[training.inmf].schema_id,
+                    model=tensors,
+                    settings=training.round_settings(),
+                ),
+                Address(edge=edge, inmf=training.inmf),
+                ttl_s=deadline_s,
+            )
+            for edge, plvns in sorted(by_edge.items())
+        ]
+
+    def take(self, message: GradientsComputed) -> tuple[list[Effect], bool]:
+        """Count the rows of a message; also whether the round has all its answers."""
+        training = self.planner.trainings.get(message.job)
+        if training is None:
+            return [Tally("gradients.late", len(message.rows))], False
+        outcomes = training.add(message)
+        tallies = [Tally(f"gradients.{outcome}", n) for outcome, n in outcomes.items()]
+        return [*tallies], training.complete()
+
+    def miss(self, message: GradientsFailed) -> tuple[list[Effect], bool]:
+        """Note twins that cannot contribute; also whether the round has all its answers."""
+        training = self.planner.trainings.get(message.job)
+        if training is None:
+            return [Tally("gradients.late", len(message.plvns))], False
+        training.fail(message.iteration, message.plvns, message.reason)
+        return [Tally("gradients.failed", len(message.plvns))], training.complete()
+
+    def close(self, job: str, now: float) -> Closed:
+        """End the round of a training; one without any gradient is repeated at once."""
+        training = self.planner.trainings.get(job)
+        if training is None or not training.expected:
+            return Closed([])
+        missing = len(training.expected - training.rows.keys() - training.failed.keys())
+        before = training.iteration
+        refused = training.close()
+        tallies: list[Effect] = [Tally("gradients.missing", missing)] if missing else []
+        tallies += [Tally("gradients.refused", len(refused))] if refused else []
+        if training.iteration == before:
+            return Closed([*tallies, Tally("rounds_empty"), *self.start(job, now)])
+        tallies.append(Tally("iterations"))
+        if training.iteration % self.settings.checkpoint_iterations == 0:
+            finished = training.finished()
+            tallies += [] if finished else [Save(self.planner.checkpoint(training))]
+        return Closed(tallies, training)
