@@ -35,6 +35,8 @@ class PlvnView:
     attributes: AttributesReported | None = None
     model: IndividualModelReported | None = None
     """The newest that was not deleted or rolled back."""
+    newest: IndividualModelReported | None = None
+    """The newest in whatever state."""
     performance: PerformanceReported | None = None
     recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=4))
     """(reward, slots) of recent performance summaries."""
@@ -110,6 +112,8 @@ class View:
 
     def _on_model(self, plvn: PlvnId, model: IndividualModelReported) -> None:
         view = self.plvn(plvn)
+        if view.newest is None or model.version >= view.newest.version:
+            view.newest = model
         match model.state:
             case "probation" | "in_force":
                 view.model = model

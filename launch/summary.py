@@ -58,7 +58,7 @@ def summarise(
         "individual_models": [
             _individual_model(plvn, view, kept.get(plvn), truth)
             for plvn in sorted(view.plvns)
-            if view.plvns[plvn].model is not None
+            if view.plvns[plvn].newest is not None
         ],
         "retrains": [
             {
@@ -144,7 +144,8 @@ def _kept_models(state: Path, edges: Sequence[str]) -> dict[PlvnId, IndividualMo
 def _individual_model(
     plvn: PlvnId, view: View, kept: IndividualModel | None, truth: BuiltinSource | None
 ) -> dict[str, object]:
-    report = view.plvns[plvn].model
+    seen = view.plvns[plvn]
+    report = seen.model or seen.newest
     assert report is not None
     origin = report.origin_category or "super"
     if report.origin == "present_model":
@@ -161,6 +162,7 @@ def _individual_model(
         "plvn": plvn,
         "inmf": report.inmf,
         "version": report.version,
+        "state": report.state,
         "origin": origin,
         "adaptation_steps": report.adaptation_steps,
         **rewards,
