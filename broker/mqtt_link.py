@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import math
 import socket
+import ssl
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
@@ -27,6 +29,8 @@ UNSUPPORTED_VERSION = (1, 132)
 """Answers of MQTT 3.1.1 and MQTT 5 brokers to a version that they do not speak."""
 MAX_QUEUED_PACKETS = 512
 """Packets that wait for the socket before QoS 0 messages are refused."""
+READ_AT_ONCE = 64
+"""Packets that are read before others have their turn."""
 FAILED = 0x80
 MqttVersion = Literal["5", "3.1.1"]
 
@@ -118,8 +122,15 @@ class MqttLink:
         self._paho = self._client._client  # noqa: SLF001  # see the module's text
         self._paho.connect_timeout = settings.connect_timeout_s
         self._paho.manual_ack_set(True)  # noqa: FBT003  # paho takes it by position
+        self._paho.disable_logger()  # six calls a message; what matters is raised or counted
         self._paho.on_message = self._on_message
         self._paho.on_publish = self._on_publish
+        self._paho.on_socket_open = self._on_socket_open
+        self._paho.on_socket_register_write = self._on_want_write
+        self._paho.on_socket_unregister_write = self._on_written
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._packets = 0
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -208,7 +219,51 @@ class MqttLink:
             gone.set_result(None)
         await self._client.__aexit__(None, None, None)
 
+    def _on_socket_open(
+        self, client: paho.Client, userdata: object, sock: "paho.SocketLike"
+    ) -> None:
+        """Runs in the thread that connects; takes reading over from aiomqtt."""
+        self._client._on_socket_open(client, userdata, sock)  # noqa: SLF001
+        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read, sock)
+
+    def _read(self, sock: "paho.SocketLike") -> None:
+        """Read packets while they come; aiomqtt goes through the event loop for each."""
+        try:
+            for _ in range(READ_AT_ONCE):
+                before = self._packets
+                self._paho.loop_read()
+                if self._packets == before and not _undecrypted(sock):
+                    break
+        except Exception as error:  # noqa: BLE001  # whatever it is, the connection is over
+            self._fail(error)
+
+    def _on_want_write(self, _client: object, _userdata: object, _sock: object) -> None:
+        """Write everything that is queued in this turn of the loop at its end, in one go."""
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(self._write)
+        else:
+            self._loop.call_soon_threadsafe(self._write)
+
+    def _write(self) -> None:
+        try:
+            self._paho.loop_write()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the connection is over
+            self._fail(error)
+            return
+        sock = self._paho.socket()
+        if sock is not None and self._paho.want_write():
+            self._loop.add_writer(sock, self._write)
+
+    def _on_written(self, _client: object, _userdata: object, sock: "paho.SocketLike") -> None:
+        self._loop.remove_writer(sock)
+
+    def _fail(self, error: Exception) -> None:
+        gone = self._client._disconnected  # noqa: SLF001
+        if not gone.done():
+            gone.set_exception(error)
+
     def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
+        self._packets += 1
         self._events.arrived(message)
 
     def _on_publish(
@@ -219,6 +274,7 @@ class MqttLink:
         reason_code: ReasonCode,
         _properties: Properties,
     ) -> None:
+        self._packets += 1
         self._events.acknowledged(mid, not reason_code.is_failure)
 
     def _connect_properties(self) -> Properties:
@@ -255,6 +311,11 @@ async def end_session(
             MqttLink(address, version, settings, events=events, clean=True),
         ):
             pass
+
+
+def _undecrypted(sock: "paho.SocketLike") -> bool:
+    """Whether a TLS socket holds bytes that no selector will tell of."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
 
 def _properties(packet: int) -> Properties:

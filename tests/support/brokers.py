@@ -15,6 +15,7 @@ from broker.mqtt import MqttBus
 from broker.mqtt_link import MqttSettings
 from broker.nats import find_nats, start_nats
 from broker.process import RunningBroker
+from broker.runtime import new_boot
 
 KINDS = ("memory", "mosquitto", "nats")
 
@@ -65,7 +66,8 @@ class Server:
         return int(self.running.url.rpartition(":")[2])
 
     def client(self, name: str) -> MqttBus:
-        return MqttBus(self.running.url, self.settings(name))
+        """A client with a nonce in its id, as every process has one."""
+        return MqttBus(self.running.url, self.settings(f"{name}-{new_boot()}"))
 
     def kill(self) -> None:
         self.running.process.kill()
