@@ -37,6 +37,7 @@ from broker.inbound import Inbound
 from broker.jobs import Jobs
 from broker.ledger import Ledger
 from broker.outbound import Encoder, Listening, Outbox, Outgoing
+from broker.recording import Recorder, Step
 from broker.store import Store
 from protocol.catalogue import row_of
 from protocol.errors import RemoteProtocolError
@@ -62,6 +63,8 @@ class RuntimeSettings:
     """Names the simulated clock of the messages that carry simulated time."""
     ledger_path: Path | None = None
     """Where the account of messages is written at the end."""
+    inbox_path: Path | None = None
+    """Where every input of the core is recorded, for `broker.recording.replay`."""
     outbox_limit: int = 10_000
     """Messages that wait for the bus at most."""
     health_interval_s: float = 1.0
@@ -115,6 +118,7 @@ class Runtime:
         )
         self._outbox = Outbox(settings.outbox_limit)
         self._ledger = Ledger(settings.ledger_path)
+        self._recorder = None if settings.inbox_path is None else Recorder(settings.inbox_path)
         self._meter = Meter(core.role, bus, self._inbound, self._outbox)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._reports_left = settings.reports_per_s
@@ -151,6 +155,8 @@ class Runtime:
             self.quiesce()
             await self._bus.close()
             self._write_ledger()
+            if self._recorder is not None:
+                self._recorder.close()
             self._stopped.set()
 
     def quiesce(self) -> None:
@@ -211,12 +217,24 @@ class Runtime:
 
     def _take(self, taken: Input, delivery: Delivery | None) -> list[Actuate]:
         try:
-            return self._apply(self._core.receive(taken, self._clock.now()))
+            return self._apply(self._receive(taken))
         except Exception as error:  # the one place: report, count, go on
             reason = f"{_kind(taken)}: {type(error).__name__}: {error}"
             log.exception("input failed", role=self._core.role, id=self._core.id, reason=reason)
             self._refuse("failed", reason, delivery)
             return []
+
+    def _receive(self, taken: Input) -> Sequence[Effect]:
+        now = self._clock.now()
+        if self._recorder is None:
+            return self._core.receive(taken, now)
+        try:
+            effects = self._core.receive(taken, now)
+        except Exception as error:
+            self._recorder.write(Step(now, taken, (), repr(error)))
+            raise
+        self._recorder.write(Step(now, taken, tuple(effects), ""))
+        return effects
 
     def _apply(self, effects: Sequence[Effect]) -> list[Actuate]:
         now = self._clock.now()
