@@ -20,13 +20,27 @@ from edge_twin.individual_model import (
     IndividualModelDeleted,
 )
 from edge_twin.jobs import (
-    POLICY,
     AdaptationJob,
     AdaptationResult,
     ChangeResult,
     ChangeTest,
     Start,
     baseline_reward_j,
+)
+from edge_twin.life_cycle import (
+    CachedModel,
+    Exchanging,
+    InForce,
+    Making,
+    Probation,
+    State,
+    Testing,
+    Training,
+    Tries,
+    Waiting,
+    category_change,
+    degradation,
+    dispatch_of,
 )
 from edge_twin.mirror import Array, Mirror, trajectories_of
 from edge_twin.monitor import Alarm, Block, ResidualWatch
@@ -46,85 +60,6 @@ from protocol.messages import (
     TrajectoriesReported,
 )
 from protocol.messages.model import Purpose
-from protocol.tensors import Tensors, model_id
-
-
-@dataclass(frozen=True, slots=True)
-class CachedModel:
-    """A meta model as the edge server has it."""
-
-    category: str
-    version: int
-    parameters: Vector
-    log_step_sizes: Vector
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """For a meta model, or for true slots since `since_slot`; what acts goes on acting."""
-
-    since_slot: int
-    slots_needed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """A job makes the model of exchange number `exchange`; 0 is before the first."""
-
-    attempt: int
-    exchange: int
-    since_slot: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exchanging:
-    """A candidate acts greedily in the PLVN until enough true slots are back."""
-
-    attempt: int
-    exchange: int
-    since_slot: int
-    version: int
-    slots: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Probation:
-    """The final model acts; its reward is held against the baseline's on the same states."""
-
-    blocks: int = 0
-    reward_j: float = 0.0
-    baseline_j: float = 0.0
-    slots: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """Probation passed; the watch looks for change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Testing:
-    """The watch has alarmed; a job tells a change from a biased calibration."""
-
-    attempt: int
-    alarm: Alarm
-    then: Probation | InForce
-    """Where it goes on if nothing has changed."""
-
-
-State = Waiting | Training | Exchanging | Probation | InForce | Testing
-
-
-@dataclass(slots=True)
-class Tries:
-    """What one adaptation has used so far, over all its exchanges."""
-
-    steps: int = 0
-    true_slots: int = 0
-    synthetic_slots: int = 0
-    origin: Start | None = None
-    """Where the first exchange started."""
-    cause: Cause | None = None
 
 
 @dataclass(slots=True)
@@ -144,10 +79,7 @@ class ManagedInmf:
     last_good: IndividualModel | None = None
     """Kept only during probation."""
     calibration: Calibration | None = None
-    emulator: EmulatorParameters | None = None
     watch: ResidualWatch = field(default_factory=ResidualWatch)
-    calibrated_slot: int = 0
-    """Slots before it are what the present calibration knows."""
     trained_category: str = ""
     """The PLVN's category when its model was made."""
     version: int = 0
@@ -164,9 +96,8 @@ class ManagedInmf:
     def restore(self, model: IndividualModel) -> None:
         """Go on with a model that was in force before a restart; the watch begins anew."""
         self.model, self.version = model, model.version
-        self.emulator = model.emulator
         self.state = InForce()
-        self.dispatched = self._message(model.parameters, model.version, "final")
+        self.dispatched = self._message(model.parameters, "final")
 
     def on_meta_model(self, model: CachedModel, emulator: EmulatorParameters) -> list[Effect]:
         """A meta model of the match is there."""
@@ -207,11 +138,8 @@ class ManagedInmf:
         state = self.state
         if not isinstance(state, Training) or state.attempt != attempt:
             return [Tally("adaptations_outdated")]
-        self.calibration, self.emulator = result.calibration, result.emulator
-        self.tries.origin = result.origin
-        self.tries.steps += result.updates
-        self.tries.true_slots += result.true_slots
-        self.tries.synthetic_slots += result.synthetic_slots
+        self.calibration = result.calibration
+        self.tries.add(result)
         if not self._is_enough(state.exchange, result):
             return self._exchange(state, result)
         if result.reward_after < result.baseline_reward - self._margin(result.baseline_reward):
@@ -229,16 +157,7 @@ class ManagedInmf:
             self.calibration = result.joint
             self.watch, self.state = ResidualWatch(), state.then
             return [Tally("watch.recalibrated")]
-        alarm = state.alarm
-        cause = Cause(
-            trigger="degradation",
-            statistic="cusum_residual",
-            value=alarm.value,
-            threshold=alarm.threshold,
-            reference_n=alarm.reference_n,
-            sim_time_s=alarm.sim_time_s,
-        )
-        return self._retrain(cause, alarm.change_slot, emulator)
+        return self._retrain(degradation(state.alarm), state.alarm.change_slot, emulator)
 
     def on_failure(self, attempt: int) -> list[Effect]:
         """A job has failed: try again with the next slots, for the same would fail again."""
@@ -262,17 +181,8 @@ class ManagedInmf:
         same_origin = self.meta_model is not None and self.meta_model.category == origin
         if not moved or same_origin or not isinstance(self.state, InForce | Probation):
             return []
-        cause = Cause(
-            trigger="category_change",
-            statistic="category_level",
-            value=float(category.count("=")),
-            threshold=float(self.trained_category.count("=")),
-            reference_n=0,
-            sim_time_s=sim_time_s,
-        )
-        newest = self.mirror.trajectories.chunks
-        since = newest[-1][0] if newest else 0
-        return self._retrain(cause, since, emulator)
+        cause = category_change(self.trained_category, category, sim_time_s)
+        return self._retrain(cause, self.mirror.trajectories.newest_slot, emulator)
 
     def on_applied(self, version: int) -> list[Effect]:
         """The PLVN acts by a version."""
@@ -290,9 +200,7 @@ class ManagedInmf:
         if isinstance(self.state, Probation):
             effects += self._forget(self.model, "rolled_back")
             self.model, self.last_good = self.last_good, None
-        newest = self.mirror.trajectories.chunks
-        since = newest[-1][0] if newest else 0
-        self.state = Waiting(since, self.settings.exchange_slots)
+        self.state = Waiting(self.mirror.trajectories.newest_slot, self.settings.exchange_slots)
         return effects
 
     def dispatch_again(self, *, asked: bool = False) -> list[Effect]:
@@ -373,26 +281,17 @@ class ManagedInmf:
         assert self.meta_model is not None
         effects = self._dispatch(result.parameters, "final")
         assert isinstance(self.dispatched, ModelDispatched)
-        report = IndividualModelReported(
-            state="probation",
-            origin=result.origin.kind,
-            reward_before=result.reward_before,
-            reward_after=result.reward_after,
-            baseline_reward=result.baseline_reward,
-            bound_reward=result.bound_reward,
-            inmf=self.inmf,
-            version=self.version,
-            model=ModelId(self.dispatched.model),
-            origin_category=self.meta_model.category,
-            origin_version=self.meta_model.version,
-            exchanges=state.exchange,
-            adaptation_steps=self.tries.steps,
-            true_slots=self.tries.true_slots,
-            synthetic_slots=self.tries.synthetic_slots,
-            sim_time_s=sim_time_s,
-            replaced="" if self.model is None else self.model.model,
-            cause=() if self.tries.cause is None else (self.tries.cause,),
+        making = Making(
+            self.inmf,
+            self.version,
+            ModelId(self.dispatched.model),
+            self.meta_model,
+            state.exchange,
+            self.tries,
+            "" if self.model is None else self.model.model,
+            sim_time_s,
         )
+        report = making.report(result)
         self.last_good = self.model
         self.model = IndividualModel(
             self.plvn,
@@ -407,7 +306,6 @@ class ManagedInmf:
         self.memory = [*self.memory, result.calibration.condition][-8:]
         self.tries, self.watch, self.state = Tries(), ResidualWatch(), Probation()
         self.given_up = 0
-        self.calibrated_slot = self._next_slot()
         return [Save(self.model), *effects, self._report(report)]
 
     def _give_up(self, result: AdaptationResult) -> list[Effect]:
@@ -421,7 +319,7 @@ class ManagedInmf:
         order = BaselineOrdered(inmf=self.inmf, version=self.version, reason=reason)
         self.given_up += 1
         wait = self.settings.exchange_slots * 2 ** min(self.given_up + 1, 6)
-        self.state = Waiting(self._next_slot(), wait)
+        self.state = Waiting(self.mirror.trajectories.next_slot, wait)
         gone = self._forget(self.model)
         self.model = None
         return [*gone, *self._send(order), Tally("adaptations_given_up")]
@@ -445,7 +343,8 @@ class ManagedInmf:
 
     def _test(self, alarm: Alarm) -> list[Effect]:
         assert isinstance(self.state, Probation | InForce)
-        before, after = self._sides(alarm.change_slot)
+        side = self.settings.calibration_slots // 2
+        before, after = self.mirror.trajectories.sides(alarm.change_slot, side)
         self.attempt += 1
         self.state = Testing(self.attempt, alarm, self.state)
         test = ChangeTest(
@@ -457,35 +356,13 @@ class ManagedInmf:
         )
         return [StartJob(f"test/{self.plvn}/{self.inmf}/{self.attempt}", test)]
 
-    def _sides(self, change_slot: int) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Newest rows before and after a change point; halves where nothing older is kept."""
-        log = self.mirror.trajectories
-        side = self.settings.calibration_slots // 2
-        before = log.before(change_slot).newest(side)
-        after = log.since(change_slot).newest(side)
-        if before and after:
-            return before, after
-        rows = log.newest(2 * side)
-        half = rows["reward_j"].size // 2
-        return (
-            {name: array[:half] for name, array in rows.items()},
-            {name: array[half:] for name, array in rows.items()},
-        )
-
     def _on_probation(self, rows: dict[str, Array]) -> list[Effect]:
         """Hold the model's reward against the baseline's on the same states."""
         if not isinstance(self.state, Probation) or self.calibration is None:
             return []
         done = trajectories_of(rows)
-        slots = int(rows["reward_j"].size)
-        state = self.state
-        state = Probation(
-            state.blocks + 1,
-            state.reward_j + float(rows["reward_j"].sum()),
-            state.baseline_j + slots * baseline_reward_j(done.trace, self.calibration.condition),
-            state.slots + slots,
-        )
-        self.state = state
+        baseline_j = baseline_reward_j(done.trace, self.calibration.condition)
+        self.state = state = self.state.add(rows["reward_j"], baseline_j)
         if state.blocks < self.settings.probation_blocks:
             return []
         baseline_j = state.baseline_j / state.slots
@@ -527,7 +404,7 @@ class ManagedInmf:
             effects += self._send(order)
         else:
             effects += self._dispatch(self.model.parameters, "rollback")
-        self.state = Waiting(self._next_slot(), self.settings.exchange_slots)
+        self.state = Waiting(self.mirror.trajectories.next_slot, self.settings.exchange_slots)
         return effects
 
     def _retrain(self, cause: Cause, since_slot: int, emulator: EmulatorParameters) -> list[Effect]:
@@ -547,18 +424,11 @@ class ManagedInmf:
 
     def _dispatch(self, parameters: Vector, purpose: Purpose) -> list[Effect]:
         self.version += 1
-        return self._send(self._message(parameters, self.version, purpose))
+        return self._send(self._message(parameters, purpose))
 
-    def _message(self, parameters: Vector, version: int, purpose: Purpose) -> ModelDispatched:
-        return ModelDispatched(
-            inmf=self.inmf,
-            version=version,
-            purpose=purpose,
-            model=model_id(POLICY.schema_id, parameters),
-            schema_id=POLICY.schema_id,
-            parameters=Tensors.pack({"parameters": parameters}),
-            trajectory_slots=self.settings.batch_slots,
-        )
+    def _message(self, parameters: Vector, purpose: Purpose) -> ModelDispatched:
+        slots = self.settings.batch_slots
+        return dispatch_of(self.inmf, self.version, purpose, parameters, trajectory_slots=slots)
 
     def _send(self, message: ModelDispatched | BaselineOrdered) -> list[Effect]:
         self.dispatched, self.acknowledged = message, False
@@ -576,10 +446,3 @@ class ManagedInmf:
     @property
     def _timer(self) -> str:
         return f"dispatch/{self.plvn}/{self.inmf}"
-
-    def _next_slot(self) -> int:
-        chunks = self.mirror.trajectories.chunks
-        if not chunks:
-            return 0
-        first, arrays = chunks[-1]
-        return first + int(arrays["reward_j"].size)

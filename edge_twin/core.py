@@ -18,9 +18,9 @@ from broker.effects import (
     Subscribe,
     Tally,
 )
-from edge_twin.adaptation import CachedModel
 from edge_twin.individual_model import IndividualModel
 from edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, MetaTask, TaskFailure
+from edge_twin.life_cycle import CachedModel
 from edge_twin.mirror import IncompleteSlotsError, Mirror
 from edge_twin.rounds import gradient_messages, round_job_key, seed_of
 from edge_twin.routes import PLVN_ROUTES

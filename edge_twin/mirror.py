@@ -54,6 +54,16 @@ class SlotLog:
     """(first slot, arrays) in order of arrival."""
     size: int = 0
 
+    @property
+    def newest_slot(self) -> int:
+        """Where the newest chunk began; 0 before any."""
+        return self.chunks[-1][0] if self.chunks else 0
+
+    @property
+    def next_slot(self) -> int:
+        """The slot after the newest chunk; 0 before any."""
+        return self.newest_slot + self._length(self.chunks[-1]) if self.chunks else 0
+
     def add(self, slot_first: int, arrays: dict[str, Array]) -> None:
         """Append consecutive slots and forget the oldest beyond capacity."""
         self.chunks.append((slot_first, arrays))
@@ -86,6 +96,18 @@ class SlotLog:
             for name in self.fields
         }
         return {name: array[-slots:] for name, array in joined.items()}
+
+    def sides(self, slot: int, rows: int) -> tuple[dict[str, Array], dict[str, Array]]:
+        """At most so many newest rows before and after a slot; halves if one side has none."""
+        before, after = self.before(slot).newest(rows), self.since(slot).newest(rows)
+        if before and after:
+            return before, after
+        whole = self.newest(2 * rows)
+        half = self.size // 2 if self.size < 2 * rows else rows
+        return (
+            {name: array[:half] for name, array in whole.items()},
+            {name: array[half:] for name, array in whole.items()},
+        )
 
     def _length(self, chunk: tuple[int, dict[str, Array]]) -> int:
         return int(chunk[1][self.fields[0]].shape[0])

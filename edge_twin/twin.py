@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from edge_twin.adaptation import ManagedInmf, Waiting
+from edge_twin.adaptation import ManagedInmf
 from edge_twin.attributes import TimeOfDay, category_of, extract
 from edge_twin.exogenous import fit_exogenous
 from edge_twin.jobs import TaskTwin
+from edge_twin.life_cycle import Waiting
 from edge_twin.mirror import Mirror, trace_of
 from edge_twin.settings import EdgeSettings
 from inmf.condition import Condition

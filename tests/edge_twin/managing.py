@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from broker.effects import Effect, Publish, Save, StartJob
-from edge_twin.adaptation import CachedModel, ManagedInmf, State, Waiting
+from edge_twin.adaptation import ManagedInmf
 from edge_twin.calibration import Calibration
 from edge_twin.individual_model import IndividualModelDeleted
 from edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, Start
+from edge_twin.life_cycle import CachedModel, State, Waiting
 from edge_twin.mirror import Mirror
 from edge_twin.settings import EdgeSettings
 from inmf.emulator import EmulatorParameters

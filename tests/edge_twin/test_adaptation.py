@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from broker.effects import CancelTimer, Save, StartTimer, Tally
-from edge_twin.adaptation import (
+from edge_twin.individual_model import IndividualModelDeleted
+from edge_twin.life_cycle import (
     CachedModel,
     Exchanging,
     InForce,
@@ -13,8 +14,7 @@ from edge_twin.adaptation import (
     Training,
     Waiting,
 )
-from edge_twin.adaptation import Testing as UnderTest
-from edge_twin.individual_model import IndividualModelDeleted
+from edge_twin.life_cycle import Testing as UnderTest
 from edge_twin.monitor import Alarm
 from protocol.ids import COOP_PERCEPTION
 from protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered

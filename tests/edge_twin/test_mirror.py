@@ -43,6 +43,8 @@ def test_the_newest_rows_come_in_order_of_arrival() -> None:
 
 def test_an_empty_log_has_no_rows() -> None:
     assert log().newest(5) == {}
+    assert (log().newest_slot, log().next_slot) == (0, 0)
+    assert (log((5, 3)).newest_slot, log((5, 3)).next_slot) == (5, 8)
 
 
 def test_the_oldest_chunks_go_beyond_capacity() -> None:
@@ -55,6 +57,13 @@ def test_before_and_since_share_the_slots_between_them() -> None:
     assert whole.since(5).newest(99)["value"].tolist() == list(range(5, 15))
     assert whole.before(5).newest(99)["value"].tolist() == list(range(5))
     assert whole.before(0).newest(99) == {}
+
+
+def test_the_sides_of_a_change_are_halves_where_one_has_no_rows() -> None:
+    whole = log((10, 4), (14, 4))
+    values = [[rows["value"].tolist() for rows in whole.sides(slot, 3)] for slot in (14, 10)]
+    assert values == [[[11, 12, 13], [15, 16, 17]], [[12, 13, 14], [15, 16, 17]]]
+    assert [rows["value"].size for rows in whole.sides(99, 9)] == [4, 4]
 
 
 def test_trajectories_come_back_as_they_were_played() -> None:
