@@ -196,6 +196,33 @@ def up_agent(  # noqa: PLR0913  # one parameter an option
     raise typer.Exit(run_agents(role, options, speed, wait_for_planning=wait))
 
 
+@app.command("case-study")
+def case_study(
+    *,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each arm on task 1.")] = 500,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each arm, from 0.")] = 10,
+    out: Annotated[
+        Path, typer.Option(help="Folder of results; a run stopped there goes on.")
+    ] = Path("case-study"),
+    over_bus: Annotated[
+        str | None, typer.Option(help="Meta training over memory, auto, or mqtt://host:port.")
+    ] = None,
+) -> None:
+    """Compute Fig. 6 of the paper: curves, summary and picture."""
+    from broker.errors import BrokerStartError  # noqa: PLC0415
+    from launch.case_study import CaseStudyError, run  # noqa: PLC0415
+    from launch.exit_codes import ExitCode  # noqa: PLC0415
+    from launch.problems import say  # noqa: PLC0415
+
+    _quiet_logs()
+    try:
+        run(epochs=epochs, seeds=seeds, out=out, over_bus=over_bus)
+    except CaseStudyError as error:
+        raise typer.Exit(say(error, ExitCode.USAGE)) from error
+    except BrokerStartError as error:
+        raise typer.Exit(say(error, ExitCode.NO_BROKER)) from error
+
+
 @app.command()
 def watch(
     topic_filter: Annotated[
