@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from bench._conditioned import figures
 from bench._hidden import (
     DAY,
     EPISODES,
@@ -30,6 +31,7 @@ from bench._hidden import (
 from inmf.live import LiveEpisodes
 from launch.case_study_summary import half_width
 from learning.aggregate import Adam
+from learning.errors import SettingsError
 from learning.meta import MetaSettings, policy_gradient
 from learning.network import Array
 from learning.policy import Vector, initial_parameters
@@ -178,7 +180,20 @@ def run(seeds: Sequence[int] = (0, 1, 2)) -> dict[str, object]:
             after.setdefault(name, []).append(shares)
             during.setdefault(name, []).append(exploring)
             print(f"seed {seed} {name}: {np.round(shares[list(REPORTED)], 3)}", file=sys.stderr)
+    if experts is None:
+        raise SettingsError("the meta bench needs at least one seed")
+    everywhere = judges(experts)
+    conditioned = timed(
+        "conditioned",
+        spent,
+        lambda: figures(
+            {name: judge.traces.trace for name, judge in everywhere.items()},
+            {name: judge.expert_j for name, judge in everywhere.items()},
+            np.random.default_rng(0),
+        ),
+    )
     return {
+        "conditioned": conditioned,
         "share_of_expert": table(after, {k: k for k in REPORTED}),
         "share_while_exploring": table(during, {k: k - 1 for k in REPORTED if k}),
         "train_cpu_s": spent,
