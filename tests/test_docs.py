@@ -1,5 +1,6 @@
 """The words of the project are held to the code: commands, links, modules, dependencies."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -119,3 +120,16 @@ def test_every_dependency_has_its_line_and_no_line_is_left_over() -> None:
     declared = {re.split(r"[<>=~!\[; ]", entry)[0] for entry in listed}
     text = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)) == declared
+
+
+def test_the_case_study_s_figures_are_those_of_its_summary() -> None:
+    summary = json.loads((ROOT / "docs/case-study/summary.json").read_text(encoding="utf-8"))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (PPO-\w+) \| ([\d.]+) \| ([\d.]+) \+- ([\d.]+) \|$", text, re.MULTILINE)
+    arms = ["PPO-ML", "PPO-multitask", "PPO-TL", "PPO-random"]
+    expected = []
+    for arm in arms:
+        seen, final = summary["arms"][arm], summary["arms"][arm]["reward_final"]
+        numbers = (seen["reward_epoch0"], final["mean"], final["ci95"])
+        expected.append((arm, *(f"{number:.1f}" for number in numbers)))
+    assert rows == expected
