@@ -79,10 +79,10 @@ def test_a_short_study_shows_the_papers_order(tmp_path: Path) -> None:
     assert first["PPO-ML"] > first["PPO-random"] + 25.0
     assert first["PPO-ML"] > first["PPO-TL"] + 25.0
     entropy = {arm: arms[arm]["entropy_first"] for arm in ARMS}
-    assert entropy["PPO-random"] == pytest.approx(1.42, abs=0.01)
+    assert entropy["PPO-random"] == pytest.approx(1.42, abs=0.03)
     assert entropy["PPO-ML"] > 1.1
     assert entropy["PPO-TL"] < 0.95
-    assert entropy["PPO-TL-reset"] == pytest.approx(1.42, abs=0.01)
+    assert entropy["PPO-TL-reset"] == pytest.approx(1.42, abs=0.03)
 
 
 def nothing() -> None:
