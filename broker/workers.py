@@ -24,7 +24,7 @@ from broker.errors import JobError
 log = structlog.get_logger()
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-NICENESS = 5
+NICENESS = 1
 JOIN_S = 0.3
 MAX_FAILED_STARTS = 3
 Answer = tuple[bool, object]

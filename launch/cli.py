@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")  # small networks are slower on two threads
+
 app = typer.Typer(
     name="twintier",
     help="Two tiers of digital twins that manage vehicular networks over a message bus.",

@@ -1,0 +1,102 @@
+"""The whole platform on the in-memory bus in virtual time, with jobs inline."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from broker import autojump
+from broker.clock import LoopClock
+from broker.jobs import InlineJobs
+from broker.ledger import Messages
+from broker.memory import MemoryBus, MemoryHub
+from cloud_twin.settings import CloudSettings
+from edge_twin.settings import EdgeSettings
+from launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from launch.monitor import View, listen
+from launch.serve import serve
+from launch.summary import read_accounts
+from learning.adapt import AdaptationSettings
+from plvn_agent.builtin import BuiltinSource
+from plvn_agent.host import HostSettings
+from plvn_agent.settings import AgentSettings
+from protocol.ids import EdgeId
+
+QUICK = AdaptationSettings(teacher_steps=20, updates=3, episodes=15, evaluation_episodes=20)
+EDGE = EdgeSettings(adaptation=QUICK, evaluation_episodes=20)
+CLOUD = CloudSettings(
+    first_stage_iterations=20,
+    iterations=5,
+    category_iterations=20,
+    episodes=3,
+    inner_steps=1,
+    planning_s=1e6,
+)
+SPEED = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run has shown."""
+
+    view: View
+    messages: Messages
+    iterations: int
+    slots: int
+
+
+def run_platform(
+    state: Path,
+    source: BuiltinSource,
+    *,
+    slots: int,
+    cloud: CloudSettings = CLOUD,
+    edge: EdgeSettings = EDGE,
+    until: Callable[[View], bool] = lambda _view: False,
+) -> Outcome:
+    """Run one cloud twin, two edge servers and the source's agents for so many slots."""
+    settings = replace(cloud, expected_plvns=len(source.plvns))
+    return autojump.run(_run(state, source, slots, settings, edge, until))
+
+
+async def _run(  # noqa: PLR0917  # called in one place
+    state: Path,
+    source: BuiltinSource,
+    slots: int,
+    cloud_settings: CloudSettings,
+    edge_settings: EdgeSettings,
+    until: Callable[[View], bool],
+) -> Outcome:
+    hub, view, stop = MemoryHub(), View(), asyncio.Event()
+    deployment = Deployment(
+        lambda _client_id: MemoryBus(hub), LoopClock(), state, ledgers=state / "ledgers"
+    )
+    await source.start()
+    cloud = cloud_runtime(deployment, cloud_settings)
+    edges = [
+        edge_runtime(deployment, EdgeId(name), edge_settings, InlineJobs())
+        for name in ("edge-1", "edge-2")
+    ]
+    agents = agent_runtimes(
+        deployment, source, AgentSettings(), HostSettings(speed=SPEED, ready_limit_s=1e9)
+    )
+    listening = asyncio.ensure_future(
+        listen(MemoryBus(hub), "twintier", view.take, lambda topic: None)
+    )
+
+    async def ending() -> None:
+        while agents.host.slots < slots and not until(view):  # noqa: ASYNC110  # virtual time
+            await asyncio.sleep(1.0)
+        stop.set()
+
+    watching = asyncio.ensure_future(ending())
+    await serve([cloud, *edges, *agents.runtimes], stop, [agents.host.run()])
+    listening.cancel()
+    watching.cancel()
+    await asyncio.gather(listening, watching, return_exceptions=True)
+    return Outcome(
+        view,
+        read_accounts(state / "ledgers"),
+        cloud.meter.tallies["iterations"],
+        agents.host.slots,
+    )
