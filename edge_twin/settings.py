@@ -51,9 +51,7 @@ class EdgeSettings:
     calibrated one: conditions change, and a category's model must serve the next one too."""
     cached_models: int = 32
     rows_per_message: int = 5
-    """Rows of gradients of 42 kB in a message below the chunk size."""
-    keep_history: int = 8
-    """Reports of past individual models kept for those who ask."""
+    """Rows of gradients of 45 kB in a message below the chunk size."""
     adaptation: AdaptationSettings = field(
         default_factory=lambda: AdaptationSettings(teacher_steps=40, updates=8)
     )
