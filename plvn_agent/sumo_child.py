@@ -112,7 +112,10 @@ def main() -> None:
     follow_parent()
     settings = ChildSettings.load(path)
     try:
-        serve(settings, take_output(path.parent / LOG_NAME))
+        try:
+            serve(settings, take_output(path.parent / LOG_NAME))
+        finally:  # a broken pipe may end us before the signal of the parent's death comes
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
     finally:
         if os.getppid() != settings.parent:
             shutil.rmtree(path.parent, ignore_errors=True)
