@@ -81,8 +81,12 @@ def send(descriptor: int, packed: bytes) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def serve(settings: ChildSettings, descriptor: int) -> None:
-    """Send frames until the pipe breaks, the parent is gone or the demand has ended."""
+def serve(settings: ChildSettings, descriptor: int) -> bool:
+    """Send frames until the pipe breaks, the parent is gone or the demand has ended.
+
+    Returns:
+        Whether nobody reads any more; False once the end and its reason have been sent.
+    """
     try:
         traffic = Traffic(
             settings.arguments, seed=settings.seed, automated_share=settings.automated_share
@@ -90,14 +94,15 @@ def serve(settings: ChildSettings, descriptor: int) -> None:
         for frame in Crossing(settings.crossing, traffic).frames():
             send(descriptor, pack(frame))
             if os.getppid() != settings.parent:
-                return
+                return True
     except BrokenPipeError:
-        return
+        return True
     except ImportError as error:
         reason = f"libsumo cannot be loaded ({error}); install {SYSTEM_PACKAGES}"
         send(descriptor, pack(ChildFailed(reason)))
     except Exception as error:  # noqa: BLE001  whatever libsumo raises is for the parent to tell
         send(descriptor, pack(ChildFailed(f"{type(error).__name__}: {error}")))
+    return False
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
@@ -111,13 +116,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     follow_parent()
     settings = ChildSettings.load(path)
+    unread = True
     try:
         try:
-            serve(settings, take_output(path.parent / LOG_NAME))
-        finally:  # a broken pipe may end us before the signal of the parent's death comes
+            unread = serve(settings, take_output(path.parent / LOG_NAME))
+        finally:  # the signal of the parent's death may come after its broken pipe
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    finally:
-        if os.getppid() != settings.parent:
+    finally:  # told to stop, or alone; a dying parent still is our parent while a thread of it is
+        if unread:
             shutil.rmtree(path.parent, ignore_errors=True)
 
 
