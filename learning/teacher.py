@@ -10,6 +10,7 @@ slot that does not fit costs more than a second pair earns.
 import numpy as np
 
 from inmf.actor import PolicySpec
+from inmf.baselines import all_modes
 from inmf.spec import EpisodeBatch
 from learning.errors import NumericsError
 from learning.meta import MetaGradient
@@ -23,17 +24,11 @@ LARGEST_GAP_J = 10.0
 """One slot weighs this much at most: the penalty of modes that do not fit."""
 
 
-def all_choices(components: int) -> Array:
-    """Every choice of components, (2^components, components) bool; bit i is component i."""
-    codes = np.arange(2**components)
-    return ((codes[:, None] >> np.arange(components)) & 1).astype(bool)
-
-
 def gaps(values: Array) -> Array:
     """Worth of each component around the best choice of the others.
 
     Args:
-        values: (..., 2^components) J of every choice, in the order of `all_choices`.
+        values: (..., 2^components) J of every choice, in the order of `all_modes`.
 
     Returns:
         (..., components) J.
@@ -62,7 +57,7 @@ def teacher_gradient(
     values = np.stack(
         [
             batch.rewards(before, np.broadcast_to(choice, before.shape))
-            for choice in all_choices(spec.action_dim)
+            for choice in all_modes(spec.action_dim)
         ],
         axis=-1,
     )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from inmf.actor import Actor, PolicySpec
+from inmf.baselines import all_modes
 from inmf.condition import Condition, draw_conditions
 from inmf.emulator import EmulatorParameters, draw_trace
 from inmf.evaluate import greedy_modes, mean_reward_j
@@ -10,7 +11,7 @@ from inmf.live import COOP_PERCEPTION, LiveEpisodes
 from learning.aggregate import Adam
 from learning.policy import initial_parameters
 from learning.rollout import collect
-from learning.teacher import all_choices, gaps, teacher_gradient
+from learning.teacher import gaps, teacher_gradient
 
 SPEC = PolicySpec(COOP_PERCEPTION.observation_dim, COOP_PERCEPTION.action_dim, (16, 16))
 
@@ -22,7 +23,7 @@ def episodes(count: int, seed: int, *, nominal: bool = False) -> LiveEpisodes:
 
 
 def test_choices_count_in_binary_from_the_first_component() -> None:
-    assert all_choices(2).tolist() == [[False, False], [True, False], [False, True], [True, True]]
+    assert all_modes(2).tolist() == [[False, False], [True, False], [False, True], [True, True]]
 
 
 def test_a_gap_is_worth_of_a_component_around_the_best_others() -> None:
@@ -38,7 +39,7 @@ def test_the_gradient_is_that_of_the_cost_sensitive_loss() -> None:
     visited = collect(SPEC, parameters, batch, [np.random.default_rng(3)])
     before = visited.modes_before
     values = np.stack(
-        [batch.rewards(before, np.broadcast_to(c, before.shape)) for c in all_choices(3)], -1
+        [batch.rewards(before, np.broadcast_to(c, before.shape)) for c in all_modes(3)], -1
     )
     gap = np.clip(gaps(values), -10, 10)
 
@@ -69,7 +70,7 @@ def test_it_learns_more_than_any_fixed_choice_earns() -> None:
     held_out = episodes(60, 99, nominal=True)
     fixed = max(
         mean_reward_j(held_out, np.broadcast_to(choice, held_out.trace.present.shape))
-        for choice in all_choices(3)
+        for choice in all_modes(3)
     )
     for seed in (1, 2):
         rng = np.random.default_rng(seed)
