@@ -83,7 +83,7 @@ def meta_iteration(
 ) -> Callable[[], object]:
     """One iteration of meta training: all twins' gradients, their mean and the outer step."""
     flat = initial_parameters(SPEC, rng)
-    logarithms = settings.initial_log_step_sizes(flat)
+    logarithms = settings.initial_log_step_sizes(SPEC)
     adam = Adam(3e-3)
 
     def make(rngs: Sequence[np.random.Generator]) -> PaperEpisodes:

@@ -17,13 +17,16 @@ from learning import surrogate
 from learning.errors import NumericsError, SettingsError
 from learning.likelihood import Likelihood
 from learning.network import Array
-from learning.policy import Vector
+from learning.policy import Vector, head_of
 from learning.ppo import linear_advantages, raw_advantages
 from learning.rollout import Rollout, collect, twin_groups
 from learning.surrogate import Surrogate
 
 MakeBatch = Callable[[np.random.Generator], EpisodeBatch]
 MakeBatches = Callable[[Sequence[np.random.Generator]], EpisodeBatch]
+
+LOG_OF_NOTHING = -1000.0
+"""Finite, so that it travels and is averaged as any number, and its exponential is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,10 @@ class MetaSettings:
     surrogate: Surrogate = "ratio"
     """Loss of the inner steps; `dice` where states are not exogenous and the Hessian matters."""
 
+    adapted: Literal["all", "head"] = "all"
+    """What the inner steps move: all, or the last layer and log_std only (ANIL, arXiv 1909.09157),
+    whose step sizes alone are then above 0."""
+
     normalise_outer: bool = False
     """Whether the outer step weighs all twins alike. Without it the outer step maximises the mean
     reward over twins, in J, so that conditions in which boldness is dear count for what they cost
@@ -57,10 +64,19 @@ class MetaSettings:
             )
         if self.algorithm == "reptile" and not self.inner_steps:
             raise SettingsError("reptile needs inner_steps of at least 1")
+        if self.algorithm == "reptile" and self.adapted == "head":
+            raise SettingsError("reptile leaves the body where it was if only the head adapts")
 
-    def initial_log_step_sizes(self, parameters: Vector) -> Vector:
-        """Logarithm of the initial step size for every parameter, (n,) float32."""
-        return np.full_like(parameters, np.log(self.initial_step_size))
+    def initial_log_step_sizes(self, spec: PolicySpec) -> Vector:
+        """Logarithm of the initial step size of every parameter, (n,) float32.
+
+        A parameter that does not adapt has one so low that the step size is exactly 0; as its
+        gradient is then 0 too, it stays there.
+        """
+        logarithms = np.full(spec.parameters, np.log(self.initial_step_size), np.float32)
+        if self.adapted == "head":
+            logarithms[: head_of(spec).start] = LOG_OF_NOTHING
+        return logarithms
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class MetaTraining:
         optimizer: MetaOptimizer,
     ) -> "MetaTraining":
         """Training from these parameters, with the settings' initial step sizes."""
-        logarithms = settings.initial_log_step_sizes(parameters)
+        logarithms = settings.initial_log_step_sizes(spec)
         return cls(spec, settings, optimizer, parameters, logarithms)
 
     def iterate(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from inmf.actor import PolicySpec
 from inmf.spec import Observation
-from learning.network import Array, forward, layers_of
+from learning.network import Array, forward, layers_of, parameter_count
 
 Vector = npt.NDArray[np.float32]
 
@@ -48,6 +48,12 @@ def uniform_parameters(spec: PolicySpec, rng: np.random.Generator) -> Vector:
         weights[...] = rng.uniform(-limit, limit, weights.shape)
         biases[...] = rng.uniform(-limit, limit, biases.shape)
     return flat
+
+
+def head_of(spec: PolicySpec) -> slice:
+    """Where the last layer and log_std stand in the flat vector: its end."""
+    body = parameter_count(spec.sizes[:-1])
+    return slice(body, spec.parameters)
 
 
 def log_std_of(spec: PolicySpec, parameters: Array) -> Array:

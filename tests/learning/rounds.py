@@ -25,7 +25,7 @@ def meta_gradients(
     return adaptation_gradients(
         SPEC,
         parameters,
-        settings.initial_log_step_sizes(parameters),
+        settings.initial_log_step_sizes(SPEC),
         make_batches,
         settings=settings,
         rngs=[np.random.default_rng(seed) for seed in seeds],

@@ -154,7 +154,7 @@ def test_a_reward_that_is_not_finite_never_becomes_a_gradient() -> None:
         adaptation_gradient(
             SPEC,
             parameters,
-            SETTINGS.initial_log_step_sizes(parameters),
+            SETTINGS.initial_log_step_sizes(SPEC),
             broken,
             settings=SETTINGS,
             rng=np.random.default_rng(0),

@@ -95,7 +95,7 @@ def test_two_inmfs_learn_through_one_trunk() -> None:
                 plvn: adaptation_gradient(
                     spec,
                     shared.join(inmf),
-                    settings.initial_log_step_sizes(shared.join(inmf)),
+                    settings.initial_log_step_sizes(spec),
                     partial(episodes, inmf),
                     settings=settings,
                     rng=rng,

@@ -1,0 +1,98 @@
+"""ANIL: inner steps move the head only, and the outer gradient still reaches the body."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from learning.autograd import log_prob, surrogate_loss
+from learning.errors import SettingsError
+from learning.meta import MetaSettings, Step, backpropagate, step_on
+from learning.policy import head_of, initial_parameters
+from learning.rollout import Rollout
+from learning.surrogate import Surrogate
+from tests.learning.rounds import SETTINGS, SPEC, meta_gradients
+
+EPISODES, SLOTS, STEPS = 3, 4, 2
+ANIL = MetaSettings(inner_steps=STEPS, adapted="head", initial_step_size=0.3)
+HEAD = head_of(SPEC)
+
+
+def data(rng: np.random.Generator) -> list[tuple[Rollout, Tensor]]:
+    shape = (1, EPISODES, SLOTS)
+    rounds = []
+    for _ in range(STEPS + 1):
+        actions = rng.normal(size=(*shape, SPEC.action_dim))
+        seen = rng.normal(size=(*shape, SPEC.observation_dim))
+        rollout = Rollout(
+            seen,  # type: ignore[arg-type]  # doubles here
+            actions,
+            np.zeros(actions.shape, np.bool_),
+            actions > 0,
+            rng.normal(size=shape),
+        )
+        rounds.append((rollout, torch.from_numpy(rng.normal(size=shape[1:]))))
+    return rounds
+
+
+def loss_of(kind: Surrogate, rollout: Rollout, advantage: Tensor, flat: Tensor) -> Tensor:
+    seen = torch.from_numpy(rollout.observations[0].reshape(-1, SPEC.observation_dim))
+    done = torch.from_numpy(rollout.actions[0].reshape(-1, SPEC.action_dim))
+    now = log_prob(SPEC, flat, seen, done).reshape(EPISODES, SLOTS)
+    return surrogate_loss(kind, now, now, advantage)
+
+
+def by_torch(kind: Surrogate, start: Tensor, rounds: list[tuple[Rollout, Tensor]]) -> Tensor:
+    """The head alone is differentiated and moved; the body is never part of an inner step."""
+    flat = start.requires_grad_()
+    body, head = flat[: HEAD.start], flat[HEAD]
+    for rollout, advantage in rounds[:-1]:
+        loss = loss_of(kind, rollout, advantage, torch.cat([body, head]))
+        (slope,) = torch.autograd.grad(loss, head, create_graph=True)
+        head = head - ANIL.initial_step_size * slope
+    outer = loss_of(kind, *rounds[-1], torch.cat([body, head]))
+    return torch.autograd.grad(outer, flat)[0]
+
+
+@pytest.mark.parametrize("kind", ["ratio", "dice"])
+def test_the_gradient_is_that_of_differentiating_the_head_alone(kind: Surrogate) -> None:
+    rng = np.random.default_rng(3)
+    current = start = rng.normal(0.0, 0.5, (1, SPEC.parameters))
+    step_sizes = np.where(np.arange(SPEC.parameters) < HEAD.start, 0.0, ANIL.initial_step_size)
+    rounds, taken = data(rng), list[Step]()
+    for rollout, advantage in rounds:
+        taken.append(step_on(SPEC, current, rollout, advantage.numpy()[None]))
+        current = current - step_sizes * taken[-1].gradient
+    settings = replace(ANIL, surrogate=kind)
+    gradient, by_step_size = backpropagate(taken[:-1], taken[-1].gradient, step_sizes, settings)
+    expected = by_torch(kind, torch.from_numpy(start[0]), rounds)
+    np.testing.assert_allclose(gradient[0], expected.numpy(), atol=1e-12)
+    assert gradient[0, : HEAD.start].any()
+    assert not by_step_size[0, : HEAD.start].any()
+
+
+def test_step_sizes_of_the_body_are_0_and_finite_as_logarithms() -> None:
+    logarithms = ANIL.initial_log_step_sizes(SPEC)
+    assert np.isfinite(logarithms).all()
+    assert not np.exp(logarithms[: HEAD.start]).any()
+    assert np.exp(logarithms[HEAD]) == pytest.approx(0.3)
+
+
+def test_the_head_is_the_last_layer_and_the_deviations() -> None:
+    assert HEAD.stop - HEAD.start == (5 + 1) * SPEC.action_dim + SPEC.action_dim
+    assert initial_parameters(SPEC, np.random.default_rng(0))[HEAD].size == 14
+
+
+def test_anil_is_another_gradient_than_maml() -> None:
+    head, everything = (
+        meta_gradients([1], replace(SETTINGS, adapted=adapted))[0] for adapted in ("head", "all")
+    )
+    assert head.slots == everything.slots
+    assert not np.allclose(head.gradient, everything.gradient, atol=1e-4)
+
+
+def test_reptile_with_the_head_alone_is_refused() -> None:
+    with pytest.raises(SettingsError, match="leaves the body where it was"):
+        MetaSettings("reptile", adapted="head")
