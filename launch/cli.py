@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from launch.cli_bus import bus
+
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # small networks are slower on two threads
 
@@ -19,6 +21,7 @@ app = typer.Typer(
 )
 up = typer.Typer(help="Run one role in this process.", no_args_is_help=True)
 app.add_typer(up, name="up")
+app.add_typer(bus, name="bus")
 
 Url = Annotated[str, typer.Option(help="Broker, mqtt://host:port.")]
 State = Annotated[Path, typer.Option(help="Folder of stores; roles of one machine may share it.")]

@@ -55,7 +55,8 @@ def commands() -> dict[str, TyperCommand]:
 
 def named(words: list[str]) -> str:
     """The command that words name."""
-    return " ".join(words[:2] if words[0] == "up" else words[:1])
+    two = " ".join(words[:2])
+    return two if two in commands() else words[0]
 
 
 def parse(words: list[str]) -> None:

@@ -1,0 +1,53 @@
+"""`twintier bus`: the wire to a file, and a file to the wire."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launch.cli_options import DEFAULT_URL, Root, Url, quiet_logs
+
+bus = typer.Typer(help="Record what passes on the bus, and play it back.", no_args_is_help=True)
+
+
+@bus.command("record")
+def bus_record(
+    file: Annotated[Path, typer.Argument(help="The tape to write; must not exist.")],
+    *,
+    url: Url = DEFAULT_URL,
+    root: Root = "twintier",
+    topic_filter: Annotated[
+        str, typer.Option("--filter", help="MQTT filter below the root's v1/.")
+    ] = "#",
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after these.")] = None,
+    count: Annotated[int, typer.Option(min=0, help="End after this many; 0 never.")] = 0,
+) -> None:
+    """Write every message to a tape, byte for byte, until Ctrl-C."""
+    from launch.tape import TapeOptions, run_record  # noqa: PLC0415
+
+    quiet_logs()
+    options = TapeOptions(url, root, topic_filter, file, seconds, count)
+    raise typer.Exit(run_record(options))
+
+
+@bus.command("replay")
+def bus_replay(
+    file: Annotated[Path, typer.Argument(help="The tape.")],
+    *,
+    url: Url = DEFAULT_URL,
+    root: Annotated[
+        str | None,
+        typer.Option(help="Play below this root, so that a live platform is not disturbed."),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(min=0, help="Times as fast; 0: as fast as acknowledged.")
+    ] = 1.0,
+    retained: Annotated[
+        bool, typer.Option("--retained", help="Play values from before the recording too.")
+    ] = False,
+) -> None:
+    """Publish the messages of a tape again, in order and at their spacing."""
+    from launch.tape import ReplayOptions, run_replay  # noqa: PLC0415
+
+    quiet_logs()
+    raise typer.Exit(run_replay(ReplayOptions(url, file, root, speed, retained)))
