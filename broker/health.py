@@ -8,9 +8,10 @@ from broker.inbound import Inbound
 from broker.ledger import Messages
 from broker.outbound import Outbox
 from protocol.messages import Counter as NamedCount
-from protocol.messages import HealthReported
+from protocol.messages import HealthReported, PeerClock
 
 MAX_COUNTERS = 64
+MAX_PEERS = 32
 
 
 class Meter:
@@ -82,5 +83,9 @@ class Meter:
             counters=tuple(
                 NamedCount(name=name[:64], count=count)
                 for name, count in sorted(tallies.items())[:MAX_COUNTERS]
+            ),
+            peers=tuple(
+                PeerClock(src=src, offset_s=offset_s)
+                for src, offset_s in sorted(self._inbound.offsets_s(MAX_PEERS).items())
             ),
         )

@@ -7,6 +7,7 @@ the first message of a sender is never too old.
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from itertools import islice
 from typing import Generic, TypeVar
 
 from broker.bus import Delivery
@@ -44,6 +45,10 @@ class Recent(Generic[K, V]):
         """Replace the value of a key."""
         self._items[key] = value
         self._items.move_to_end(key)
+
+    def last(self, count: int) -> list[tuple[K, V]]:
+        """Those used last, the very last first."""
+        return list(islice(reversed(self._items.items()), count))
 
 
 class SeenNumbers:
@@ -104,6 +109,10 @@ class Inbound:
             self.expired += 1
             return False
         return True
+
+    def offsets_s(self, count: int) -> dict[str, float]:
+        """How far the clocks of those heard last go behind ours, by source."""
+        return {src: offset_s for (src, _), offset_s in reversed(self._offsets_s.last(count))}
 
     def _age_s(self, envelope: Envelope, now: float) -> float:
         difference_s = now - envelope.ts_ns / 1e9

@@ -1,8 +1,11 @@
 """Where on the bus: the identities that fill the levels of a topic."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from protocol.ids import EdgeId, InmfId, PlvnId
+
+Branch = Literal["plvn/up", "plvn/down", "edge/up", "edge/down"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +18,6 @@ class Address:
     category_digest: str | None = None
     role: str | None = None
     id: str | None = None
+    digest: str | None = None
+    branch: Branch | None = None
+    """For a message that travels on several branches: on which one."""

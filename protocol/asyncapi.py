@@ -30,6 +30,7 @@ PARAMETERS = {
     "edge": "An edge server.",
     "inmf": "An INMF that is managed.",
     "category_digest": "blake2b-128 of a category's key, hexadecimal.",
+    "digest": "blake2b-256 of a message's bytes, hexadecimal.",
     "role": "Role of a process.",
     "id": "Identity of a process within its role.",
 }
@@ -98,7 +99,8 @@ def _operations() -> Json:
 
 
 def _stem(row: Row) -> str:
-    return row.name.replace(".", "-")
+    stem = row.name.replace(".", "-")
+    return stem if row.branch is None else f"{stem}-{row.branch.replace('/', '-')}"
 
 
 def _operation(row: Row, role: Role, action: str) -> Json:

@@ -5,15 +5,18 @@ interaction, add its message class and a row; nothing else lists messages.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from protocol import messages as m
+from protocol.address import Branch
+from protocol.errors import LocalProtocolError
 from protocol.messages.base import Message
 
 Role = Literal["plvn", "edge", "cloud"]
 Qos = Literal[0, 1]
+Care = Literal["plain", "answered", "outbox"]
 
 PLVN: tuple[Role, ...] = ("plvn",)
 EDGE: tuple[Role, ...] = ("edge",)
@@ -38,8 +41,14 @@ class Row:
     qos: Qos = 1
     retain: bool = False
     bulk: bool = False
-    """Carries arrays that may be large."""
+    """Carries arrays that may be large, so it may travel in chunks."""
+    care: Care = "plain"
+    """How it is brought through: `plain` as the QoS says; `answered` is asked again until there is
+    an answer or nobody needs one; `outbox` is kept by its sender, over restarts, until the receiver
+    has acknowledged it."""
     version: int = 1
+    branch: Branch | None = None
+    """For a message that travels on several branches: on which one this row is."""
     name: str = field(init=False)
     """The message's type on the wire."""
 
@@ -47,35 +56,87 @@ class Row:
         words = re.sub(r"(?<!^)(?=[A-Z])", "-", self.message.__name__).lower()
         object.__setattr__(self, "name", f"{words}.v{self.version}")
 
+    @property
+    def signed(self) -> bool:
+        """Whether it orders a PLVN about, where every edge server may write."""
+        return "edge" in self.publishers and self.topic.startswith("plvn/{plvn}/down/")
+
+
+FLOWS: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = {
+    "plvn/up": (PLVN, ("edge", "cloud")),
+    "plvn/down": (("edge", "cloud"), PLVN),
+    "edge/up": (EDGE, CLOUD),
+    "edge/down": (CLOUD, EDGE),
+}
+"""Who writes and who reads on each branch."""
+
+
+def _along(
+    message: type[Message],
+    tail: str,
+    *,
+    key: str,
+    branches: Iterable[Branch] = tuple(FLOWS),
+    ttl_s: float = 60,
+) -> tuple[Row, ...]:
+    """Rows of a message that brings others through, one for each branch."""
+    return tuple(
+        Row(message, _topic_on(branch, tail), *FLOWS[branch], ttl_s, key, branch=branch)
+        for branch in branches
+    )
+
+
+def _topic_on(branch: Branch, tail: str) -> str:
+    role, _, way = branch.partition("/")
+    return f"{role}/{{{role}}}/{way}/{tail}"
+
 
 CATALOGUE: tuple[Row, ...] = (
     Row(
-        m.AgentStatusReported, "plvn/{plvn}/up/status", PLVN, ("cloud", "edge"), None,
+        m.AgentStatusReported, "plvn/{plvn}/up/status", PLVN, ("cloud", "edge", "plvn"), None,
         "(src, boot)", retain=True,
     ),
     Row(
-        m.EdgeStatusReported, "edge/{edge}/up/status", EDGE, CLOUD, None, "(src, boot)",
+        m.EdgeStatusReported, "edge/{edge}/up/status", EDGE, ("cloud", "edge"), None, "(src, boot)",
+        retain=True, version=2,
+    ),
+    Row(
+        m.CloudStatusReported, "cloud/status", CLOUD, ALL, None, "(src, boot)",
         retain=True,
     ),
     Row(
-        m.CloudStatusReported, "cloud/status", CLOUD, ("edge", "plvn"), None, "(src, boot)",
-        retain=True,
+        m.RegistrationRequested, "plvn/{plvn}/up/register", PLVN, CLOUD, 60, "(plvn, boot)",
+        care="answered",
     ),
-    Row(m.RegistrationRequested, "plvn/{plvn}/up/register", PLVN, CLOUD, 60, "(plvn, boot)"),
-    Row(m.RegistrationGranted, "plvn/{plvn}/down/registered", CLOUD, PLVN, 60, "(plvn, boot)"),
-    Row(m.RegistrationRefused, "plvn/{plvn}/down/registered", CLOUD, PLVN, 60, "(plvn, boot)"),
-    Row(m.GrantRenewed, "plvn/{plvn}/down/grant", CLOUD, PLVN, None, "(plvn, fence)"),
-    Row(m.TwinPlaced, "edge/{edge}/down/twin/{plvn}/registered", CLOUD, EDGE, 60, "(plvn, fence)"),
-    Row(m.TwinRegistered, "edge/{edge}/up/twin/{plvn}/register", EDGE, CLOUD, 60, "(plvn, fence)"),
+    Row(
+        m.RegistrationGranted, "plvn/{plvn}/down/registered", CLOUD, PLVN, 60, "(plvn, boot)",
+        care="answered", version=2,
+    ),
+    Row(
+        m.RegistrationRefused, "plvn/{plvn}/down/registered", CLOUD, PLVN, 60, "(plvn, boot)",
+        care="answered",
+    ),
+    Row(m.GrantRenewed, "plvn/{plvn}/down/grant", CLOUD, PLVN, None, "(plvn, fence)", version=2),
+    Row(
+        m.TwinPlaced, "edge/{edge}/down/twin/{plvn}/registered", CLOUD, EDGE, 60, "(plvn, fence)",
+        care="answered", version=2,
+    ),
+    Row(
+        m.TwinRegistered, "edge/{edge}/up/twin/{plvn}/register", EDGE, CLOUD, 60, "(plvn, fence)",
+        care="answered", version=2,
+    ),
     Row(
         m.TelemetryReported, "plvn/{plvn}/up/telemetry", PLVN, EDGE, 5, "seq, latest wins", qos=0,
         bulk=True,
     ),
     Row(
         m.TrajectoriesReported, "plvn/{plvn}/up/traj/{inmf}", PLVN, EDGE, 600,
-        "(plvn, model version, batch)", bulk=True,
+        "(plvn, model version, batch)", bulk=True, care="outbox",
     ),
-    Row(m.PerformanceReported, "plvn/{plvn}/up/perf/{inmf}", PLVN, EDGE, 300, "(plvn, seq)"),
+    Row(
+        m.PerformanceReported, "plvn/{plvn}/up/perf/{inmf}", PLVN, EDGE, 300, "(plvn, seq)",
+        care="outbox",
+    ),
     Row(
         m.AttributesReported, "edge/{edge}/up/twin/{plvn}/attrs", EDGE, CLOUD, 600,
         "(plvn, fence, seq)",
@@ -86,15 +147,15 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.MetaRoundStarted, "edge/{edge}/down/meta/{inmf}/round", CLOUD, EDGE, None,
-        "(job, iteration, edge)", bulk=True,
+        "(job, iteration, edge)", bulk=True, care="answered",
     ),
     Row(
         m.GradientsComputed, "edge/{edge}/up/meta/{inmf}/grad", EDGE, CLOUD, None,
-        "(job, iteration, plvn)", bulk=True,
+        "(job, iteration, plvn)", bulk=True, care="answered",
     ),
     Row(
         m.GradientsFailed, "edge/{edge}/up/meta/{inmf}/grad", EDGE, CLOUD, None,
-        "(job, iteration, plvn)",
+        "(job, iteration, plvn)", care="answered",
     ),
     Row(
         m.MetaProgressReported, "edge/{edge}/up/meta/{inmf}/progress", EDGE, CLOUD, 30,
@@ -104,38 +165,85 @@ CATALOGUE: tuple[Row, ...] = (
         m.LibraryIndexed, "cloud/library/{inmf}/{category_digest}", CLOUD, EDGE, None, "version",
         retain=True,
     ),
-    Row(m.MetaModelRequested, "edge/{edge}/up/library/get", EDGE, CLOUD, 60, "cid"),
-    Row(m.MetaModelOffered, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid", bulk=True),
-    Row(m.MetaModelMissing, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid"),
+    Row(
+        m.MetaModelRequested, "edge/{edge}/up/library/get", EDGE, CLOUD, 60, "cid",
+        care="answered",
+    ),
+    Row(
+        m.MetaModelOffered, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid", bulk=True,
+        care="answered",
+    ),
+    Row(
+        m.MetaModelMissing, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid",
+        care="answered",
+    ),
     Row(
         m.ModelDispatched, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300,
-        "(inmf, version), digest", bulk=True,
+        "(inmf, version), digest", bulk=True, care="answered",
     ),
-    Row(m.BaselineOrdered, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300, "(inmf, version)"),
-    Row(m.ModelApplied, "plvn/{plvn}/up/model/{inmf}/applied", PLVN, EDGE, 300, "(inmf, version)"),
-    Row(m.ModelRefused, "plvn/{plvn}/up/model/{inmf}/applied", PLVN, EDGE, 300, "(inmf, version)"),
-    Row(m.ModelRequested, "plvn/{plvn}/up/model/get", PLVN, EDGE, 300, "(plvn, inmf)"),
+    Row(
+        m.BaselineOrdered, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300, "(inmf, version)",
+        care="answered",
+    ),
+    Row(
+        m.ModelApplied, "plvn/{plvn}/up/model/{inmf}/applied", PLVN, EDGE, 300, "(inmf, version)",
+        care="answered",
+    ),
+    Row(
+        m.ModelRefused, "plvn/{plvn}/up/model/{inmf}/applied", PLVN, EDGE, 300, "(inmf, version)",
+        care="answered",
+    ),
+    Row(
+        m.ModelRequested, "plvn/{plvn}/up/model/get", PLVN, EDGE, 300, "(plvn, inmf)",
+        care="answered",
+    ),
     Row(
         m.RetrainTriggered, "edge/{edge}/up/twin/{plvn}/retrain", EDGE, CLOUD, 600,
-        "(plvn, inmf, cause)",
+        "(plvn, inmf, cause)", care="outbox",
     ),
     Row(
         m.IndividualModelReported, "edge/{edge}/up/twin/{plvn}/model", EDGE, CLOUD, 600,
-        "(plvn, inmf, version, state)",
+        "(plvn, inmf, version, state)", care="outbox",
     ),
-    Row(m.HealthReported, "mon/{role}/{id}", ALL, (), None, "seq", qos=0),
+    *_along(
+        m.UploadsAcknowledged, "ack", branches=("plvn/down", "edge/down"),
+        key="(src, boot, stream, seq up to)",
+    ),
+    *_along(m.MessageReturned, "refused", key="(boot, stream, seq)"),
+    *_along(m.ChunksRequested, "blob", key="(digest, first)"),
+    *_along(m.ChunkSent, "blob/{digest}", key="(digest, index)", ttl_s=600),
+    Row(m.HealthReported, "mon/{role}/{id}", ALL, (), None, "seq", qos=0, version=2),
     Row(m.MessageRefused, "mon/dead", ALL, (), None, "(src, boot, seq)"),
 )  # fmt: skip
 
-BY_MESSAGE: Mapping[type[Message], Row] = {row.message: row for row in CATALOGUE}
-BY_NAME: Mapping[str, Row] = {row.name: row for row in CATALOGUE}
+BY_MESSAGE: Mapping[type[Message], tuple[Row, ...]] = {
+    row.message: tuple(other for other in CATALOGUE if other.message is row.message)
+    for row in CATALOGUE
+}
+BY_NAME: Mapping[str, Row] = {rows[0].name: rows[0] for rows in BY_MESSAGE.values()}
 NAMES: frozenset[str] = frozenset(name.partition(".")[0] for name in BY_NAME)
 
 
 def row_of(message: type[Message]) -> Row:
-    """The row of a message class.
+    """The row of a message class, the first of several that differ in their branch only.
 
     Raises:
         KeyError: if the class is not in the catalogue.
     """
-    return BY_MESSAGE[message]
+    return BY_MESSAGE[message][0]
+
+
+def row_on(message: type[Message], branch: Branch | None) -> Row:
+    """The row of a message class on a branch; where there is only one row, that one.
+
+    Raises:
+        LocalProtocolError: if the class travels on several branches, and not on this one.
+    """
+    rows = BY_MESSAGE[message]
+    if len(rows) == 1:
+        return rows[0]
+    for row in rows:
+        if row.branch == branch:
+            return row
+    known = ", ".join(row.branch or "" for row in rows)
+    raise LocalProtocolError(f"{rows[0].name} travels on {known}, not on {branch}")

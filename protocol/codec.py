@@ -4,8 +4,7 @@ Whatever the bytes, `decode` gives a message or a `RemoteProtocolError`, in time
 by the payload limit. Sources and topics are checked here, so no core sees a forged one.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgpack
@@ -13,15 +12,21 @@ from pydantic import ValidationError
 
 from protocol.address import Address
 from protocol.catalogue import BY_NAME, NAMES, Row, row_of
-from protocol.envelope import Envelope
+from protocol.envelope import BlobRef, Envelope
 from protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
 from protocol.messages.base import Message
-from protocol.topics import DEFAULT_ROOT, check_source, parse
+from protocol.signing import MARK, SIGNATURE_BYTES, Signature
+from protocol.tensors import blob_digest
+from protocol.topics import DEFAULT_ROOT, ParsedTopic, check_source, parse
+from protocol.upcast import newest, upcast
 
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""Of a message that came in chunks."""
+CHUNK_BYTES = 256 * 1024
+"""Above it a message travels in chunks, unless configured otherwise."""
 MAX_CONTAINERS = 8192
 MAX_ITEMS = 8192
-_TYPE = re.compile(r"([a-z][a-z-]{0,63})\.v[1-9][0-9]{0,3}")
 
 
 class Decoded(NamedTuple):
@@ -30,10 +35,31 @@ class Decoded(NamedTuple):
     envelope: Envelope
     message: Message
     address: Address
+    signature: Signature | None = None
 
 
-def encode(envelope: Envelope, message: Message, *, limit_bytes: int = MAX_PAYLOAD_BYTES) -> bytes:
+class Announced(NamedTuple):
+    """The head of a message whose bytes are to be asked for in chunks."""
+
+    envelope: Envelope
+    blob: BlobRef
+    address: Address
+
+
+def encode(
+    envelope: Envelope,
+    message: Message,
+    *,
+    limit_bytes: int = MAX_MESSAGE_BYTES,
+    sign: Callable[[bytes], bytes] | None = None,
+) -> bytes:
     """The bytes of a message.
+
+    Args:
+        envelope: of it.
+        message: the body.
+        limit_bytes: that it may have.
+        sign: makes a signature of everything before it, which then ends the message.
 
     Raises:
         LocalProtocolError: if the envelope names another type, or a text is no valid Unicode.
@@ -43,7 +69,10 @@ def encode(envelope: Envelope, message: Message, *, limit_bytes: int = MAX_PAYLO
     if envelope.type != row.name:
         raise LocalProtocolError(f"envelope says {envelope.type}, the body is {row.name}")
     fields = {key: value for key, value in vars(envelope).items() if value is not None}
+    fields.pop("blob", None)  # a head is made of a whole message
     fields["body"] = message.model_dump()
+    if sign is not None:
+        fields["sig"] = bytes(SIGNATURE_BYTES)
     try:
         payload: bytes = msgpack.packb(fields)
     except ValueError as error:
@@ -52,7 +81,29 @@ def encode(envelope: Envelope, message: Message, *, limit_bytes: int = MAX_PAYLO
         raise OversizeError(
             f"{row.name} of {len(payload)} bytes exceeds {limit_bytes}; send it in parts"
         )
-    return payload
+    if sign is None:
+        return payload
+    unsigned = payload[:-SIGNATURE_BYTES]
+    return unsigned + sign(unsigned)
+
+
+def announce(payload: bytes, chunk_size: int) -> tuple[bytes, BlobRef]:
+    """The head that travels instead of a large message, and what it refers to."""
+    blob = BlobRef(digest=blob_digest(payload), size=len(payload), chunk_size=chunk_size)
+    fields = dict(msgpack.unpackb(payload))
+    del fields["body"]
+    fields.pop("sig", None)
+    head: bytes = msgpack.packb({**fields, "blob": blob.model_dump()})
+    return head, blob
+
+
+def with_floor(payload: bytes, floor: int) -> bytes:
+    """The same message with another `floor` in its envelope."""
+    fields = msgpack.unpackb(payload)
+    if fields["floor"] == floor:
+        return payload
+    changed: bytes = msgpack.packb({**fields, "floor": floor})
+    return changed
 
 
 def decode(
@@ -68,16 +119,43 @@ def decode(
         RemoteProtocolError: if it is not a message of the catalogue, on its topic, from a source
             that may send it.
     """
+    found = read(payload, topic, root, limit_bytes=limit_bytes)
+    if isinstance(found, Announced):
+        reason = f"{found.envelope.type} travels in {found.blob.chunks} chunks; ask for them"
+        raise RemoteProtocolError("incomplete", reason, found.envelope)
+    return found
+
+
+def read(
+    payload: bytes,
+    topic: str,
+    root: str = DEFAULT_ROOT,
+    *,
+    limit_bytes: int = MAX_PAYLOAD_BYTES,
+) -> Decoded | Announced:
+    """The message in some bytes, or the head of one that travels in chunks.
+
+    Raises:
+        RemoteProtocolError: as `decode` does.
+    """
     parsed = parse(topic, root)
     if len(payload) > limit_bytes:
         raise RemoteProtocolError("oversize", f"{len(payload)} bytes exceed {limit_bytes}")
     fields = _unpack(payload)
-    row = _row(fields.get("type"))
+    name = fields.get("type")
+    if not isinstance(name, str):
+        raise RemoteProtocolError("malformed", "the envelope has no text under `type`")
     envelope = _envelope(fields)
-    if row not in parsed.rows:
-        raise RemoteProtocolError("wrong_topic", f"{row.name} does not travel on {topic[:128]}")
-    check_source(envelope.src, row, parsed.address)
-    return Decoded(envelope, _body(row, fields), parsed.address)
+    try:
+        row = _row(newest(name), parsed, topic)
+        check_source(envelope.src, row, parsed.address)
+        if envelope.blob is not None:
+            return Announced(envelope, _blob_of(envelope.blob, row), parsed.address)
+        message = _body(row, name, fields.get("body"))
+    except RemoteProtocolError as error:
+        error.envelope = envelope
+        raise
+    return Decoded(envelope, message, parsed.address, _signature(fields, payload, topic))
 
 
 def _unpack(payload: bytes) -> dict[object, object]:
@@ -125,16 +203,33 @@ class _Budget:
             raise ValueError(f"more than {MAX_CONTAINERS} maps and arrays")
 
 
-def _row(name: object) -> Row:
-    if not isinstance(name, str):
-        raise RemoteProtocolError("malformed", "the envelope has no text under `type`")
-    row = BY_NAME.get(name)
+def _row(name: str, parsed: ParsedTopic, topic: str) -> Row:
+    row = next((row for row in parsed.rows if row.name == name), None)
     if row is not None:
         return row
-    match = _TYPE.fullmatch(name)
-    if match is not None and match[1] in NAMES:
-        raise RemoteProtocolError("unknown_version", f"{name} is not a version known here")
+    if name in BY_NAME:
+        raise RemoteProtocolError("wrong_topic", f"{name} does not travel on {topic[:128]}")
+    kind = name.partition(".")[0]
+    if kind in NAMES:
+        known = next(known for known in BY_NAME if known.partition(".")[0] == kind)
+        reason = f"{name} is not a version known here; send {known}"
+        raise RemoteProtocolError("unknown_version", reason)
     raise RemoteProtocolError("unknown_type", f"{name[:64]!r} is not in the catalogue")
+
+
+def _blob_of(blob: BlobRef, row: Row) -> BlobRef:
+    if not row.bulk:
+        raise RemoteProtocolError("invalid_body", f"{row.name} does not travel in chunks")
+    if blob.size > MAX_MESSAGE_BYTES:
+        raise RemoteProtocolError("oversize", f"{blob.size} bytes exceed {MAX_MESSAGE_BYTES}")
+    return blob
+
+
+def _signature(fields: dict[object, object], payload: bytes, topic: str) -> Signature | None:
+    value = fields.get("sig")
+    if not isinstance(value, bytes) or payload[-len(MARK) - SIGNATURE_BYTES :] != MARK + value:
+        return None
+    return Signature(topic, payload[:-SIGNATURE_BYTES], value)
 
 
 def _envelope(fields: dict[object, object]) -> Envelope:
@@ -144,9 +239,9 @@ def _envelope(fields: dict[object, object]) -> Envelope:
         raise RemoteProtocolError("malformed", f"envelope: {_first(error)}") from error
 
 
-def _body(row: Row, fields: dict[object, object]) -> Message:
+def _body(row: Row, name: str, body: object) -> Message:
     try:
-        return row.message.model_validate(fields.get("body"), strict=True)
+        return row.message.model_validate(upcast(name, body), strict=True)
     except ValidationError as error:
         raise RemoteProtocolError("invalid_body", f"{row.name}: {_first(error)}") from error
 

@@ -8,13 +8,14 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from protocol.catalogue import CATALOGUE, Row
-from protocol.codec import MAX_CONTAINERS, MAX_PAYLOAD_BYTES
+from protocol.catalogue import BY_NAME, CATALOGUE, Row
+from protocol.codec import CHUNK_BYTES, MAX_CONTAINERS, MAX_PAYLOAD_BYTES
 from protocol.envelope import Envelope
 from protocol.errors import RefusalCode
 from protocol.ids import LEVEL_PATTERN, MAX_ID_LENGTH
 from protocol.tensors import Tensors
 from protocol.topics import DEFAULT_ROOT, MAX_SLASHES, MAX_TOPIC_BYTES, WIRE_VERSION
+from protocol.upcast import UPCASTERS
 
 HEAD = f"""\
 # Wire protocol
@@ -28,28 +29,49 @@ A topic has at most {MAX_SLASHES} slashes and {MAX_TOPIC_BYTES} bytes.
 
 The payload is one msgpack map: the envelope, and the message under `body`. A receiver ignores
 envelope keys that it does not know and refuses a body with a field that it does not know; a
-changed body is a new version of the type (`.v2`). Refused as well: a key twice, NaN or infinity,
+changed body is a new version of the type (`.v2`). Older versions are understood as well, which are:
+
+{", ".join(f"`{name}`" for name in UPCASTERS)}.
+
+Refused: a key twice, NaN or infinity,
 bytes after the map, more than {MAX_CONTAINERS} maps and arrays, more than {MAX_PAYLOAD_BYTES}
 bytes. Integers stand for floats where a float is expected. Numbers are SI with the unit in the
 name.
 """
 
-RULES = """\
+RULES = f"""\
 ## Rules
 
 - **Source.** `src` must be the identity in the topic below `up/`, in statuses and in
-  `mon/{role}/{id}`; below `down/` it must have the role that the table names. Else the message is
-  refused.
-- **Order and duplicates.** `seq` counts from 1 within (`src`, `boot`, `stream`); the stream is the
-  topic without root and version. A receiver takes each number once; of
-  those missing it waits for the last 1024.
-- **Expiry.** `ttl_ms` is relative. A receiver takes the smallest difference between its clock and
-  `ts_ns` that it has seen from a process as "no age", so a skewed clock ends nothing.
-- **Presence.** Statuses are retained and carry a lease; the will is the same message, offline, on a
-  stream of its own (`will`).
-- **Acknowledgement.** A process acknowledges a delivery to the broker after its records are saved
-  and its answers handed to the bus; so a message may come again, and then counts once.
-- **Refusals** go to `mon/dead` and are counted by code in `mon/{role}/{id}`.
+  `mon/{{role}}/{{id}}`; below `down/` it must have the role that the table names. Else the
+  message is refused.
+- **Order and duplicates.** `seq` counts from 1 within (`src`, `boot`, `stream`); the stream is
+  the topic without root and version. A receiver takes each number once; of those missing it
+  waits for the last 1024.
+- **Expiry.** `ttl_ms` is relative. A receiver takes the smallest difference between its clock
+  and `ts_ns` that it has seen from a process as "no age", so a skewed clock ends nothing.
+- **Presence.** Statuses are retained and carry a lease; the will is the same message, offline,
+  on a stream of its own (`will`). Boots are time-ordered: a process that hears a live status of
+  its own source under a greater boot has been replaced and ends.
+- **Care.** `plain` messages are brought through as their QoS says. `answered` ones are sent
+  again by their sender until there is an answer or nobody needs one, so they may come twice
+  under other numbers and are the same by their key. `outbox` ones are kept by their sender, over
+  restarts, until the receiver's `uploads-acknowledged`: `floor` is the smallest number of the
+  stream that may still come; a receiver takes exactly the number after the last it took, or the
+  one that equals a `floor` above it, keeps that number together with the effect, and
+  acknowledges cumulatively; what comes ahead it does not take, and says `again`.
+- **Large messages.** Above {CHUNK_BYTES} bytes only a head travels on the topic: the envelope
+  with `blob` and no body. The receiver asks on the opposite branch (`chunks-requested`) and the
+  chunks of the whole message, head and body, come on the branch of the topic (`chunk-sent`). The
+  digest is that of the whole. Only types whose row may be large travel so.
+- **Signatures.** Messages of an edge server below `plvn/{{plvn}}/down/` may end with the key
+  `sig`: an Ed25519 signature over the topic, a zero byte and all bytes before the value of
+  `sig`. The key that checks it is in the grant, which the cloud twin signed. An agent that knows
+  the cloud twin's key obeys nothing else.
+- **Acknowledgement.** A process acknowledges a delivery to the broker after its records are
+  saved and its answers handed to the bus; so a message may come again, and then counts once.
+- **Refusals** go to `mon/dead`, are counted by code in `mon/{{role}}/{{id}}`, and go back to a
+  sender that could be read: `message-returned` on the opposite branch.
 """
 
 
@@ -62,8 +84,8 @@ def page() -> str:
 def _topics() -> str:
     head = (
         "## Topics\n\n"
-        "| type | topic | from | to | QoS | retained | expires | same if equal |\n"
-        "|---|---|---|---|---|---|---|---|\n"
+        "| type | topic | from | to | QoS | retained | expires | care | same if equal |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
     )
     return head + "".join(_topic(row) for row in CATALOGUE)
 
@@ -79,6 +101,7 @@ def _topic(row: Row) -> str:
         str(row.qos),
         "yes" if row.retain else "no",
         expires,
+        row.care,
         row.key,
     )
     return f"| {' | '.join(cells)} |\n"
@@ -95,7 +118,7 @@ def _envelope() -> str:
 
 def _messages() -> Iterator[str]:
     yield "## Messages\n"
-    for row in CATALOGUE:
+    for row in BY_NAME.values():
         yield f"### {row.name}\n\n{_doc(row.message)}\n\n{_fields(row.message)}"
     yield "## Parts of messages\n"
     for part in _parts():

@@ -14,6 +14,24 @@ Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
 Identifier = Annotated[bytes, Field(min_length=16, max_length=16)]
 
 
+class BlobRef(BaseModel):
+    """Stands for a whole message that travels in chunks."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """blake2b-256 of the whole message's bytes."""
+    size: Annotated[int, Field(ge=1, lt=2**63)]
+    """Bytes of the whole message."""
+    chunk_size: Annotated[int, Field(ge=1, le=2**20)]
+    """Bytes of each chunk but the last."""
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks there are."""
+        return -(-self.size // self.chunk_size)
+
+
 class Envelope(BaseModel):
     """The envelope of one message.
 
@@ -49,6 +67,10 @@ class Envelope(BaseModel):
     """Topic on which an answer is expected, where it is not the catalogue's."""
     trace: Annotated[str, Field(max_length=128)] | None = None
     """W3C `traceparent`."""
+    floor: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    """Of what its sender keeps until it is acknowledged: the smallest `seq` that may still come."""
+    blob: BlobRef | None = None
+    """The body is absent; the whole message is asked for in chunks."""
 
     @property
     def role(self) -> str:

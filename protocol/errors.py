@@ -7,7 +7,10 @@ ProtocolError
 └── RemoteProtocolError      a peer sent something invalid; `code` goes back to it
 """
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from protocol.envelope import Envelope
 
 RefusalCode = Literal[
     "malformed",
@@ -21,6 +24,7 @@ RefusalCode = Literal[
     "not_owner",
     "duplicate",
     "failed",
+    "incomplete",
 ]
 
 
@@ -45,9 +49,11 @@ class RemoteProtocolError(ProtocolError):
 
     Attributes:
         code: stable reason that is counted and sent back.
+        envelope: of the message, as far as it could be read.
     """
 
-    def __init__(self, code: RefusalCode, reason: str) -> None:
+    def __init__(self, code: RefusalCode, reason: str, envelope: "Envelope | None" = None) -> None:
         super().__init__(f"{code}: {reason}")
         self.code: RefusalCode = code
         self.reason = reason
+        self.envelope = envelope

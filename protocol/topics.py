@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from protocol.address import Address
-from protocol.catalogue import CATALOGUE, Role, Row, row_of
+from protocol.catalogue import CATALOGUE, Role, Row, row_on
 from protocol.errors import InvalidIdError, LocalProtocolError, RemoteProtocolError
 from protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId, check_level
 from protocol.messages.base import Message
@@ -55,9 +55,9 @@ def stream_for(message: type[Message], address: Address) -> str:
 
     Raises:
         InvalidIdError: if a level is no valid identity.
-        LocalProtocolError: if the address lacks a level of the template.
+        LocalProtocolError: if the address lacks a level of the template, or the branch.
     """
-    row = row_of(message)
+    row = row_on(message, address.branch)
     levels: list[str] = []
     for segment in row.topic.split("/"):
         if not segment.startswith("{"):
@@ -77,7 +77,7 @@ def subscription(message: type[Message], mask: Address, root: str = DEFAULT_ROOT
         InvalidIdError: if a level is no valid identity.
     """
     levels: list[str] = []
-    for segment in row_of(message).topic.split("/"):
+    for segment in row_on(message, mask.branch).topic.split("/"):
         value = _level(mask, segment) if segment.startswith("{") else segment
         levels.append("+" if value is None else check_level(value))
     return prefix(root) + "/".join(levels)
@@ -181,6 +181,8 @@ def _level(address: Address, segment: str) -> str | None:
             return address.category_digest
         case "{role}":
             return address.role
+        case "{digest}":
+            return address.digest
         case _:
             return address.id
 
@@ -199,4 +201,6 @@ def _address(row: Row, levels: Sequence[str]) -> Address:
         category_digest=found.get("{category_digest}"),
         role=found.get("{role}"),
         id=found.get("{id}"),
+        digest=found.get("{digest}"),
+        branch=row.branch,
     )

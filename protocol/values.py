@@ -26,3 +26,7 @@ Name = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, Field(max_length=512)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Category = Annotated[str, Field(max_length=256)]
+VerifyKey = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+"""Ed25519 public key, hexadecimal; empty where nothing is signed."""
+Signature = Annotated[str, Field(pattern=r"^([0-9a-f]{128})?$")]
+"""Ed25519 signature, hexadecimal; empty where nothing is signed."""

@@ -2,6 +2,13 @@
 
 from protocol.messages.attributes import AttributesReported, CategoryAssigned, MetaModelMatch
 from protocol.messages.base import Message, Value
+from protocol.messages.delivery import (
+    ChunkSent,
+    ChunksRequested,
+    MessageReturned,
+    StreamPosition,
+    UploadsAcknowledged,
+)
 from protocol.messages.library import (
     LibraryIndexed,
     MetaModelMissing,
@@ -26,7 +33,7 @@ from protocol.messages.model import (
     ModelRequested,
     RetrainTriggered,
 )
-from protocol.messages.monitoring import Counter, HealthReported, MessageRefused
+from protocol.messages.monitoring import Counter, HealthReported, MessageRefused, PeerClock
 from protocol.messages.presence import (
     AgentStatusReported,
     CloudStatusReported,
@@ -55,6 +62,8 @@ __all__ = [
     "BaselineOrdered",
     "CategoryAssigned",
     "Cause",
+    "ChunkSent",
+    "ChunksRequested",
     "CloudStatusReported",
     "Counter",
     "EdgeStatusReported",
@@ -68,6 +77,7 @@ __all__ = [
     "LibraryIndexed",
     "Message",
     "MessageRefused",
+    "MessageReturned",
     "MetaModelMatch",
     "MetaModelMissing",
     "MetaModelOffered",
@@ -79,16 +89,19 @@ __all__ = [
     "ModelDispatched",
     "ModelRefused",
     "ModelRequested",
+    "PeerClock",
     "PerformanceReported",
     "RegistrationGranted",
     "RegistrationRefused",
     "RegistrationRequested",
     "RetrainTriggered",
     "Site",
+    "StreamPosition",
     "TelemetryReported",
     "TrajectoriesReported",
     "TwinPlaced",
     "TwinRegistered",
+    "UploadsAcknowledged",
     "Value",
     "VehicleState",
 ]

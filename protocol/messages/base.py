@@ -11,8 +11,10 @@ from protocol.values import (
     NonNegative,
     Real,
     Share,
+    Signature,
     Text,
     Value,
+    VerifyKey,
     Version,
 )
 
@@ -28,8 +30,10 @@ __all__ = [
     "NonNegative",
     "Real",
     "Share",
+    "Signature",
     "Text",
     "Value",
+    "VerifyKey",
     "Version",
 ]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.messages.base import Count, Message, Name, NonNegative, Text, Value
+from protocol.messages.base import Count, Message, Name, NonNegative, Real, Text, Value
 
 
 class Counter(Value):
@@ -12,6 +12,17 @@ class Counter(Value):
 
     name: Name
     count: Count
+
+
+class PeerClock(Value):
+    """How far the clock of a process that is heard goes behind ours.
+
+    The smallest difference between arrival and sending that was seen, so the shortest time on the
+    way is in it.
+    """
+
+    src: Annotated[str, Field(max_length=72)]
+    offset_s: Real
 
 
 class HealthReported(Message):
@@ -29,6 +40,8 @@ class HealthReported(Message):
     speed: NonNegative
     """Simulated seconds a second that were reached; 0 where nothing is simulated."""
     counters: Annotated[tuple[Counter, ...], Field(max_length=64)]
+    peers: Annotated[tuple[PeerClock, ...], Field(max_length=32)]
+    """Those heard last."""
 
 
 class MessageRefused(Message):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from protocol.messages.base import Count, Latitude, Longitude, Message, NonNegative
+from protocol.messages.base import Count, Latitude, Longitude, Message, NonNegative, VerifyKey
 
 
 class AgentStatusReported(Message):
@@ -21,6 +21,8 @@ class EdgeStatusReported(Message):
     lon_deg: Longitude
     capacity: Count
     twins: Count
+    verify_key: VerifyKey = ""
+    """Checks what it signs; empty if it signs nothing."""
 
 
 class CloudStatusReported(Message):

@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from protocol.ids import EdgeName, Fence, InmfName, PlvnName
-from protocol.messages.base import Latitude, Longitude, Message, Name, NonNegative, Text, Value
+from protocol.messages.base import (
+    Latitude,
+    Longitude,
+    Message,
+    Name,
+    NonNegative,
+    Signature,
+    Text,
+    Value,
+    VerifyKey,
+)
 
 RequestedInmfs = Annotated[tuple[InmfName, ...], Field(min_length=1, max_length=16)]
 
@@ -18,6 +28,10 @@ class Grant(Value):
     fence: Annotated[Fence, Field(ge=1)]
     valid_s: NonNegative
     """Relative, so that a skewed clock ends nothing."""
+    edge_key: VerifyKey = ""
+    """Checks what the edge server signs."""
+    signature: Signature = ""
+    """Of the cloud twin, over all the rest; see `protocol.signing`."""
 
 
 class Site(Value):

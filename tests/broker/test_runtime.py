@@ -485,6 +485,7 @@ def test_health_shows_counts_simulated_time_and_speed() -> None:
             sim_time_s=150.0,
             speed=50.0,
             counters=(),
+            peers=(),
         )
 
     def speaker(sim_time_s: float) -> Behaviour:

@@ -29,6 +29,7 @@ def test_every_reference_leads_somewhere() -> None:
 def test_each_row_has_an_operation_for_each_role_that_takes_part(row: Row) -> None:
     whole = json.loads(text())
     stem = row.name.replace(".", "-")
+    stem += "" if row.branch is None else "-" + row.branch.replace("/", "-")
     sent = {f"{role}-sends-{stem}" for role in row.publishers}
     heard = {f"{role}-receives-{stem}" for role in row.subscribers}
     named = {n for n in whole["operations"] if re.fullmatch(rf"\w+-(sends|receives)-{stem}", n)}

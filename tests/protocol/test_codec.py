@@ -5,9 +5,25 @@ import pytest
 
 from protocol.address import Address
 from protocol.catalogue import row_of
-from protocol.codec import MAX_CONTAINERS, MAX_PAYLOAD_BYTES, decode, encode
+from protocol.codec import (
+    MAX_CONTAINERS,
+    MAX_PAYLOAD_BYTES,
+    Announced,
+    announce,
+    decode,
+    encode,
+    read,
+    with_floor,
+)
+from protocol.envelope import BlobRef
 from protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
-from protocol.messages import MessageRefused, ModelRequested, PerformanceReported
+from protocol.messages import (
+    MessageRefused,
+    ModelRequested,
+    PerformanceReported,
+    TrajectoriesReported,
+)
+from protocol.tensors import blob_digest
 from protocol.topics import topic_for
 from tests.support.wire import address, envelope, sample
 
@@ -134,9 +150,9 @@ def test_an_integer_stands_for_a_float_as_other_languages_write_it() -> None:
 
 def test_unknown_types_and_versions_are_told_apart() -> None:
     assert code_of(changed(type="performance-reported.v2")) == "unknown_version"
-    assert code_of(changed(type="performance-reported.v0")) == "unknown_type"
     assert code_of(changed(type="nobody-knows.v1")) == "unknown_type"
-    assert code_of(changed(type="PerformanceReported")) == "unknown_type"
+    assert code_of(changed(type="performance-reported.v0")) == "malformed"
+    assert code_of(changed(type="PerformanceReported")) == "malformed"
 
 
 def test_a_message_on_another_topic_is_refused() -> None:
@@ -166,3 +182,37 @@ def test_a_refusal_never_repeats_the_offending_bytes() -> None:
     with pytest.raises(RemoteProtocolError, match="invalid_body") as refused:
         decode(body(policy="x" * 100_000), TOPIC)
     assert "xxx" not in refused.value.reason
+
+
+def test_a_large_message_is_announced_and_its_head_is_told_from_a_whole() -> None:
+    row = row_of(TrajectoriesReported)
+    whole = encode(envelope(row), sample(TrajectoriesReported))
+    head, blob = announce(whole, 100)
+    topic = topic_for(TrajectoriesReported, address(row))
+    found = read(head, topic)
+    assert isinstance(found, Announced)
+    assert found.blob == blob == BlobRef(digest=blob_digest(whole), size=len(whole), chunk_size=100)
+    assert blob.chunks == -(-len(whole) // 100)
+    assert found.envelope == envelope(row).model_copy(update={"blob": blob})
+    assert code_of(head, topic) == "incomplete"
+
+
+def test_only_what_may_be_large_travels_in_chunks() -> None:
+    head, _ = announce(GOOD, 10)
+    assert code_of(head) == "invalid_body"
+
+
+def test_a_refusal_tells_whose_message_it_was() -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode(changed(type="performance-reported.v2"), TOPIC)
+    assert caught.value.envelope is not None
+    assert caught.value.envelope.seq == envelope(ROW).seq
+    assert "send performance-reported.v1" in caught.value.reason
+
+
+def test_the_floor_of_an_encoded_message_can_be_raised() -> None:
+    first = encode(envelope(ROW).model_copy(update={"floor": 3}), MESSAGE)
+    raised = decode(with_floor(first, 6), TOPIC)
+    assert raised.envelope == envelope(ROW).model_copy(update={"floor": 6})
+    assert raised.message == MESSAGE
+    assert with_floor(first, 3) is first

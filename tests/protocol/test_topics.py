@@ -14,6 +14,7 @@ from protocol.messages import (
     Message,
     ModelDispatched,
     PerformanceReported,
+    UploadsAcknowledged,
 )
 from protocol.topics import (
     MAX_SLASHES,
@@ -60,7 +61,9 @@ def test_every_topic_is_read_back_and_keeps_to_the_subset(row: Row) -> None:
     parsed = parse(topic)
     assert row in parsed.rows
     assert topic_for(row.message, parsed.address) == topic
-    longest = Address(PlvnId(LONG), EdgeId(LONG), COOP_PERCEPTION, "0" * 32, "plvn", LONG)
+    longest = Address(
+        PlvnId(LONG), EdgeId(LONG), COOP_PERCEPTION, "0" * 32, "plvn", LONG, "0" * 64, row.branch
+    )
     deepest = topic_for(row.message, longest, LONG)
     assert deepest.count("/") <= MAX_SLASHES
     assert len(deepest.encode()) <= MAX_TOPIC_BYTES
@@ -106,7 +109,17 @@ def test_filters_leave_open_what_the_mask_leaves_open_and_come_once() -> None:
 
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
 def test_a_filter_matches_its_topic(row: Row) -> None:
-    assert matches(subscription(row.message, Address()), topic_for(row.message, address(row)))
+    mask = Address(branch=row.branch)
+    assert matches(subscription(row.message, mask), topic_for(row.message, address(row)))
+
+
+def test_a_message_that_brings_others_through_needs_its_branch() -> None:
+    at = Address(plvn=P1, edge=E1, branch="plvn/down")
+    assert topic_for(UploadsAcknowledged, at) == "twintier/v1/plvn/p1/down/ack"
+    at = Address(plvn=P1, edge=E1, branch="edge/down")
+    assert topic_for(UploadsAcknowledged, at) == "twintier/v1/edge/e1/down/ack"
+    with pytest.raises(LocalProtocolError, match="travels on plvn/down, edge/down, not on plvn/up"):
+        topic_for(UploadsAcknowledged, Address(plvn=P1, branch="plvn/up"))
 
 
 @pytest.mark.parametrize(
@@ -116,11 +129,12 @@ def test_a_filter_matches_its_topic(row: Row) -> None:
         ("performance-reported.v1", "edge:p1"),
         ("attributes-reported.v1", "edge:e2"),
         ("attributes-reported.v1", "plvn:e1"),
-        ("grant-renewed.v1", "edge:e1"),
-        ("grant-renewed.v1", "cloud:imposter"),
+        ("grant-renewed.v2", "edge:e1"),
+        ("grant-renewed.v2", "cloud:imposter"),
         ("model-dispatched.v1", "plvn:p1"),
         ("cloud-status-reported.v1", "edge:cloud"),
-        ("health-reported.v1", "plvn:p2"),
+        ("health-reported.v2", "plvn:p2"),
+        ("uploads-acknowledged.v1", "plvn:p1"),
     ],
 )
 def test_a_source_that_may_not_publish_there_is_refused(name: str, src: str) -> None:
@@ -136,7 +150,7 @@ def test_sources_of_the_right_identity_or_role_may_publish() -> None:
     check_source("plvn:p1", BY_NAME["performance-reported.v1"], Address(plvn=P1))
     check_source("plvn:p1", BY_NAME["message-refused.v1"], Address())
     health = parse(topic_for(HealthReported, Address(role="edge", id="e1"))).address
-    check_source("edge:e1", BY_NAME["health-reported.v1"], health)
+    check_source("edge:e1", BY_NAME["health-reported.v2"], health)
 
 
 def test_a_category_has_one_level_whatever_its_key_holds() -> None:

@@ -80,8 +80,10 @@ def _scalar(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:  # noqa: 
     if kind is float:
         low, high, open_end = _range(metadata)
         return st.floats(low, high, allow_nan=False, exclude_max=open_end)
-    assert kind is str, kind
     low, high = _bounds(metadata)
+    if kind is bytes:
+        return st.binary(min_size=low, max_size=min(high, low + 64))
+    assert kind is str, kind
     if any(getattr(m, "func", None) is check_level for m in metadata):
         return LEVELS
     pattern = next((m.pattern for m in metadata if getattr(m, "pattern", None)), None)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from protocol.address import Address
-from protocol.catalogue import CATALOGUE, Row
+from protocol.catalogue import BY_NAME, Row
 from protocol.envelope import Envelope
 from protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, Fence, PlvnId
 from protocol.messages.base import Message
@@ -31,7 +31,7 @@ def address(row: Row) -> Address:
     """Where the sample of a row goes."""
     role, _, name = sender(row).partition(":")
     at = EVERYWHERE
-    return Address(at.plvn, at.edge, at.inmf, at.category_digest, role, name)
+    return Address(at.plvn, at.edge, at.inmf, at.category_digest, role, name, "0" * 64, row.branch)
 
 
 def envelope(row: Row) -> Envelope:
@@ -58,8 +58,8 @@ def sample(message: type[Message]) -> Message:
 
 
 def rows() -> list[Row]:
-    """Every row of the catalogue."""
-    return list(CATALOGUE)
+    """A row of every message of the catalogue."""
+    return list(BY_NAME.values())
 
 
 _VECTOR = np.asarray([0.5, -1.25, 3.0], np.float32)
@@ -67,7 +67,14 @@ _MODEL = model_id("schema-1", _VECTOR)
 _PARAMETERS = Tensors.pack({"parameters": _VECTOR})
 _META = Tensors.pack({"parameters": _VECTOR, "log_step_sizes": -_VECTOR})
 _SITE = {"city": "Berlin", "road": "Highway", "lat_deg": 52.5, "lon_deg": 13.25}
-_GRANT = {"plvn": "p1", "edge": "e1", "fence": 3, "valid_s": 120.0}
+_GRANT = {
+    "plvn": "p1",
+    "edge": "e1",
+    "fence": 3,
+    "valid_s": 120.0,
+    "edge_key": "0a" * 32,
+    "signature": "0b" * 64,
+}
 _KEY = "city=berlin|road=highway|tod=day"
 _CAUSE = {
     "trigger": "degradation",
@@ -102,6 +109,7 @@ _FIELDS: dict[str, dict[str, object]] = {
         "lon_deg": 13.25,
         "capacity": 64,
         "twins": 2,
+        "verify_key": "0a" * 32,
     },
     "CloudStatusReported": {
         "state": "offline",
@@ -281,7 +289,21 @@ _FIELDS: dict[str, dict[str, object]] = {
         "sim_time_s": 3000.0,
         "speed": 50.0,
         "counters": ({"name": "refused.malformed", "count": 2},),
+        "peers": ({"src": "edge:e1", "offset_s": -0.25},),
     },
+    "UploadsAcknowledged": {
+        "positions": ({"boot": "b00t", "stream": "plvn/p1/up/perf/m", "seq": 12, "again": False},),
+    },
+    "MessageReturned": {
+        "type": "performance-reported.v9",
+        "boot": "b00t",
+        "stream": "plvn/p1/up/perf/m",
+        "seq": 13,
+        "code": "unknown_version",
+        "reason": "performance-reported.v9 is not a version known here",
+    },
+    "ChunksRequested": {"digest": "0" * 64, "first": 2, "count": 14},
+    "ChunkSent": {"index": 2, "state": "here", "data": b"\x00\x01\xff"},
     "MessageRefused": {
         "role": "plvn",
         "topic": "twintier/v1/plvn/p1/down/grant",

@@ -1,0 +1,63 @@
+"""Signed grants and orders: what a stolen key of another edge server cannot do."""
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from protocol.codec import Decoded, decode, encode
+from protocol.ids import Fence
+from protocol.messages import BaselineOrdered, Grant
+from protocol.signing import is_grant_by, sign_grant, sign_message, verify_key_of
+from protocol.topics import topic_for
+from tests.support.wire import E1, P1, address, envelope, rows, sample
+
+CLOUD, EDGE, THIEF = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
+GRANT = Grant(plvn=P1, edge=E1, fence=Fence(3), valid_s=60.0, edge_key=verify_key_of(EDGE))
+ROW = next(row for row in rows() if row.message is BaselineOrdered)
+TOPIC = topic_for(BaselineOrdered, address(ROW))
+
+
+def order(key: Ed25519PrivateKey, topic: str = TOPIC) -> bytes:
+    return encode(
+        envelope(ROW),
+        sample(BaselineOrdered),
+        sign=lambda unsigned: sign_message(key, topic, unsigned),
+    )
+
+
+def read(payload: bytes, topic: str = TOPIC) -> Decoded:
+    return decode(payload, topic)
+
+
+def test_a_grant_is_the_cloud_twins_and_unchanged() -> None:
+    signed = sign_grant(CLOUD, GRANT)
+    assert is_grant_by(verify_key_of(CLOUD), signed)
+    assert not is_grant_by(verify_key_of(THIEF), signed)
+    assert not is_grant_by(verify_key_of(CLOUD), GRANT)
+    for changed in ({"fence": 4}, {"edge": "e2"}, {"plvn": "p2"}, {"valid_s": 61.0}):
+        assert not is_grant_by(verify_key_of(CLOUD), signed.model_copy(update=changed))
+    stolen = signed.model_copy(update={"edge_key": verify_key_of(THIEF)})
+    assert not is_grant_by(verify_key_of(CLOUD), stolen)
+
+
+def test_an_order_is_its_edge_servers_and_for_its_topic() -> None:
+    found = read(order(EDGE))
+    assert found.message == sample(BaselineOrdered)
+    assert found.signature is not None
+    assert found.signature.is_by(GRANT.edge_key)
+    assert not found.signature.is_by(verify_key_of(THIEF))
+    moved = TOPIC.replace("/p1/", "/p2/")
+    replayed = read(order(EDGE), moved).signature
+    assert replayed is not None
+    assert not replayed.is_by(GRANT.edge_key)
+
+
+def test_a_changed_byte_of_an_order_breaks_its_signature() -> None:
+    payload = order(EDGE)
+    changed = payload.replace(b"guard", b"gaurd")
+    signature = read(changed).signature
+    assert changed != payload
+    assert signature is not None
+    assert not signature.is_by(GRANT.edge_key)
+
+
+def test_without_a_key_nothing_is_signed() -> None:
+    assert read(encode(envelope(ROW), sample(BaselineOrdered))).signature is None
