@@ -1,43 +1,44 @@
-"""Recording a core's inbox, and playing it back: the debugging tool of this project.
+"""Recording a core's inbox: the core as it was, then every input with what followed.
 
-A recording holds every input with its time, and the effects that followed. The same core, built
-from the same records and settings, must give equal effects again. Files are pickles of a few named
-classes only: reading one runs no code of its own.
+A recording is self-contained: `broker.replaying` rebuilds the core from its first frame and gives
+it the same inputs again. Each frame is with the system before the next input is taken, so a killed
+process leaves all but the last one. A recorder that cannot write any more ends the recording, never
+the process. Reading runs no code (`broker.pickles`).
 """
 
-import dataclasses
-import io
-import math
-import pickle
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from pydantic import BaseModel
+import structlog
 
-from broker.core import Core, Input
+from broker import pickles
+from broker.core import Core, Input, Role
 from broker.effects import Effect
 from broker.errors import BrokerError
-from protocol.tensors import Tensors
+from broker.pickles import UnreadableError, UnwritableError
 
-TOLERANCE = 1e-6
-OURS = ("protocol", "broker", "inmf", "learning", "cloud_twin", "edge_twin", "plvn_agent")
-PLAIN = {
-    "builtins": {"frozenset", "set", "complex", "slice", "range", "bytearray"},
-    "collections": {"OrderedDict", "deque", "Counter"},
-    "datetime": {"datetime", "timedelta", "timezone"},
-    "numpy": {"ndarray", "dtype"},
-    "numpy._core.multiarray": {"_reconstruct", "scalar"},
-    "numpy._core.numeric": {"_frombuffer"},
-}
+log = structlog.get_logger()
+
+MAGIC = b"twintier inbox\n"
+VERSION = 1
+MAX_FRAME_BYTES = 1 << 30
 _LENGTH = struct.Struct("<I")
 
 
 class RecordingError(BrokerError):
-    """A file that is no recording of ours."""
+    """A file that is no recording of ours, or a core that cannot be recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a recording begins with."""
+
+    version: int
+    core: Core | None
+    """As it was before its first input; None if whoever recorded did not give it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,138 +53,132 @@ class Step:
 
 
 class Recorder:
-    """Appends steps to a file."""
+    """Writes the recording of one core."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, core: Core | None = None) -> None:
+        """Begin a recording with the core as it is now.
+
+        Raises:
+            RecordingError: if the core holds what could not be read again.
+            OSError: if the file cannot be made.
+        """
+        try:
+            first = pickles.dumps(Beginning(VERSION, core))
+            pickles.loads(first)
+        except (UnreadableError, UnwritableError) as error:
+            raise RecordingError(
+                f"this core cannot be recorded: {error}; run it without an inbox"
+            ) from error
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: BinaryIO = path.open("wb")
+        self._path = path
+        self._file: BinaryIO | None = path.open("wb")
+        self._file.write(MAGIC + _LENGTH.pack(len(first)) + first)
+        self._file.flush()
 
     def write(self, step: Step) -> None:
-        """Append a step."""
-        frame = pickle.dumps(step, protocol=5)
-        self._file.write(_LENGTH.pack(len(frame)) + frame)
+        """Append a step; if that fails, the recording ends here and the log says why."""
+        if self._file is None:
+            return
+        try:
+            frame = pickles.dumps(step)
+            self._file.write(_LENGTH.pack(len(frame)) + frame)
+            self._file.flush()
+        except (OSError, UnwritableError) as error:
+            log.exception("recording ends", path=str(self._path), reason=str(error))
+            self._file = None
 
     def close(self) -> None:
-        """Write what is buffered and close."""
-        self._file.close()
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class RecordedCore:
+    """A core whose inputs and effects are recorded as they pass."""
+
+    def __init__(self, core: Core, path: Path) -> None:
+        """Begin the recording; see `Recorder` for what is raised."""
+        self._core = core
+        self._recorder = Recorder(path, core)
+
+    @property
+    def role(self) -> Role:
+        """Which role it plays."""
+        return self._core.role
+
+    @property
+    def id(self) -> str:
+        """Its identity within the role."""
+        return self._core.id
+
+    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+        """Give the core an input, and keep both input and effects."""
+        try:
+            effects = self._core.receive(message, now)
+        except Exception as error:
+            self._recorder.write(Step(now, message, (), repr(error)))
+            raise
+        self._recorder.write(Step(now, message, tuple(effects), ""))
+        return effects
+
+    def goodbye(self) -> Sequence[Effect]:
+        """The core's own; not recorded, for it changes nothing."""
+        return self._core.goodbye()
+
+
+def read_beginning(path: Path) -> Beginning:
+    """What a recording begins with; each call makes a fresh core.
+
+    Raises:
+        OSError: if it cannot be read.
+        RecordingError: if it is no recording, or of another version.
+    """
+    with path.open("rb") as file:
+        return _beginning(file, path)
 
 
 def read_steps(path: Path) -> Iterator[Step]:
     """The steps of a recording; a last one that was cut off is left out.
 
     Raises:
+        OSError: if it cannot be read.
         RecordingError: if the file holds anything else.
     """
     with path.open("rb") as file:
-        while len(head := file.read(_LENGTH.size)) == _LENGTH.size:
-            frame = file.read(*_LENGTH.unpack(head))
-            if len(frame) < _LENGTH.unpack(head)[0]:
-                return
-            yield _read(frame, path)
+        _beginning(file, path)
+        while (value := _value(file, path)) is not None:
+            if not isinstance(value, Step):
+                raise RecordingError(f"{path} holds a {type(value).__name__}, not a step")
+            yield value
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where playing back went another way."""
-
-    index: int
-    taken: Input
-    recorded: Sequence[Effect]
-    played: Sequence[Effect]
-    reason: str
-
-
-def replay(core: Core, steps: Iterator[Step]) -> tuple[int, Difference | None]:
-    """Give a core its recorded inputs.
-
-    Args:
-        core: as it was when recording began.
-        steps: of the recording.
-
-    Returns:
-        How many steps agreed, and the first that did not.
-    """
-    index = 0
-    for index, step in enumerate(steps):
-        raised, played = "", tuple[Effect, ...]()
-        try:
-            played = tuple(core.receive(step.taken, step.now))
-        except Exception as error:  # noqa: BLE001  # the core's own error, compared with the recorded
-            raised = repr(error)
-        reason = f"raised {raised}" if raised != step.raised else difference(step.effects, played)
-        if reason:
-            return index, Difference(index, step.taken, step.effects, played, reason)
-    return index + 1, None
+def _beginning(file: BinaryIO, path: Path) -> Beginning:
+    if file.read(len(MAGIC)) != MAGIC:
+        raise RecordingError(f"{path} is no recording; make one with the option --inbox")
+    value = _value(file, path)
+    if not isinstance(value, Beginning):
+        raise RecordingError(f"{path} was cut off, or does not begin with a core")
+    if value.version != VERSION:
+        raise RecordingError(f"{path} is of version {value.version}; this reads {VERSION}")
+    return value
 
 
-def difference(one: object, other: object, place: str = "effects") -> str:
-    """Where two values differ beyond the tolerance; empty if they do not."""
-    if isinstance(one, Tensors) and isinstance(other, Tensors):
-        return difference(one.unpack(), other.unpack(), place)
-    if type(one) is not type(other):
-        return f"{place}: {type(one).__name__} became {type(other).__name__}"
-    if isinstance(one, float) and isinstance(other, float):
-        close = math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-        return "" if close else f"{place}: {one} became {other}"
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return _array_difference(one, other, place)
-    parts, others = _parts(one), _parts(other)
-    if parts is None or others is None:
-        return "" if one == other else f"{place}: {one!r} became {other!r}"[:300]
-    if parts.keys() != others.keys():
-        return f"{place}: parts {list(parts)} became {list(others)}"[:300]
-    found = (difference(parts[key], others[key], f"{place}.{key}") for key in parts)
-    return next(filter(None, found), "")
-
-
-def _array_difference(one: np.ndarray, other: np.ndarray, place: str) -> str:
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return f"{place}: {one.shape} {one.dtype} became {other.shape} {other.dtype}"
-    if one.dtype.kind not in "fc":
-        return "" if np.array_equal(one, other) else f"{place}: other values"
-    if np.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
-        return ""
-    return f"{place}: values differ by up to {np.abs(one - other).max()}"
-
-
-def _parts(value: object) -> Mapping[object, object] | None:
-    """What a value is made of; None if it is compared as a whole."""
-    if isinstance(value, BaseModel):
-        return dict(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return value
-    if isinstance(value, tuple | list):
-        return dict(enumerate(value))
-    return None
-
-
-class _Unpickler(pickle.Unpickler):
-    """Knows our classes and plain containers only."""
-
-    def find_class(self, module: str, name: str) -> object:
-        """A class by name.
-
-        Raises:
-            RecordingError: if it is none that a recording may hold.
-        """
-        ours = module.partition(".")[0] in OURS and "." not in name
-        if not ours and name not in PLAIN.get(module, ()):
-            raise RecordingError(f"a recording may not hold {module}.{name}")
-        found: object = super().find_class(module, name)
-        if ours and not isinstance(found, type):
-            raise RecordingError(f"{module}.{name} is no class")
-        return found
-
-
-def _read(frame: bytes, path: Path) -> Step:
+def _value(file: BinaryIO, path: Path) -> object:
+    """The next frame's value; None at the end, also where the last frame was cut off."""
+    head = file.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    place, size = file.tell(), _LENGTH.unpack(head)[0]
+    if size > MAX_FRAME_BYTES:
+        raise RecordingError(f"{path} is damaged: at byte {place} a frame of {size} bytes begins")
+    frame = file.read(size)
+    if len(frame) < size:
+        return None
     try:
-        step = _Unpickler(io.BytesIO(frame)).load()
-    except RecordingError:
-        raise
-    except Exception as error:
-        raise RecordingError(f"{path} is no recording: {error}") from error
-    if not isinstance(step, Step):
-        raise RecordingError(f"{path} holds a {type(step).__name__}, not a step")
-    return step
+        value = pickles.loads(frame)
+    except UnreadableError as error:
+        raise RecordingError(f"{path} at byte {place}: {error}") from error
+    if value is None:
+        raise RecordingError(f"{path} at byte {place} holds nothing")
+    return value

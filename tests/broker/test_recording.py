@@ -1,108 +1,127 @@
-import asyncio
+"""Recordings: the core as it was, every input, and nothing that could run when it is read."""
+
 import pickle
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from broker.autojump import run
-from broker.clock import LoopClock
+from broker import pickles
 from broker.core import Input, JobDone, Observed, Started, TimerFired
-from broker.effects import Effect, Publish, StartTimer, Tally
-from broker.jobs import InlineJobs
-from broker.memory import MemoryBus, MemoryHub
-from broker.recording import RecordingError, Step, difference, read_steps, replay
-from broker.runtime import Runtime, RuntimeSettings
-from broker.store import NoStore
-from protocol.address import Address
-from protocol.ids import COOP_PERCEPTION, PlvnId
+from broker.recording import (
+    MAGIC,
+    VERSION,
+    Beginning,
+    RecordedCore,
+    Recorder,
+    RecordingError,
+    Step,
+    read_beginning,
+    read_steps,
+)
+from broker.replaying import difference, replay
+from inmf.actor import Actor, PolicySpec
 from protocol.tensors import Tensors
-from tests.support.toy import ToyCore, performance
+from tests.support.walker import Walker
 
-AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
+INPUTS: list[Input] = [Started(), *[Observed(None)] * 5, TimerFired("tick")]
 
 
-class Walker(ToyCore):
-    """Counts its slots; fails at the fourth; a faulty build of it counts double."""
-
-    step = 1
-    slot = 0
-
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        if not isinstance(message, Observed):
-            return [StartTimer("tick", 10.0), Tally("other")]
-        self.slot += self.step
-        if self.slot == 4:
-            raise ValueError("slot 4")
-        return [Publish(performance(self.slot), AT, sim_time_s=now)]
+@pytest.fixture
+def ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let recordings hold the tests' own classes."""
+    monkeypatch.setattr(pickles, "OURS", (*pickles.OURS, "tests"))
 
 
 def record(path: Path) -> None:
-    async def main() -> None:
-        core = Walker("plvn", "p1")
-        runtime = Runtime(
-            core,
-            MemoryBus(MemoryHub()),
-            routes=[],
-            clock=LoopClock(),
-            jobs=InlineJobs(),
-            store=NoStore(),
-            settings=RuntimeSettings(inbox_path=path),
-        )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(runtime.run())
-            for _ in range(6):
-                await asyncio.sleep(3)
-                runtime.observe(None)
-            await runtime.stop()
-
-    run(main())
+    core = RecordedCore(Walker(), path)
+    for number, taken in enumerate(INPUTS):
+        try:
+            core.receive(taken, float(number))
+        except ValueError as error:
+            assert str(error) == "slot 4"  # noqa: PT017  # the runtime takes it in its place
 
 
-def test_a_recorded_inbox_played_back_gives_equal_effects(tmp_path: Path) -> None:
-    record(tmp_path / "inbox")
-    steps = list(read_steps(tmp_path / "inbox"))
-    kinds = [type(step.taken) for step in steps]
-    assert kinds.count(Observed) == 6
-    assert kinds.count(Started) == 1
-    assert kinds.count(TimerFired) == 1
+@pytest.mark.usefixtures("ours")
+def test_a_recording_holds_the_core_as_it_was_and_all_that_followed(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "inbox"
+    record(path)
+    steps = list(read_steps(path))
+    assert [step.taken for step in steps] == INPUTS
     assert [step.raised for step in steps if step.raised] == ["ValueError('slot 4')"]
-    assert replay(Walker("plvn", "p1"), iter(steps)) == (8, None)
+    core = read_beginning(path).core
+    assert isinstance(core, Walker)
+    assert core.slot == 0
+    outcome = replay(core, iter(steps))
+    assert (outcome.steps, outcome.difference) == (len(INPUTS), None)
 
 
-def test_a_core_that_went_another_way_is_shown_where(tmp_path: Path) -> None:
-    record(tmp_path / "inbox")
-    faulty = Walker("plvn", "p1")
-    faulty.step = 2
-    agreed, found = replay(faulty, read_steps(tmp_path / "inbox"))
-    assert agreed == 1
-    assert found is not None
-    assert found.index == 1
-    assert found.reason == "effects.0.message.slot_first: 1 became 2"
+@pytest.mark.usefixtures("ours")
+def test_what_was_taken_before_a_kill_is_there(tmp_path: Path) -> None:
+    core = RecordedCore(Walker(), tmp_path / "inbox")  # never closed
+    core.receive(Observed(None), 1.0)
+    assert [step.now for step in read_steps(tmp_path / "inbox")] == [1.0]
 
 
-def test_a_recording_that_was_cut_off_is_read_up_to_there(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("ours")
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_recording_that_was_cut_off_is_read_up_to_there(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "inbox"
     record(path)
-    path.write_bytes(path.read_bytes()[:-5])
-    assert len(list(read_steps(path))) == 7
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert len(list(read_steps(path))) == len(INPUTS) - 1
+
+
+@pytest.mark.usefixtures("ours")
+def test_a_recorder_that_cannot_write_ends_the_recording_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "inbox"
+    core = RecordedCore(Walker(), path)
+    core.receive(Started(), 1.0)
+    core.receive(Observed(lambda: None), 2.0)  # cannot be pickled
+    core.receive(Observed(None), 3.0)
+    assert [step.now for step in read_steps(path)] == [1.0]
+
+
+def test_a_core_that_could_not_be_read_again_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"may not hold tests.*; run it without an inbox"):
+        Recorder(tmp_path / "inbox", Walker())
+    assert not (tmp_path / "inbox").exists()
 
 
 def framed(path: Path, value: object) -> Path:
+    """A recording without a core, and one frame that plain pickle has made."""
+    first = pickles.dumps(Beginning(VERSION, None))
     frame = pickle.dumps(value)
-    path.write_bytes(struct.pack("<I", len(frame)) + frame)
+    frames = [struct.pack("<I", len(each)) + each for each in (first, frame)]
+    path.write_bytes(MAGIC + b"".join(frames))
     return path
 
 
-def test_results_with_arrays_survive_a_recording(tmp_path: Path) -> None:
+def test_results_with_arrays_and_generators_survive_a_recording(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    rng.random(5)
     tensors = Tensors.pack({"a": np.arange(3.0)})
-    step = Step(1.0, JobDone("j", {"x": np.arange(4.0), "y": np.float32(2), "t": tensors}), (), "")
-    [found] = read_steps(framed(tmp_path / "x", step))
+    result = {"x": np.arange(4.0), "y": np.float32(2), "t": tensors, "rng": rng}
+    Recorder(tmp_path / "x").write(Step(1.0, JobDone("j", result), (), ""))
+    [found] = read_steps(tmp_path / "x")
     assert isinstance(found.taken, JobDone)
-    assert difference(found.taken.result, step.taken.result, "r") == ""  # type: ignore[union-attr]
+    read = found.taken.result
+    assert isinstance(read, dict)
+    assert read.pop("rng").random() == result.pop("rng").random()  # type: ignore[attr-defined]
+    assert difference(read, result, "r") == ""
+
+
+def test_classes_of_ours_that_are_no_records_are_made_without_their_constructors() -> None:
+    actor = Actor(PolicySpec(2, 1), np.zeros(PolicySpec(2, 1).parameters, np.float32))
+    data = pickles.dumps(actor)
+    assert b"Actor" in data
+    again = pickles.loads(data)
+    assert isinstance(again, Actor)
+    assert difference(vars(again), vars(actor)) == ""
+    with pytest.raises(pickles.UnreadableError, match=r"inmf.actor.Actor, which is no record"):
+        pickles.loads(pickle.dumps(actor))
 
 
 @dataclass(frozen=True)
@@ -110,35 +129,80 @@ class Stranger:
     word: str
 
 
-class Bomb:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return print, ("boom",)
+class Calls:
+    """A pickle that calls something when it is read."""
+
+    def __init__(self, function: object, *arguments: object) -> None:
+        self._reduced = (function, arguments)
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return self._reduced
 
 
-@pytest.mark.parametrize("value", [Bomb(), Stranger("x"), Path("/"), exec])
+@pytest.mark.parametrize(
+    "value",
+    [
+        Calls(print, "boom"),
+        Calls(eval, "print('boom')"),
+        Calls(getattr, "x", "upper"),
+        Calls(Recorder, "boom"),
+        Calls(pickles.dumps, "boom"),
+        Calls(pickles.loads, pickle.dumps(1)),
+        Stranger("x"),
+        Path("/"),
+        exec,
+    ],
+)
 def test_a_recording_runs_no_code_and_holds_no_strange_classes(
     tmp_path: Path, value: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(RecordingError, match="may not hold"):
+    with pytest.raises(RecordingError, match=r"may not hold|is no class"):
         list(read_steps(framed(tmp_path / "x", value)))
     assert capsys.readouterr().out == ""
+    assert not Path("boom").exists()
 
 
-@pytest.mark.parametrize("content", [b"\x05\x00\x00\x00hello", b"\x01\x00\x00\x00N."])
-def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("module", "name", "said"),
+    [
+        ("subprocess", "Popen", "may not hold subprocess.Popen"),
+        ("broker.recording", "struct.Struct", "may not hold"),
+        ("broker.recording", "pickles", "is no class"),
+        ("broker.recording", "Step", "is a record, which is never blank"),
+    ],
+)
+def test_no_other_instance_is_made_blank(module: str, name: str, said: str) -> None:
+    with pytest.raises(pickles.UnreadableError, match=said):
+        pickles.loads(pickle.dumps(Calls(pickles.blank, module, name)))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is no recording; make one with the option --inbox"),
+        (b"\x05\x00\x00\x00hello", "is no recording"),
+        (MAGIC, "was cut off, or does not begin with a core"),
+        (MAGIC + b"\x05\x00\x00\x00hello", "at byte 19: UnpicklingError"),
+        (MAGIC + b"\x02\x00\x00\x00N.", "at byte 19 holds nothing"),
+        (MAGIC + b"\x03\x00\x00\x00K\x01.", "does not begin with a core"),
+        (MAGIC + b"\xff\xff\xff\xff", "a frame of 4294967295 bytes begins"),
+    ],
+)
+def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(RecordingError, match="no recording"):
+    with pytest.raises(RecordingError, match=said):
         list(read_steps(tmp_path / "x"))
+    with pytest.raises(RecordingError, match=said):
+        read_beginning(tmp_path / "x")
 
 
-def test_numbers_may_differ_by_a_millionth_and_no_more() -> None:
-    assert difference((1.0, "a"), (1.0 + 1e-7, "a")) == ""
-    assert difference((1.0, "a"), (1.1, "a")) == "effects.0: 1.0 became 1.1"
-    assert difference(1, 1.0) == "effects: int became float"
-    assert difference([1], [1, 2]) == "effects: parts [0] became [0, 1]"
-    one, other = np.zeros(3), np.zeros(3)
-    other[1] = 0.5
-    assert difference(one, other) == "effects: values differ by up to 0.5"
-    assert difference(one, np.zeros(4)) == "effects: (3,) float64 became (4,) float64"
-    close = Tensors.pack({"a": np.ones(2) + 1e-7}), Tensors.pack({"a": np.ones(2)})
-    assert difference(*close) == ""
+def test_a_recording_of_another_version_says_so(tmp_path: Path) -> None:
+    first = pickles.dumps(Beginning(99, None))
+    (tmp_path / "x").write_bytes(MAGIC + struct.pack("<I", len(first)) + first)
+    with pytest.raises(RecordingError, match="is of version 99; this reads 1"):
+        read_beginning(tmp_path / "x")
+
+
+def test_a_frame_that_is_no_step_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="holds a list, not a step"):
+        list(read_steps(framed(tmp_path / "x", [1])))

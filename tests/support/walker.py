@@ -1,0 +1,51 @@
+"""A core that walks, for recordings: it can be pickled, and a faulty build of it counts double."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from broker.core import Input, JobDone, Observed, Role
+from broker.effects import Effect, Publish, StartJob, StartTimer, Tally
+from protocol.address import Address
+from protocol.ids import COOP_PERCEPTION, PlvnId
+from tests.support.toy import performance, status
+
+AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
+
+
+@dataclass(frozen=True)
+class Halve:
+    number: float
+    off: float = 0.0
+    """What another machine would add."""
+
+    def run(self) -> object:
+        return {"half": self.number / 2 + self.off}
+
+
+@dataclass
+class Walker:
+    """Counts its slots, has each second one halved by a job, and fails at the fourth."""
+
+    role: Role = "plvn"
+    id: str = "p1"
+    step: int = 1
+    slot: int = 0
+
+    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+        match message:
+            case Observed():
+                return self._walk(now)
+            case JobDone():
+                return [Tally("halved")]
+            case _:
+                return [StartTimer("tick", 10.0), Tally("other")]
+
+    def _walk(self, now: float) -> Sequence[Effect]:
+        self.slot += self.step
+        if self.slot == 4:
+            raise ValueError("slot 4")
+        said = Publish(performance(self.slot), AT, sim_time_s=now)
+        return [said, *([StartJob(f"job/{self.slot}", Halve(self.slot))] * (self.slot % 2))]
+
+    def goodbye(self) -> Sequence[Effect]:
+        return [Publish(status(self.role, "offline"))]
