@@ -1,11 +1,13 @@
-"""A bus that fails on purpose, seeded: around any other, for tests and for `--inject`.
+"""A bus and a clock that fail on purpose, seeded: for tests and for `--inject`.
 
 Faults are those that receivers see: a delivery is lost for good, comes twice, comes late and so
-overtakes others, or the link is cut for a while. The same seed and traffic give the same faults.
+overtakes others, the link is cut for a while, or a process's clock is wrong. The same seed and
+traffic give the same faults.
 """
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, fields
 from types import TracebackType
@@ -36,6 +38,8 @@ class Faults:
     """Mean time between cuts of the link; 0 is never."""
     partition_s: float = 2.0
     """How long a cut lasts."""
+    skew_s: float = 0.0
+    """How wrong a process's clock may be, either way."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -60,13 +64,31 @@ class Faults:
         return cls(seed=seed, **values)
 
 
+class _Once:
+    """Acknowledges a delivery once, however many copies of it there are.
+
+    A broker may have given the same packet id to another message by the second time.
+    """
+
+    __slots__ = ("_delivery",)
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery: Delivery | None = delivery
+
+    async def ack(self) -> None:
+        delivery, self._delivery = self._delivery, None
+        if delivery is not None:
+            await delivery.ack()
+
+
 class LateDelivery:
-    """A delivery whose acknowledgement went out when it was first held back or doubled."""
+    """A delivery that was held back, or one of two copies."""
 
-    __slots__ = ("_delivery", "redelivered")
+    __slots__ = ("_delivery", "_once", "redelivered")
 
-    def __init__(self, delivery: Delivery, *, redelivered: bool) -> None:
+    def __init__(self, delivery: Delivery, once: _Once, *, redelivered: bool) -> None:
         self._delivery = delivery
+        self._once = once
         self.redelivered = redelivered
 
     @property
@@ -90,8 +112,8 @@ class LateDelivery:
         return self._delivery.retain
 
     async def ack(self) -> None:
-        """Acknowledge the delivery behind it; a second time does nothing."""
-        await self._delivery.ack()
+        """Acknowledge the delivery behind it; a second copy does nothing."""
+        await self._once.ack()
 
 
 class FaultyBus:
@@ -113,10 +135,10 @@ class FaultyBus:
         self._tasks: list[asyncio.Task[None]] = []
         self._together = asyncio.Event()
         self._together.set()
-        self.lost = 0
-        self.duplicated = 0
-        self.delayed = 0
-        self.partitions = 0
+        self.counts: Counter[str] = Counter()
+        """Faults so far: lost, duplicated, delayed, partitions."""
+        self.on_fault: Callable[[str], None] = lambda _kind: None
+        """Told of each fault by its kind."""
 
     @property
     def up(self) -> bool:
@@ -229,17 +251,23 @@ class FaultyBus:
             draw() < self._faults.delay,
         )
         if lost:
-            self.lost += 1
+            self._count("lost")
             await delivery.ack()
             return
+        once = _Once(delivery)
         if doubled:
-            self.duplicated += 1
-            self._later(LateDelivery(delivery, redelivered=True))
+            self._count("duplicated")
+            self._later(LateDelivery(delivery, once, redelivered=True))
+        copy = LateDelivery(delivery, once, redelivered=delivery.redelivered)
         if late:
-            self.delayed += 1
-            self._later(LateDelivery(delivery, redelivered=False))
+            self._count("delayed")
+            self._later(copy)
         else:
-            self._incoming.put(delivery)
+            self._incoming.put(copy)
+
+    def _count(self, kind: str) -> None:
+        self.counts[kind] += 1
+        self.on_fault(kind)
 
     def _later(self, delivery: Delivery) -> None:
         after_s = self._random.uniform(0.0, self._faults.delay_s)
@@ -248,7 +276,7 @@ class FaultyBus:
     async def _cut(self) -> None:
         while True:
             await asyncio.sleep(self._random.expovariate(1 / self._faults.partition_every_s))
-            self.partitions += 1
+            self._count("partitions")
             self._together.clear()
             await asyncio.sleep(self._faults.partition_s)
             self._together.set()
@@ -267,3 +295,11 @@ class SkewedClock:
         """Unix seconds, wrong."""
         true = self._clock.now()
         return true + self._offset_s + self._drift * (true - self._start)
+
+
+def skewed(clock: Clock, faults: Faults, name: str) -> Clock:
+    """The clock of one process: wrong by up to `skew_s`, always the same for one seed and name."""
+    if faults.skew_s == 0:
+        return clock
+    drawn = random.Random(f"{faults.seed}/{name}/clock").uniform(-1.0, 1.0)
+    return SkewedClock(clock, offset_s=drawn * faults.skew_s)

@@ -1,13 +1,14 @@
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
 
 from broker.autojump import run
 from broker.clock import LoopClock
 from broker.errors import LocalBusError, UnavailableError
-from broker.faulty import Faults, FaultyBus, SkewedClock
-from broker.memory import MemoryBus, MemoryHub
+from broker.faulty import Faults, FaultyBus, SkewedClock, skewed
+from broker.memory import MemoryBus, MemoryDelivery, MemoryHub
 
 COUNT = 400
 
@@ -41,23 +42,75 @@ def test_without_faults_everything_comes_once_and_in_order() -> None:
 
 def test_lost_deliveries_never_come_and_are_counted() -> None:
     came, bus = run(transfer(Faults(loss=0.2)))
-    assert len(came) == COUNT - bus.lost
+    assert len(came) == COUNT - bus.counts["lost"]
     assert came == sorted(set(came))
-    assert 40 <= bus.lost <= 120
+    assert 40 <= bus.counts["lost"] <= 120
 
 
 def test_doubled_deliveries_come_exactly_twice() -> None:
     came, bus = run(transfer(Faults(duplicate=0.3, delay_s=0.5)))
     counts = Counter(came)
     assert sorted(counts) == list(range(COUNT))
-    assert sum(count == 2 for count in counts.values()) == bus.duplicated > 60
+    assert sum(count == 2 for count in counts.values()) == bus.counts["duplicated"] > 60
 
 
 def test_late_deliveries_come_once_and_overtake() -> None:
     came, bus = run(transfer(Faults(delay=0.5, delay_s=2.0)))
     assert sorted(came) == list(range(COUNT))
     assert came != sorted(came)
-    assert bus.delayed > 150
+    assert bus.counts["delayed"] > 150
+
+
+def test_each_fault_is_told_by_its_kind() -> None:
+    told: Counter[str] = Counter()
+
+    async def main() -> FaultyBus:
+        hub, faults = MemoryHub(), Faults(loss=0.2, duplicate=0.2, delay=0.2)
+        async with MemoryBus(hub) as writer, FaultyBus(MemoryBus(hub), faults, "reader") as reader:
+            reader.on_fault = lambda kind: told.update([kind])
+            await reader.subscribe(["n"])
+            for _ in range(100):
+                await writer.publish("n", b"", qos=1)
+            await asyncio.sleep(10)
+        return reader
+
+    assert run(main()).counts == told
+    assert sorted(told) == ["delayed", "duplicated", "lost"]
+
+
+class Counted(MemoryBus):
+    """Counts the acknowledgements that reach the broker."""
+
+    acknowledged = 0
+
+    async def deliveries(self) -> AsyncIterator[MemoryDelivery]:
+        async for delivery in super().deliveries():
+            yield CountedDelivery(self, delivery)
+
+
+class CountedDelivery(MemoryDelivery):
+    def __init__(self, bus: Counted, one: MemoryDelivery) -> None:
+        super().__init__(bus, one.topic, one.payload, one.qos, retain=False, expiry=one.expiry)
+        self.counted = bus
+
+    async def ack(self) -> None:
+        self.counted.acknowledged += 1
+
+
+def test_both_copies_of_a_delivery_are_acknowledged_once() -> None:
+    async def main() -> int:
+        hub = MemoryHub()
+        bus = Counted(hub)
+        faults = Faults(duplicate=1.0, delay_s=0.5)
+        async with MemoryBus(hub) as writer, FaultyBus(bus, faults, "reader") as reader:
+            await reader.subscribe(["n"])
+            await writer.publish("n", b"", qos=1)
+            coming = reader.deliveries()
+            for _ in range(2):
+                await (await anext(coming)).ack()
+        return bus.acknowledged
+
+    assert run(main()) == 1
 
 
 def test_a_cut_link_refuses_to_publish_and_delivers_afterwards() -> None:
@@ -102,5 +155,19 @@ def test_a_skewed_clock_drifts_away() -> None:
         assert skewed.now() == 100.0
         await asyncio.sleep(10)
         assert skewed.now() == pytest.approx(115.0)
+
+    run(main())
+
+
+def test_each_process_has_a_clock_of_its_own_drawn_from_the_seed() -> None:
+    async def main() -> None:
+        clock = LoopClock(epoch_s=0.0)
+        assert skewed(clock, Faults(), "a") is clock
+        names = [f"p{number}" for number in range(200)]
+        off = [skewed(clock, Faults(skew_s=3.0), name).now() for name in names]
+        assert off == [skewed(clock, Faults(skew_s=3.0), name).now() for name in names]
+        assert off != [skewed(clock, Faults(seed=2, skew_s=3.0), name).now() for name in names]
+        assert -3.0 < min(off) < -2.5
+        assert 2.5 < max(off) < 3.0
 
     run(main())
