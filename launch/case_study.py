@@ -17,6 +17,8 @@ import numpy.typing as npt
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors.numpy import load_file, save_file
 
+from launch.case_study_adaptation import ARM as ADAPTED_OVER_BUS
+from launch.case_study_adaptation import adapt_over_bus
 from launch.case_study_arms import (
     ARMS,
     START_OF,
@@ -57,7 +59,7 @@ def run(
         seeds: seeds 0, 1, ... of each arm, meta training included.
         out: the folder; a run that was stopped there goes on.
         over_bus: `memory`, `auto` for a broker started for it, or a broker's URL: PPO-ML's meta
-            training then goes over that bus, with the same results.
+            training and adaptation then go over that bus, with the same results.
         settings: everything else.
         quiet: no progress bar.
 
@@ -127,7 +129,7 @@ def _run_seed(
     for arm in ARMS:
         _part(
             parts / f"arm-{arm}-{seed}.safetensors",
-            partial(_arm_part, arm, starts[START_OF[arm]], settings, seed),
+            partial(_arm_part, arm, starts[START_OF[arm]], settings, seed, over_bus=over_bus),
             advance,
             settings.epochs,
         )
@@ -147,8 +149,19 @@ def _start_part(
     return {"parameters": start_of(start, earlier, settings, seed, tick)}
 
 
-def _arm_part(arm: Arm, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Part:
-    curves = run_arm(arm, start, settings, seed, tick)
+def _arm_part(
+    arm: Arm,
+    start: Vector,
+    settings: CaseStudySettings,
+    seed: int,
+    tick: Tick,
+    *,
+    over_bus: str | None,
+) -> Part:
+    if arm == ADAPTED_OVER_BUS and over_bus is not None:
+        curves = adapt_over_bus(over_bus, start, settings, seed, tick)
+    else:
+        curves = run_arm(arm, start, settings, seed, tick)
     return {"reward_j": curves.reward_j, "entropy": curves.entropy}
 
 

@@ -19,7 +19,7 @@ from learning.meta import MetaSettings
 from learning.meta_training import MetaTraining
 from learning.policy import Vector, entropy, reheated, uniform_parameters, with_log_std
 from learning.ppo import Experience, PpoSettings, linear_advantages, update
-from learning.rollout import collect
+from learning.rollout import Rollout, collect
 
 Arm = Literal["PPO-random", "PPO-ML", "PPO-TL", "PPO-TL-reset", "PPO-multitask"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
@@ -33,7 +33,6 @@ START_OF: dict[Arm, Start] = {
     "PPO-multitask": "multitask",
 }
 INMF = COOP_PERCEPTION_PAPER
-SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)
 Tick = Callable[[], None]
 
 
@@ -41,6 +40,8 @@ Tick = Callable[[], None]
 class CaseStudySettings:
     """Section IV; what the paper does not give is assumed (docs/learning.md)."""
 
+    hidden: tuple[int, ...] = (16, 16)
+    """Hidden layers of the policy; those of the authors' public implementation."""
     epochs: int = 500
     """Epochs of each arm on task 1."""
     source_epochs: int = 500
@@ -65,6 +66,11 @@ class CaseStudySettings:
             normalise_outer=True,
         )
     )
+
+    @property
+    def spec(self) -> PolicySpec:
+        """Sizes of the policy."""
+        return PolicySpec(INMF.observation_dim, INMF.action_dim, self.hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ def start_of(
         tick: called after each epoch or iteration.
     """
     rng = np.random.default_rng([seed, STARTS.index(start)])
-    flat = uniform_parameters(SPEC, np.random.default_rng(seed))
+    flat = uniform_parameters(settings.spec, np.random.default_rng(seed))
     if start == "meta":
         return _meta_trained(earlier["multitask"], settings, seed, tick)
     if start == "transfer":
@@ -106,9 +112,58 @@ def start_of(
 
 def run_arm(arm: Arm, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Curves:
     """Adapt to task 1 from the arm's start."""
-    rng = np.random.default_rng([seed, len(STARTS), ARMS.index(arm)])
-    flat = with_log_std(SPEC, start, 0.0) if arm == "PPO-TL-reset" else start
+    flat = with_log_std(settings.spec, start, 0.0) if arm == "PPO-TL-reset" else start
+    rng = arm_rng(arm, seed)
     return learn(flat, TASK_LOW, settings, settings.epochs, rng=rng, tick=tick)[1]
+
+
+def arm_rng(arm: Arm, seed: int) -> np.random.Generator:
+    """Source of what is drawn while an arm adapts."""
+    return np.random.default_rng([seed, len(STARTS), ARMS.index(arm)])
+
+
+class Player:
+    """The side of the network: plays epochs of a task with the policies that it is given."""
+
+    def __init__(
+        self, pattern_mhz: Array, settings: CaseStudySettings, rng: np.random.Generator
+    ) -> None:
+        """Take the task and the source of episodes and exploration."""
+        self._pattern_mhz, self._settings, self._rng = pattern_mhz, settings, rng
+
+    def play(self, flat: Vector) -> Rollout:
+        """One epoch's episodes, explored with (n,) parameters."""
+        batch = PaperEpisodes(self._pattern_mhz, self._settings.episodes, self._rng)
+        return collect(self._settings.spec, flat, batch, [self._rng])
+
+
+class Learner:
+    """The side of the twin: learns from what was played, epoch by epoch."""
+
+    def __init__(
+        self, start: Vector, settings: CaseStudySettings, rng: np.random.Generator
+    ) -> None:
+        """Begin with (n,) parameters and an optimiser without memory."""
+        self.parameters = start
+        self._settings, self._rng = settings, rng
+        self._adam = Adam(settings.ppo.learning_rate)
+        self._reward_j: list[float] = []
+        self._entropy: list[float] = []
+
+    def learn(self, rollout: Rollout) -> None:
+        """Note what the policy earned and take one PPO update."""
+        spec, settings = self._settings.spec, self._settings
+        self._reward_j.append(float(rollout.reward_j.sum(axis=-1).mean()))
+        self._entropy.append(entropy(spec, self.parameters))
+        experience = Experience.of(rollout, linear_advantages(INMF, rollout))
+        self.parameters = update(
+            spec, self.parameters, experience, self._adam, settings=settings.ppo, rng=self._rng
+        )
+
+    @property
+    def curves(self) -> Curves:
+        """The epochs so far."""
+        return Curves(np.array(self._reward_j), np.array(self._entropy))
 
 
 def learn(
@@ -121,16 +176,12 @@ def learn(
     tick: Tick,
 ) -> tuple[Vector, Curves]:
     """PPO on one task for so many epochs."""
-    adam = Adam(settings.ppo.learning_rate)
-    reward, entropies = np.zeros(epochs), np.zeros(epochs)
-    for epoch in range(epochs):
-        rollout = collect(SPEC, flat, PaperEpisodes(pattern_mhz, settings.episodes, rng), [rng])
-        reward[epoch] = rollout.reward_j.sum(axis=-1).mean()
-        entropies[epoch] = entropy(SPEC, flat)
-        experience = Experience.of(rollout, linear_advantages(INMF, rollout))
-        flat = update(SPEC, flat, experience, adam, settings=settings.ppo, rng=rng)
+    world, order = rng.spawn(2)
+    player, learner = Player(pattern_mhz, settings, world), Learner(flat, settings, order)
+    for _ in range(epochs):
+        learner.learn(player.play(learner.parameters))
         tick()
-    return flat, Curves(reward, entropies)
+    return learner.parameters, learner.curves
 
 
 def tasks_of(
@@ -150,11 +201,11 @@ def meta_training(mixture: Vector, settings: CaseStudySettings, seed: int) -> Me
 
     From random parameters some seeds end in cooperating with the same two pairs always.
     """
-    rng = np.random.default_rng([seed, len(STARTS) + 1])
+    spec, rng = settings.spec, np.random.default_rng([seed, len(STARTS) + 1])
     batch = PaperEpisodes(draw_pattern(rng), settings.episodes, rng)
-    seen = collect(SPEC, mixture, batch, None).observations.reshape(-1, SPEC.observation_dim)
+    seen = collect(spec, mixture, batch, None).observations.reshape(-1, spec.observation_dim)
     optimizer = MetaOptimizer(settings.meta_learning_rate, decay_steps=settings.meta_iterations)
-    return MetaTraining.start(SPEC, reheated(SPEC, mixture, seen), settings.meta, optimizer)
+    return MetaTraining.start(spec, reheated(spec, mixture, seen), settings.meta, optimizer)
 
 
 def task_names(settings: CaseStudySettings) -> tuple[str, ...]:
@@ -183,12 +234,12 @@ def _multitask(
     flat: Vector, settings: CaseStudySettings, rng: np.random.Generator, tick: Tick
 ) -> Vector:
     """PPO on the mixture, with minibatches that grow with the batch."""
-    adam = Adam(settings.ppo.learning_rate)
+    spec, adam = settings.spec, Adam(settings.ppo.learning_rate)
     ppo = replace(settings.ppo, minibatch_slots=settings.ppo.minibatch_slots * settings.tasks)
     for _ in range(settings.mixture_iterations):
         batch = tasks_of([rng] * settings.tasks, settings.episodes)([rng])
-        rollout = collect(SPEC, flat, batch, [rng])
+        rollout = collect(spec, flat, batch, [rng])
         experience = Experience.of(rollout, linear_advantages(INMF, rollout))
-        flat = update(SPEC, flat, experience, adam, settings=ppo, rng=rng)
+        flat = update(spec, flat, experience, adam, settings=ppo, rng=rng)
         tick()
     return flat

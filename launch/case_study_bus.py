@@ -6,7 +6,8 @@ twins in one batch, so the meta model is the one of the direct path, bit by bit.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,6 @@ from broker.outbound import Encoder
 from broker.runtime import new_boot
 from inmf.paper import COOP_PERCEPTION_PAPER
 from launch.case_study_arms import (
-    SPEC,
     CaseStudySettings,
     Tick,
     meta_training,
@@ -64,15 +64,16 @@ class Endpoint:
     bus: Bus
     encoder: Encoder
     root: str
+    address: Address
 
     @classmethod
-    def of(cls, bus: Bus, role: Role, sender: str, root: str) -> "Endpoint":
-        """A side with an identity."""
-        return cls(bus, Encoder(role, sender, new_boot(), root=root), root)
+    def of(cls, bus: Bus, role: Role, sender: str, root: str, address: Address) -> "Endpoint":
+        """A side with an identity, and whom all its messages are about."""
+        return cls(bus, Encoder(role, sender, new_boot(), root=root), root, address)
 
     async def send(self, message: Message) -> None:
         """Publish on the message's topic."""
-        out = self.encoder.encode(Publish(message, ADDRESS), time())
+        out = self.encoder.encode(Publish(message, self.address), time())
         await self.bus.publish(out.topic, out.payload, qos=out.qos, retain=out.retain)
 
     async def messages(self) -> AsyncIterator[Message]:
@@ -98,16 +99,21 @@ def train_over_bus(
         TimeoutError: if an iteration's gradients do not come.
         BrokerStartError: if no broker can be started.
     """
+    training = meta_training(mixture, settings, seed)
+    with broker_at(url) as address:
+        return asyncio.run(_train(address, training, settings, seed, tick))
+
+
+@contextmanager
+def broker_at(url: str) -> Iterator[str]:
+    """The URL itself, or that of a broker that is there as long as the context for `auto`."""
     if url != "auto":
-        return asyncio.run(
-            _train(url, meta_training(mixture, settings, seed), settings, seed, tick)
-        )
+        yield url
+        return
     with TemporaryDirectory() as folder:
         broker = start_broker("auto", Path(folder))
         try:
-            return asyncio.run(
-                _train(broker.url, meta_training(mixture, settings, seed), settings, seed, tick)
-            )
+            yield broker.url
         finally:
             broker.stop()
 
@@ -116,24 +122,27 @@ async def _train(
     url: str, training: MetaTraining, settings: CaseStudySettings, seed: int, tick: Tick
 ) -> Vector:
     root = f"case-study-{new_boot()}"
-    cloud_bus, edge_bus = _buses(url)
+    cloud_bus, edge_bus = buses(url, ("cloud", "edge"))
     async with cloud_bus, edge_bus, asyncio.TaskGroup() as group:
         await cloud_bus.subscribe([subscription(GradientsComputed, ADDRESS, root)])
         await edge_bus.subscribe([subscription(MetaRoundStarted, ADDRESS, root)])
-        serving = group.create_task(_serve(Endpoint.of(edge_bus, "edge", EDGE, root), settings))
-        cloud = Endpoint.of(cloud_bus, "cloud", "cloud", root)
+        serving = group.create_task(
+            _serve(Endpoint.of(edge_bus, "edge", EDGE, root, ADDRESS), settings)
+        )
+        cloud = Endpoint.of(cloud_bus, "cloud", "cloud", root, ADDRESS)
         await _lead(cloud, training, settings, seed, tick)
         serving.cancel()
     return training.parameters
 
 
-def _buses(url: str) -> tuple[Bus, Bus]:
+def buses(url: str, sides: tuple[str, str]) -> tuple[Bus, Bus]:
+    """A bus for each of two sides that talk to one another."""
     if url == "memory":
         hub = MemoryHub()
         return MemoryBus(hub), MemoryBus(hub)
-    names = (f"case-study-{side}-{new_boot()}" for side in ("cloud", "edge"))
-    cloud, edge = (MqttBus(url, MqttSettings(client_id=name)) for name in names)
-    return cloud, edge
+    names = (f"case-study-{side}-{new_boot()}" for side in sides)
+    first, second = (MqttBus(url, MqttSettings(client_id=name)) for name in names)
+    return first, second
 
 
 async def _lead(
@@ -179,7 +188,7 @@ def _round(
         iteration=iteration,
         deadline_s=ROUND_S,
         plvns=tuple(PlvnId(name) for name in task_names(settings)),
-        schema_id=SPEC.schema_id,
+        schema_id=settings.spec.schema_id,
         model=model,
         settings=MetaTrainingSettings(
             algorithm=settings.meta.algorithm,
@@ -202,7 +211,7 @@ def _compute(asked: MetaRoundStarted, settings: CaseStudySettings) -> dict[str, 
     rngs = task_rngs(asked.plvns, asked.settings.seed, asked.iteration)
     ordered = [rngs[plvn] for plvn in asked.plvns]
     results = adaptation_gradients(
-        SPEC,
+        settings.spec,
         asked.model.floats("parameters"),
         asked.model.floats("log_step_sizes"),
         tasks_of(ordered, asked.settings.episodes),
