@@ -2,7 +2,8 @@
 
 A PLVN's user is its id and reaches its own branches only (`%u`). Edge servers are named, for they
 must reach every PLVN; whose orders a PLVN obeys is therefore decided by its grant, not here. Ids of
-PLVNs and edge servers must differ, and none may be `cloud`.
+PLVNs and edge servers must differ, and none may be `cloud`. Patterns hold for every user, so those
+who are named are denied the branches that a PLVN of their name would have.
 """
 
 import re
@@ -26,18 +27,25 @@ def access_rules(
     Args:
         edges: the edge servers.
         root: of the topics.
-        watchers: users who may read everything and write nothing.
+        watchers: users who may read everything; they write what every user may, refusals.
 
     Raises:
         InvalidIdError: if an id may not stand in a topic.
     """
     blocks = [HEADER, "\n".join(_lines("pattern", "plvn", "%u", root))]
-    for edge in edges:
-        own = _lines("topic", "edge", check_level(edge), root)
-        blocks.append("\n".join([f"user {edge}", *own]))
-    blocks.append("\n".join([f"user {CLOUD_USER}", *_lines("topic", "cloud", CLOUD_USER, root)]))
-    blocks += [f"user {check_level(w)}\ntopic read {prefix(root)}#" for w in watchers]
+    blocks += [_block(edge, _lines("topic", "edge", edge, root), root) for edge in edges]
+    blocks.append(_block(CLOUD_USER, _lines("topic", "cloud", CLOUD_USER, root), root))
+    blocks += [_block(watcher, [f"topic read {prefix(root)}#"], root) for watcher in watchers]
     return "\n\n".join(blocks) + "\n"
+
+
+def _block(user: str, rules: Sequence[str], root: str) -> str:
+    """The rules of a named user, who is no PLVN."""
+    name = check_level(user)
+    denied = [
+        f"topic deny {prefix(root)}{branch}" for branch in (f"plvn/{name}/#", f"mon/plvn/{name}")
+    ]
+    return "\n".join([f"user {name}", *denied, *rules])
 
 
 def _lines(keyword: str, role: Role, user: str, root: str) -> list[str]:

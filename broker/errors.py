@@ -3,6 +3,7 @@
 BrokerError
 ├── UnavailableError     the bus is away; may be tried again
 ├── LocalBusError        our side asked for what the bus cannot carry
+│   └── CertificateError certificates, keys or credentials that cannot be used; says what to do
 ├── BrokerStartError     no broker could be started here; the message says what to do
 └── JobError             a job raised, or its worker died
 """
@@ -18,6 +19,10 @@ class UnavailableError(BrokerError):
 
 class LocalBusError(BrokerError):
     """A topic or payload that the bus cannot carry."""
+
+
+class CertificateError(LocalBusError):
+    """Certificates, keys or credentials are missing, wrong, or would be overwritten."""
 
 
 class BrokerStartError(BrokerError):

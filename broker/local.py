@@ -4,19 +4,29 @@ from pathlib import Path
 from typing import Literal
 
 from broker.errors import BrokerStartError
-from broker.mosquitto import find_mosquitto, start_mosquitto
+from broker.mosquitto import Secured, find_mosquitto, start_mosquitto
 from broker.nats import start_nats
 from broker.process import RunningBroker
 
 BrokerKind = Literal["auto", "mosquitto", "nats"]
 
 
-def start_broker(kind: BrokerKind, state_dir: Path, port: int | None = None) -> RunningBroker:
+def start_broker(
+    kind: BrokerKind, state_dir: Path, port: int | None = None, secured: Secured | None = None
+) -> RunningBroker:
     """Start a broker; `auto` is Mosquitto where it is installed, else NATS.
 
     Raises:
         BrokerStartError: if none starts; the message says what to install.
+        CertificateError: if it is to be secured and its certificate is missing.
     """
+    if secured is not None:
+        if kind == "nats":
+            raise BrokerStartError(
+                "certificates and access rules are for Mosquitto; leave nats out, or install it "
+                "(apt install mosquitto)"
+            )
+        return start_mosquitto(state_dir, port, secured=secured)
     if kind == "mosquitto":
         return start_mosquitto(state_dir, port)
     if kind == "nats":

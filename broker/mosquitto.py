@@ -3,17 +3,55 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from broker.acl import access_rules
+from broker.certs import BROKER, identities_of
 from broker.errors import BrokerStartError
-from broker.process import RunningBroker, answers_connect, choose_port, start
+from broker.process import (
+    LOOPBACK,
+    RunningBroker,
+    answers_connect,
+    answers_handshake,
+    choose_port,
+    start,
+)
+from broker.tls import AUTHORITIES, tls_files
 from protocol.codec import MAX_PAYLOAD_BYTES
+from protocol.ids import EdgeId
+from protocol.topics import DEFAULT_ROOT
 
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 QUEUE_BYTES = 256 * 1024 * 1024
 """Guard against a receiver that never comes back, per client."""
 HEADER_BYTES = 1024
+CONFIGURATION = "mosquitto.conf"
+RULES = "acl"
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """A broker that knows its clients by certificates of one folder, and what each may do."""
+
+    certs: Path
+    """The folder that `twintier certs` made; it names edge servers and watchers."""
+    root: str = DEFAULT_ROOT
+    bind: str = LOOPBACK
+    """The address of this machine to listen on; `0.0.0.0` for all."""
+
+    def rules(self) -> str:
+        """The access rules, as the folder is now.
+
+        Raises:
+            CertificateError: if the folder cannot be read.
+        """
+        known = identities_of(self.certs)
+        edges = [EdgeId(edge) for edge in known.edges]
+        return access_rules(edges, self.root, watchers=known.watchers)
 
 
 def find_mosquitto() -> str | None:
@@ -29,8 +67,9 @@ def configuration(
     persistence: bool = True,
     autosave_changes: int = 100,
     acl_path: Path | None = None,
+    secured: Secured | None = None,
 ) -> str:
-    """The text of `mosquitto.conf` for a loopback broker.
+    """The text of `mosquitto.conf`: for loopback without passwords, or with TLS.
 
     Args:
         port: to listen on.
@@ -38,10 +77,10 @@ def configuration(
         persistence: whether sessions and messages survive its end.
         autosave_changes: how many changes a killed broker may forget.
         acl_path: file of access rules, of `broker.acl`; without one, everybody may do everything.
+        secured: certificates that it shows and asks for.
     """
-    lines = [
-        f"listener {port} 127.0.0.1",
-        "allow_anonymous true",
+    lines = _listener(port, secured)
+    lines += [
         "set_tcp_nodelay true",
         "max_inflight_messages 100",
         "max_queued_messages 0",
@@ -72,39 +111,92 @@ def start_mosquitto(
     persistence: bool = True,
     autosave_changes: int = 100,
     acl: str | None = None,
+    secured: Secured | None = None,
 ) -> RunningBroker:
-    """Start Mosquitto on a loopback port and wait until it answers.
+    """Start Mosquitto and wait until it answers.
+
+    Args:
+        state_dir: folder of its configuration, database and log.
+        port: to listen on; a free one without it.
+        persistence: whether sessions and messages survive its end.
+        autosave_changes: how many changes a killed broker may forget.
+        acl: access rules in place of those that follow from the folder of certificates.
+        secured: TLS with client certificates; without it, it listens on loopback for everybody.
 
     Raises:
         BrokerStartError: if it is not installed or does not start.
+        CertificateError: if its certificate is missing.
     """
     program = find_mosquitto()
     if program is None:
         raise BrokerStartError(
             "mosquitto is not installed; install it (apt install mosquitto) or use --broker nats"
         )
+    rules = secured.rules() if acl is None and secured is not None else acl
+    ready = _readiness(secured)
     chosen = choose_port(port)
     folder = state_dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "mosquitto.conf"
-    acl_path = None if acl is None else folder / "acl"
-    if acl_path is not None and acl is not None:
-        acl_path.write_text(acl)
+    path, acl_path = folder / CONFIGURATION, folder / RULES
+    if rules is not None:
+        _write_rules(acl_path, rules)
     path.write_text(
         configuration(
             chosen,
             folder,
             persistence=persistence,
             autosave_changes=autosave_changes,
-            acl_path=acl_path,
+            acl_path=None if rules is None else acl_path,
+            secured=secured,
         )
     )
     log_path = folder / "mosquitto.log"
-    command = [program, "-c", str(path)]
-    process = start(command, log_path, lambda: answers_connect(chosen))
-    return RunningBroker(
-        f"mqtt://127.0.0.1:{chosen}", "mosquitto", _version(program), process, log_path
-    )
+    process = start([program, "-c", str(path)], log_path, lambda: ready(chosen))
+    scheme = "mqtt" if secured is None else "mqtts"
+    url = f"{scheme}://{LOOPBACK}:{chosen}"
+    return RunningBroker(url, "mosquitto", _version(program), process, log_path)
+
+
+def reload_mosquitto(broker: RunningBroker, state_dir: Path, secured: Secured) -> None:
+    """Let a running broker take up new access rules and a new certificate of its own.
+
+    Connections stay. A new authority it takes up at its next start only.
+
+    Raises:
+        CertificateError: if the folder of certificates cannot be read; nothing has changed then.
+    """
+    _write_rules(state_dir.resolve() / RULES, secured.rules())
+    os.kill(broker.process.pid, signal.SIGHUP)
+
+
+def _listener(port: int, secured: Secured | None) -> list[str]:
+    if secured is None:
+        return [f"listener {port} {LOOPBACK}", "allow_anonymous true"]
+    folder = secured.certs.resolve()
+    return [
+        f"listener {port} {secured.bind}",
+        "allow_anonymous false",
+        f"cafile {folder / AUTHORITIES}",
+        f"certfile {folder / f'{BROKER}.pem'}",
+        f"keyfile {folder / f'{BROKER}.key'}",
+        "tls_version tlsv1.2",  # the least; Mosquitto calls it so since 2.0
+        "require_certificate true",
+        "use_identity_as_username true",
+    ]
+
+
+def _readiness(secured: Secured | None) -> Callable[[int], bool]:
+    if secured is None:
+        return answers_connect
+    files = tls_files(secured.certs, BROKER)
+    host = LOOPBACK if secured.bind == "0.0.0.0" else secured.bind  # noqa: S104  # compared only
+    return lambda port: answers_handshake(host, port, files.authorities)
+
+
+def _write_rules(path: Path, rules: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(rules)
+    fresh.replace(path)
 
 
 def _version(program: str) -> str:

@@ -30,23 +30,34 @@ from broker.window import Unacknowledged, Window
 
 log = structlog.get_logger()
 
-DEFAULT_PORT = 1883
+DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def parse_url(url: str) -> tuple[str, int]:
-    """Host and port of `mqtt://host:port`.
+    """Host and port of `mqtt://host:port` or `mqtts://host:port`.
 
     Raises:
-        LocalBusError: if it is none.
+        LocalBusError: if it is none, or holds a user name or password.
     """
     parts = urlsplit(url)
+    if "@" in parts.netloc:  # the URL is not repeated: it may hold a secret
+        raise LocalBusError(
+            "the broker URL holds a user name or password, which every user of this machine could "
+            "read; set TWINTIER_USERNAME and TWINTIER_PASSWORD_FILE instead"
+        )
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise LocalBusError(
+            f"broker URL {url!r} is not of the form mqtt://host:port or mqtts://host:port"
+        )
     try:
-        port = parts.port or DEFAULT_PORT
+        return parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError as error:
         raise LocalBusError(f"broker URL {url!r} has no valid port") from error
-    if parts.scheme != "mqtt" or not parts.hostname:
-        raise LocalBusError(f"broker URL {url!r} is not of the form mqtt://host:port")
-    return parts.hostname, port
+
+
+def is_secure(url: str) -> bool:
+    """Whether a broker URL asks for TLS."""
+    return urlsplit(url).scheme == "mqtts"
 
 
 class MqttDelivery:
@@ -73,12 +84,17 @@ class MqttBus:
     """One client of an MQTT broker; see the port for what its methods promise."""
 
     def __init__(self, url: str, settings: MqttSettings) -> None:
-        """Prepare a client of `mqtt://host:port`.
+        """Prepare a client of `mqtt://host:port` or `mqtts://host:port`.
 
         Raises:
-            LocalBusError: if the URL is none.
+            LocalBusError: if the URL is none, or asks for no TLS though there are files for it.
         """
         self._address = parse_url(url)
+        self._secure = is_secure(url)
+        if settings.tls is not None and not self._secure:
+            raise LocalBusError(
+                f"certificates are given, but {url!r} would go unencrypted; use mqtts://host:port"
+            )
         self._settings = settings
         self._version: MqttVersion = "5" if settings.version == "auto" else settings.version
         self._filters: dict[str, None] = {}
@@ -141,7 +157,7 @@ class MqttBus:
         await group.__aexit__(None, None, None)
         self._incoming.close()
         if was_up and self._version == "3.1.1" and not self._settings.keep_session:
-            await end_session(self._address, self._version, self._settings)
+            await end_session(self._address, self._version, self._settings, secure=self._secure)
 
     async def subscribe(self, filters: Sequence[str]) -> None:
         """Listen to more filters."""
@@ -230,6 +246,7 @@ class MqttBus:
             self._settings,
             events=LinkEvents(lambda message: self._arrived(link, message), self._acknowledged),
             will=None if self._will is None else self._will(),
+            secure=self._secure,
         )
         try:
             async with link:

@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.bus import WINDOW, Will
 from broker.errors import LocalBusError, UnavailableError
+from broker.tls import TlsFiles, client_context
 from protocol.codec import MAX_PAYLOAD_BYTES
 
 UNSUPPORTED_VERSION = (1, 132)
@@ -32,6 +33,11 @@ MAX_QUEUED_PACKETS = 512
 READ_AT_ONCE = 64
 """Packets that are read before others have their turn."""
 FAILED = 0x80
+CLOSED_PLAIN = "the broker closed the connection before an answer; does it expect TLS (mqtts://)?"
+CLOSED_SECURE = (
+    "the broker closed the connection before an answer; it may not take our certificate: see "
+    "`twintier certs show`, and the broker's log"
+)
 MqttVersion = Literal["5", "3.1.1"]
 
 
@@ -45,6 +51,9 @@ class MqttSettings:
     username: str | None = None
     """The identity that the broker's access rules are for, where certificates do not say it."""
     password: str | None = field(default=None, repr=False)
+    tls: TlsFiles | None = None
+    """Files for `mqtts://`; without them the system's authorities are trusted, and no certificate
+    is shown."""
     keepalive_s: int = 15
     connect_timeout_s: float = 2.0
     publish_timeout_s: float = 1.0
@@ -88,6 +97,7 @@ class MqttLink:
         events: LinkEvents,
         will: Will | None = None,
         clean: bool = False,
+        secure: bool = False,
     ) -> None:
         """Prepare a connection.
 
@@ -98,10 +108,15 @@ class MqttLink:
             events: who is told what happens.
             will: what the broker says when the connection breaks.
             clean: whether an old session is dropped, and this one ends with the connection.
+            secure: whether TLS is spoken, with the files as they are now.
+
+        Raises:
+            UnavailableError: if the files for TLS cannot be used now.
         """
         self._settings = settings
         self._events = events
         self._is_5 = version == "5"
+        self._closed = CLOSED_SECURE if secure else CLOSED_PLAIN
         self._open = False
         self._expiries: dict[int, Properties] = {}
         self._client = aiomqtt.Client(
@@ -117,6 +132,7 @@ class MqttLink:
             timeout=settings.connect_timeout_s,
             keepalive=settings.keepalive_s,
             max_inflight_messages=2 * WINDOW,
+            tls_context=client_context(settings.tls) if secure else None,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         self._paho = self._client._client  # noqa: SLF001  # see the module's text
@@ -125,6 +141,7 @@ class MqttLink:
         self._paho.disable_logger()  # six calls a message; what matters is raised or counted
         self._paho.on_message = self._on_message
         self._paho.on_publish = self._on_publish
+        self._paho.on_disconnect = self._on_disconnect
         self._paho.on_socket_open = self._on_socket_open
         self._paho.on_socket_register_write = self._on_want_write
         self._paho.on_socket_unregister_write = self._on_written
@@ -224,7 +241,11 @@ class MqttLink:
     ) -> None:
         """Runs in the thread that connects; takes reading over from aiomqtt."""
         self._client._on_socket_open(client, userdata, sock)  # noqa: SLF001
-        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read, sock)
+        self._loop.call_soon_threadsafe(self._take_over, sock)
+
+    def _take_over(self, sock: "paho.SocketLike") -> None:
+        if sock.fileno() >= 0:  # else the broker has refused us and it is closed already
+            self._loop.add_reader(sock.fileno(), self._read, sock)
 
     def _read(self, sock: "paho.SocketLike") -> None:
         """Read packets while they come; aiomqtt goes through the event loop for each."""
@@ -261,6 +282,20 @@ class MqttLink:
         gone = self._client._disconnected  # noqa: SLF001
         if not gone.done():
             gone.set_exception(error)
+
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: object,
+        flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        """Runs on the loop; tells at once that there is no answer, which aiomqtt waits out."""
+        waiting = self._client._connected  # noqa: SLF001
+        if not waiting.done():
+            waiting.set_exception(aiomqtt.MqttError(self._closed))
+        self._client._on_disconnect(client, userdata, flags, reason, properties)  # noqa: SLF001
 
     def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
         self._packets += 1
@@ -301,14 +336,14 @@ class MqttLink:
 
 
 async def end_session(
-    address: tuple[str, int], version: MqttVersion, settings: MqttSettings
+    address: tuple[str, int], version: MqttVersion, settings: MqttSettings, *, secure: bool = False
 ) -> None:
     """Make the broker forget a client's session, where a disconnect cannot say so (MQTT 3.1.1)."""
     events = LinkEvents(lambda _message: None, lambda _mid, _taken: None)
     with contextlib.suppress(UnavailableError, TimeoutError):
         async with (
             asyncio.timeout(settings.close_timeout_s),
-            MqttLink(address, version, settings, events=events, clean=True),
+            MqttLink(address, version, settings, events=events, clean=True, secure=secure),
         ):
             pass
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ READY_S = 10.0
 STOP_S = 3.0
 PAUSE_S = 0.02
 _PR_SET_PDEATHSIG = 1
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class RunningBroker:
 def free_port() -> int:
     """A loopback port that was free a moment ago."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((LOOPBACK, 0))
         port: int = listener.getsockname()[1]
         return port
 
@@ -52,7 +54,7 @@ def choose_port(port: int | None) -> int:
         return free_port()
     with socket.socket() as client:
         client.settimeout(0.5)
-        if client.connect_ex(("127.0.0.1", port)) == 0:
+        if client.connect_ex((LOOPBACK, port)) == 0:
             raise BrokerStartError(
                 f"port {port} is taken by another server; connect to it with its URL or "
                 "choose another port"
@@ -105,13 +107,27 @@ def answers_connect(port: int) -> bool:
     """Whether an MQTT broker answers a CONNECT on this loopback port with a CONNACK."""
     hello = b"\x10\x13\x00\x04MQTT\x04\x02\x00\x05\x00\x07twprobe"
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as client:
+        with socket.create_connection((LOOPBACK, port), timeout=0.5) as client:
             client.sendall(hello)
             answer = client.recv(4)
             client.sendall(b"\xe0\x00")
     except OSError:
         return False
     return answer[:1] == b"\x20" and answer[3:4] == b"\x00"
+
+
+def answers_handshake(host: str, port: int, authorities: Path) -> bool:
+    """Whether a TLS server with a certificate by one of these authorities listens."""
+    context = ssl.create_default_context(cafile=str(authorities))
+    context.check_hostname = False  # the address to listen on need not be a name of the broker
+    try:
+        with (
+            socket.create_connection((host, port), timeout=0.5) as plain,
+            context.wrap_socket(plain),
+        ):
+            return True
+    except OSError:  # ssl.SSLError is one
+        return False
 
 
 def _end_with_parent() -> Callable[[], None]:

@@ -1,8 +1,10 @@
 import pytest
 
 from broker.acl import access_rules
+from protocol.catalogue import EDGE, PLVN, Row
 from protocol.errors import InvalidIdError
 from protocol.ids import EdgeId
+from protocol.messages import HealthReported
 
 
 def blocks() -> dict[str, list[str]]:
@@ -41,7 +43,24 @@ def test_only_the_cloud_twin_grants_and_a_watcher_only_reads() -> None:
         u for u, rules in everything.items() for r in rules if "write" in r and "grant" in r
     ]
     assert granting == ["cloud"]
-    assert everything["ops"] == ["topic read twintier/v1/#"]
+    assert everything["ops"] == [*denied("ops"), "topic read twintier/v1/#"]
+
+
+def denied(user: str) -> list[str]:
+    return [f"topic deny twintier/v1/plvn/{user}/#", f"topic deny twintier/v1/mon/plvn/{user}"]
+
+
+def test_a_row_of_the_catalogue_is_all_that_rules_follow_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = Row(HealthReported, "plvn/{plvn}/down/word/{inmf}", EDGE, PLVN, None, "seq")
+    monkeypatch.setattr("broker.acl.CATALOGUE", (row,))
+    assert blocks() == {
+        "%u": ["pattern read twintier/v1/plvn/%u/down/word/+"],
+        "e1": [*denied("e1"), "topic write twintier/v1/plvn/+/down/word/+"],
+        "cloud": denied("cloud"),
+        "ops": [*denied("ops"), "topic read twintier/v1/#"],
+    }
 
 
 def test_an_edge_id_cannot_add_rules() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,8 +17,10 @@ from broker.mqtt_link import MqttSettings
 from broker.nats import find_nats, start_nats
 from broker.process import RunningBroker
 from broker.runtime import new_boot
+from tests.support.tls import TESTER, TESTER_MAY_ALL, secured, settings_of
 
-KINDS = ("memory", "mosquitto", "nats")
+KINDS = ("memory", "mosquitto", "mqtts", "nats")
+"""`mqtts` is Mosquitto with TLS; each of its clients shows a certificate."""
 
 
 class BrokerUnderTest(Protocol):
@@ -85,13 +88,22 @@ def broker_of(
     if kind == "memory":
         yield InMemory()
         return
-    if kind == "mosquitto":
+    settings: Callable[[str], MqttSettings] = MqttSettings
+    if kind in {"mosquitto", "mqtts"}:
         if find_mosquitto() is None:
             pytest.skip("mosquitto is not installed")
+        certs = secured(folder / "certs") if kind == "mqtts" else None
+        if certs is not None:
+            settings = partial(settings_of, certs.certs, TESTER)
 
         def begin(port: int | None) -> RunningBroker:
             return start_mosquitto(
-                folder, port, persistence=persistence, autosave_changes=autosave_changes
+                folder,
+                port,
+                persistence=persistence,
+                autosave_changes=autosave_changes,
+                acl=None if certs is None else TESTER_MAY_ALL,
+                secured=certs,
             )
     else:
         if find_nats() is None:
@@ -100,7 +112,7 @@ def broker_of(
         def begin(port: int | None) -> RunningBroker:
             return start_nats(folder, port)
 
-    server = Server(begin(None), begin)
+    server = Server(begin(None), begin, settings)
     try:
         yield server
     finally:
