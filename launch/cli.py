@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from launch.cli_bus import bus
+from launch.cli_certs import certs as certs_app
+from launch.cli_options import Certs, Identity, Url
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # small networks are slower on two threads
@@ -22,8 +24,8 @@ app = typer.Typer(
 up = typer.Typer(help="Run one role in this process.", no_args_is_help=True)
 app.add_typer(up, name="up")
 app.add_typer(bus, name="bus")
+app.add_typer(certs_app, name="certs")
 
-Url = Annotated[str, typer.Option(help="Broker, mqtt://host:port.")]
 State = Annotated[Path, typer.Option(help="Folder of stores; roles of one machine may share it.")]
 Root = Annotated[str, typer.Option(help="Root of all topics.")]
 Ledgers = Annotated[Path | None, typer.Option(help="Folder for accounts of messages.")]
@@ -66,6 +68,9 @@ def demo(  # noqa: PLR0913  # one parameter an option
     state: Annotated[Path | None, typer.Option(help="Keep stores and logs here.")] = None,
     planning_s: PlanningS = 90.0,
     n_min: NMin = 4,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Mosquitto with TLS, certificates and access rules.")
+    ] = False,
 ) -> None:
     """Run the whole platform: broker, cloud twin, edge servers, agents and a live table."""
     from launch.demo import run_demo  # noqa: PLC0415
@@ -87,6 +92,7 @@ def demo(  # noqa: PLR0913  # one parameter an option
         state=state,
         planning_s=planning_s,
         n_min=n_min,
+        secure=secure,
     )
     raise typer.Exit(run_demo(options))
 
@@ -95,26 +101,39 @@ def demo(  # noqa: PLR0913  # one parameter an option
 def up_broker(
     *,
     kind: Annotated[str, typer.Option(help="auto, mosquitto or nats.")] = "auto",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 1883,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="1883, or 8883 with --certs.")
+    ] = None,
     state: State = DEFAULT_STATE,
+    certs: Certs = None,
+    root: Root = "twintier",
+    bind: Annotated[
+        str, typer.Option(help="Address to listen on, with --certs; 0.0.0.0 for all.")
+    ] = "127.0.0.1",
 ) -> None:
-    """Run a broker with our configuration on this machine."""
+    """Run a broker on this machine; with --certs it knows its clients by their certificates."""
+    from broker.mosquitto import Secured  # noqa: PLC0415
     from launch.roles import run_broker  # noqa: PLC0415
 
+    if certs is None and bind != "127.0.0.1":
+        raise typer.BadParameter("without --certs a broker is open to all: it stays on 127.0.0.1")
+    secured = None if certs is None else Secured(certs, root, bind)
+    chosen = port or (1883 if secured is None else 8883)
     match kind:
         case "auto" | "mosquitto" | "nats":
-            raise typer.Exit(run_broker(kind, state / "broker", port))
+            raise typer.Exit(run_broker(kind, state / "broker", chosen, secured))
         case _:
             raise typer.BadParameter(f"{kind!r} is none of auto, mosquitto, nats")
 
 
 @up.command("cloud")
-def up_cloud(
+def up_cloud(  # noqa: PLR0913  # one parameter an option
     *,
     url: Url = DEFAULT_URL,
     state: State = DEFAULT_STATE,
     root: Root = "twintier",
     ledgers: Ledgers = None,
+    certs: Certs = None,
     seed: Seed = 1,
     expected_plvns: Annotated[
         int, typer.Option(min=0, help="PLVNs that planning waits for; 0: until no more come.")
@@ -129,7 +148,7 @@ def up_cloud(
     settings = CloudSettings(
         seed=seed, expected_plvns=expected_plvns, planning_s=planning_s, n_min=n_min
     )
-    raise typer.Exit(run_cloud(RoleOptions(url, state, root, ledgers), settings))
+    raise typer.Exit(run_cloud(RoleOptions(url, state, root, ledgers, certs), settings))
 
 
 @up.command("edge")
@@ -140,6 +159,7 @@ def up_edge(  # noqa: PLR0913  # one parameter an option
     state: State = DEFAULT_STATE,
     root: Root = "twintier",
     ledgers: Ledgers = None,
+    certs: Certs = None,
     seed: Seed = 1,
     lat: Annotated[float, typer.Option(min=-90, max=90, help="Where it stands, degrees.")] = 0.0,
     lon: Annotated[float, typer.Option(min=-180, max=180)] = 0.0,
@@ -157,7 +177,9 @@ def up_edge(  # noqa: PLR0913  # one parameter an option
     except InvalidIdError as error:
         raise typer.BadParameter(str(error)) from error
     settings = EdgeSettings(lat_deg=lat, lon_deg=lon, capacity=capacity, seed=seed)
-    raise typer.Exit(run_edge(RoleOptions(url, state, root, ledgers), identity, settings, workers))
+    raise typer.Exit(
+        run_edge(RoleOptions(url, state, root, ledgers, certs), identity, settings, workers)
+    )
 
 
 @up.command("agent")
@@ -167,6 +189,7 @@ def up_agent(  # noqa: PLR0913  # one parameter an option
     state: State = DEFAULT_STATE,
     root: Root = "twintier",
     ledgers: Ledgers = None,
+    certs: Certs = None,
     source: SourceName = "builtin",
     network: Annotated[
         str, typer.Option(help="berlin, braunschweig, or the path of a .sumocfg; sumo only.")
@@ -198,7 +221,7 @@ def up_agent(  # noqa: PLR0913  # one parameter an option
         constant=constant,
         duration_sim_s=demand_s,
     )
-    role = RoleOptions(url, state, root, ledgers)
+    role = RoleOptions(url, state, root, ledgers, certs)
     raise typer.Exit(run_agents(role, options, speed, wait_for_planning=wait))
 
 
@@ -239,14 +262,19 @@ def watch(
     root: Root = "twintier",
     output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
     count: Annotated[int, typer.Option(min=0, help="End after this many; 0 never.")] = 0,
+    certs: Certs = None,
+    identity: Identity = "monitor",
 ) -> None:
     """Print messages as they pass, a line each."""
+    from launch.connection import Connection  # noqa: PLC0415
     from launch.watch import run_watch  # noqa: PLC0415
 
     if output not in {"text", "json"}:
         raise typer.BadParameter(f"{output!r} is neither text nor json")
     _quiet_logs()
-    raise typer.Exit(run_watch(url, root, topic_filter, as_json=output == "json", count=count))
+    connection = Connection(url, certs, identity)
+    as_json = output == "json"
+    raise typer.Exit(run_watch(connection, root, topic_filter, as_json=as_json, count=count))
 
 
 @app.command()
@@ -256,14 +284,18 @@ def status(
     root: Root = "twintier",
     seconds: Annotated[float, typer.Option(min=0.5, help="How long to listen.")] = 2.5,
     output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
+    certs: Certs = None,
+    identity: Identity = "monitor",
 ) -> None:
     """Listen for a moment and say who is there, what acts, and what was refused."""
+    from launch.connection import Connection  # noqa: PLC0415
     from launch.status import run_status  # noqa: PLC0415
 
     if output not in {"text", "json"}:
         raise typer.BadParameter(f"{output!r} is neither text nor json")
     _quiet_logs()
-    raise typer.Exit(run_status(url, root, seconds, as_json=output == "json"))
+    connection = Connection(url, certs, identity)
+    raise typer.Exit(run_status(connection, root, seconds, as_json=output == "json"))
 
 
 def _source_kind(name: str) -> Literal["builtin", "sumo"]:

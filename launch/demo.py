@@ -11,9 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from broker.errors import BrokerStartError
+from broker.errors import BrokerStartError, CertificateError
 from broker.local import start_broker
+from broker.mosquitto import Secured
 from broker.process import RunningBroker
+from launch.connection import Connection
+from launch.demo_certs import ensure_certificates
 from launch.exit_codes import ExitCode
 from launch.monitor import View, listen
 from launch.options import DemoOptions
@@ -77,31 +80,39 @@ def run_demo(options: DemoOptions) -> int:
             state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="twintier-")))
         state.mkdir(parents=True, exist_ok=True)
         broker: RunningBroker | None = None
-        if options.broker in {"auto", "mosquitto", "nats"}:
-            try:
-                broker = _start_broker(options.broker, state / "broker")
-            except BrokerStartError as error:
-                return say(error, ExitCode.NO_BROKER)
-            stack.callback(broker.stop)
-        return _run_on(Run(options, state), broker)
+        secured: Secured | None = None
+        try:
+            if options.secure:
+                secured = Secured(ensure_certificates(options, state / "certs"))
+            if options.broker in {"auto", "mosquitto", "nats"}:
+                broker = _start_broker(options.broker, state / "broker", secured)
+                stack.callback(broker.stop)
+        except BrokerStartError as error:
+            return say(error, ExitCode.NO_BROKER)
+        except CertificateError as error:
+            return say(error, ExitCode.USAGE)
+        except SourceError as error:
+            return say(error, ExitCode.SOURCE)
+        return _run_on(Run(options, state), broker, secured)
 
 
-def _start_broker(kind: str, folder: Path) -> RunningBroker:
+def _start_broker(kind: str, folder: Path, secured: Secured | None) -> RunningBroker:
     folder.mkdir(parents=True, exist_ok=True)
     match kind:
         case "mosquitto" | "nats":
-            return start_broker(kind, folder)
+            return start_broker(kind, folder, secured=secured)
         case _:
-            return start_broker("auto", folder)
+            return start_broker("auto", folder, secured=secured)
 
 
-def _run_on(run: Run, broker: RunningBroker | None) -> int:
+def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> int:
     platform: Platform
     if run.options.broker == "memory":
         platform = InOneProcess(run.options, run.state)
     else:
         url = run.options.broker if broker is None else broker.url
-        platform = InProcesses(run.options, url, run.state)
+        connection = Connection(url, None if secured is None else secured.certs)
+        platform = InProcesses(run.options, connection, run.state)
     try:
         code = run_until_signal(lambda stop: _drive(run, platform, stop))
     except SourceError as error:

@@ -26,6 +26,7 @@ from edge_twin.jobs import POLICY
 from edge_twin.routes import routes as edge_routes
 from edge_twin.settings import EdgeSettings
 from edge_twin.store import EdgeStore
+from launch.connection import ClientName
 from learning.policy import initial_parameters
 from plvn_agent.core import AgentCore
 from plvn_agent.host import Host, HostSettings
@@ -35,8 +36,8 @@ from plvn_agent.source import Source
 from plvn_agent.store import AgentStore
 from protocol.ids import COOP_PERCEPTION, EdgeId, InmfId
 
-MakeBus = Callable[[str], Bus]
-"""A bus for a client id."""
+MakeBus = Callable[[ClientName], Bus]
+"""A bus for a client, not connected yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Deployment:
     root: str = "twintier"
     ledgers: Path | None = None
     """Folder for accounts of messages, if they are wanted."""
+    certs: Path | None = None
+    """Folder that `twintier certs` made, with certificates and signing keys, if it is secured."""
 
     def runtime_settings(self, role_id: str, clock_id: str | None = None) -> RuntimeSettings:
         """Settings of one runtime, with a boot nonce of its own."""
@@ -72,7 +75,7 @@ def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
     running = deployment.runtime_settings("cloud")
     return Runtime(
         core,
-        deployment.make_bus(f"cloud-{running.boot}"),
+        deployment.make_bus(ClientName("cloud", f"cloud-{running.boot}")),
         routes=cloud_routes(),
         clock=deployment.clock,
         jobs=InlineJobs(),
@@ -90,7 +93,7 @@ def edge_runtime(
     running = deployment.runtime_settings(edge)
     return Runtime(
         core,
-        deployment.make_bus(f"edge-{edge}-{running.boot}"),
+        deployment.make_bus(ClientName(edge, f"edge-{edge}-{running.boot}")),
         routes=edge_routes(edge),
         clock=deployment.clock,
         jobs=jobs,
@@ -134,7 +137,7 @@ def _agent_runtime(
     running = deployment.runtime_settings(core.plvn, source.clock_id)
     return Runtime(
         core,
-        deployment.make_bus(f"plvn-{core.plvn}-{running.boot}"),
+        deployment.make_bus(ClientName(core.plvn, f"plvn-{core.plvn}-{running.boot}")),
         routes=agent_routes(core.plvn),
         clock=deployment.clock,
         jobs=InlineJobs(),

@@ -25,3 +25,5 @@ class ExitCode(IntEnum):
     """Another process has this identity now."""
     STORE = 9
     """The state folder cannot be used by this release."""
+    CERTIFICATE = 10
+    """A certificate has ended, or ends within seven days."""

@@ -32,6 +32,8 @@ class DemoOptions:
     state: Path | None = None
     planning_s: float = 90.0
     n_min: int = 4
+    secure: bool = False
+    """Whether Mosquitto is started with TLS, certificates and access rules."""
 
     @property
     def edges(self) -> Sequence[str]:

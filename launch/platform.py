@@ -9,12 +9,10 @@ from typing import Protocol, Self
 from broker.bus import Bus
 from broker.clock import WallClock
 from broker.memory import MemoryBus, MemoryHub
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
 from broker.workers import WorkerJobs
 from launch.children import Child, end_children, start_child
+from launch.connection import Connection
 from launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
-from launch.monitor import monitor_id
 from launch.options import DemoOptions
 from launch.serve import serve
 from launch.sources import make_source
@@ -68,16 +66,16 @@ class Platform(Protocol):
 class InProcesses:
     """One process per role, and one of agents per network, on an MQTT broker."""
 
-    def __init__(self, options: DemoOptions, url: str, state: Path) -> None:
+    def __init__(self, options: DemoOptions, connection: Connection, state: Path) -> None:
         self._options = options
-        self._url = url
+        self._connection = connection
         self._state = state
         self._children: list[Child] = []
         self.root = "twintier"
 
     def listener(self) -> Bus:
         """A bus on the broker."""
-        return MqttBus(self._url, MqttSettings(monitor_id()))
+        return self._connection.watcher()
 
     def check(self) -> None:
         """See the port."""
@@ -112,7 +110,9 @@ class InProcesses:
 
     def _commands(self) -> list[tuple[str, list[str]]]:
         options = self._options
-        common = ["--url", self._url, "--state", str(self._state)]
+        connection = self._connection
+        common = ["--url", connection.url, "--state", str(self._state)]
+        common += [] if connection.certs is None else ["--certs", str(connection.certs)]
         common += ["--ledgers", str(self._state / "ledgers"), "--seed", str(options.seed)]
         cloud = ["--expected-plvns", str(options.expected_plvns)]
         cloud += ["--planning-s", str(options.planning_s), "--n-min", str(options.n_min)]
@@ -141,7 +141,7 @@ class InOneProcess:
         self._options = options
         self._hub = MemoryHub()
         self._deployment = Deployment(
-            make_bus=lambda _client_id: MemoryBus(self._hub),
+            make_bus=lambda _name: MemoryBus(self._hub),
             clock=WallClock(),
             state=state,
             ledgers=state / "ledgers",

@@ -1,19 +1,21 @@
 """One role in this process, on a broker that somebody started: what `twintier up` runs."""
 
 import asyncio
+import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
 from broker.clock import WallClock
-from broker.errors import BrokerStartError, LocalBusError
+from broker.errors import BrokerStartError, CertificateError, LocalBusError
 from broker.local import BrokerKind, start_broker
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
+from broker.mosquitto import Secured, reload_mosquitto
+from broker.process import RunningBroker
 from broker.sql import StoreError
 from broker.workers import WorkerJobs
 from cloud_twin.settings import CloudSettings
 from edge_twin.settings import EdgeSettings
+from launch.connection import Connection
 from launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
 from launch.exit_codes import ExitCode
 from launch.problems import say
@@ -33,28 +35,38 @@ class RoleOptions:
     state: Path
     root: str = "twintier"
     ledgers: Path | None = None
+    certs: Path | None = None
 
     def deployment(self) -> Deployment:
         """The deployment on this broker."""
         return Deployment(
-            make_bus=lambda client_id: MqttBus(self.url, MqttSettings(client_id)),
+            make_bus=Connection(self.url, self.certs).bus,
             clock=WallClock(),
             state=self.state,
             root=self.root,
             ledgers=self.ledgers,
+            certs=self.certs,
         )
 
 
-def run_broker(kind: BrokerKind, state: Path, port: int) -> int:
-    """Run a broker with our configuration until a signal."""
+def run_broker(kind: BrokerKind, state: Path, port: int, secured: Secured | None = None) -> int:
+    """Run a broker with our configuration until a signal.
+
+    If it is secured, SIGHUP makes it take up what changed in the folder of certificates.
+    """
     state.mkdir(parents=True, exist_ok=True)
     try:
-        broker = start_broker(kind, state, port)
+        broker = start_broker(kind, state, port, secured)
     except BrokerStartError as error:
         return say(error, ExitCode.NO_BROKER)
-    print(f"{broker.kind} {broker.version} listens on {broker.url}", flush=True)
+    except CertificateError as error:
+        return say(error, ExitCode.USAGE)
 
     async def until_stopped(stop: asyncio.Event) -> int:
+        if secured is not None:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, _reload, broker, state, secured)
+        print(f"{broker.kind} {broker.version} listens on {broker.url}", flush=True)
         await stop.wait()
         return ExitCode.OK
 
@@ -62,6 +74,15 @@ def run_broker(kind: BrokerKind, state: Path, port: int) -> int:
         return run_until_signal(until_stopped)
     finally:
         broker.stop()
+
+
+def _reload(broker: RunningBroker, state: Path, secured: Secured) -> None:
+    try:
+        reload_mosquitto(broker, state, secured)
+    except CertificateError as error:
+        print(f"twintier: nothing was taken up: {error}", flush=True)
+    else:
+        print("took up certificates and access rules", flush=True)
 
 
 def run_cloud(options: RoleOptions, settings: CloudSettings) -> int:

@@ -1,13 +1,16 @@
 """Sources by name and option."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from plvn_agent.builtin import BuiltinSource
+from plvn_agent.builtin import BuiltinSource, builtin_profiles
+from plvn_agent.roads import SENSOR_RANGE_M
 from plvn_agent.scenario import SumoScenario, demo_scenarios, load_scenario
 from plvn_agent.source import Source
-from plvn_agent.sumo import SumoSettings, SumoSource
+from plvn_agent.sumo import SumoSettings, SumoSource, deployment_of
+from protocol.ids import PlvnId
 
 SourceKind = Literal["builtin", "sumo"]
 DEMO_NETWORKS = ("berlin", "braunschweig")
@@ -62,3 +65,18 @@ def scenario_of(network: str) -> SumoScenario:
     if network in DEMO_NETWORKS:
         return demo_scenarios()[DEMO_NETWORKS.index(network)]
     return load_scenario(Path(network))
+
+
+def possible_plvns(options: SourceOptions) -> Sequence[PlvnId]:
+    """Every PLVN that a source may turn out to have; SUMO finds its kind of road when it starts.
+
+    Raises:
+        SourceError: if the options name no network.
+    """
+    if options.kind == "builtin":
+        return [profile.plvn for profile in builtin_profiles(options.plvns)]
+    scenario = scenario_of(options.network)
+    roads = list(SENSOR_RANGE_M) if scenario.road is None else [scenario.road]
+    deployments = [deployment_of(scenario.city[:64], road) for road in roads]
+    numbers = range(1, options.rsus + 1)
+    return [PlvnId(f"{deployment}-rsu{number}") for deployment in deployments for number in numbers]

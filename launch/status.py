@@ -8,27 +8,26 @@ from rich.console import Console
 from rich.table import Table
 
 from broker.errors import LocalBusError
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
+from launch.connection import Connection
 from launch.exit_codes import ExitCode
-from launch.monitor import View, listen, monitor_id
+from launch.monitor import View, listen
 from launch.problems import say
 from launch.serve import run_until_signal
 
 CONNECT_S = 5.0
 
 
-def run_status(url: str, root: str, seconds: float, *, as_json: bool) -> int:
+def run_status(connection: Connection, root: str, seconds: float, *, as_json: bool) -> int:
     """Listen, print, end; the exit code says whether a broker answered."""
-    return run_until_signal(lambda stop: _status(url, root, seconds, stop, as_json=as_json))
+    return run_until_signal(lambda stop: _status(connection, root, seconds, stop, as_json=as_json))
 
 
 async def _status(
-    url: str, root: str, seconds: float, stop: asyncio.Event, *, as_json: bool
+    connection: Connection, root: str, seconds: float, stop: asyncio.Event, *, as_json: bool
 ) -> int:
     view = View()
     try:
-        bus = MqttBus(url, MqttSettings(monitor_id()))
+        bus = connection.watcher()
     except LocalBusError as error:
         return say(error, ExitCode.USAGE)
 
@@ -39,7 +38,9 @@ async def _status(
     try:
         await asyncio.wait_for(bus.wait_up(), CONNECT_S)
     except TimeoutError:
-        problem = f"no broker answers at {url}; start one with `twintier up broker`"
+        problem = (
+            f"no broker answers at {connection.broker_url}; start one with `twintier up broker`"
+        )
         return say(problem, ExitCode.NO_BROKER)
     else:
         with contextlib.suppress(TimeoutError):

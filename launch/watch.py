@@ -7,9 +7,8 @@ import time
 from broker.bus import Delivery
 from broker.errors import LocalBusError
 from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
+from launch.connection import Connection
 from launch.exit_codes import ExitCode
-from launch.monitor import monitor_id
 from launch.problems import say
 from launch.serve import run_until_signal
 from protocol.codec import Decoded, decode
@@ -21,15 +20,17 @@ BLOB_LIMIT = 48
 LINE_LIMIT = 240
 
 
-def run_watch(url: str, root: str, topic_filter: str, *, as_json: bool, count: int) -> int:
+def run_watch(
+    connection: Connection, root: str, topic_filter: str, *, as_json: bool, count: int
+) -> int:
     """Print messages until a signal, or until `count` have passed."""
     return run_until_signal(
-        lambda stop: _watch(url, f"{prefix(root)}{topic_filter}", root, as_json, count, stop)
+        lambda stop: _watch(connection, f"{prefix(root)}{topic_filter}", root, as_json, count, stop)
     )
 
 
 async def _watch(  # noqa: PLR0917  # called in one place
-    url: str,
+    connection: Connection,
     topic_filter: str,
     root: str,
     as_json: bool,  # noqa: FBT001
@@ -37,7 +38,7 @@ async def _watch(  # noqa: PLR0917  # called in one place
     stop: asyncio.Event,
 ) -> int:
     try:
-        bus = MqttBus(url, MqttSettings(monitor_id()))
+        bus = connection.watcher()
         await bus.subscribe([topic_filter])
     except LocalBusError as error:
         return say(error, ExitCode.USAGE)
@@ -48,7 +49,9 @@ async def _watch(  # noqa: PLR0917  # called in one place
         try:
             await asyncio.wait_for(bus.wait_up(), CONNECT_S)
         except TimeoutError:
-            problem = f"no broker answers at {url}; start one with `twintier up broker`"
+            problem = (
+                f"no broker answers at {connection.broker_url}; start one with `twintier up broker`"
+            )
             return ExitCode.OK if stop.is_set() else say(problem, ExitCode.NO_BROKER)
         await asyncio.wait([stopping, printing], return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -22,6 +22,7 @@ from cloud_twin.core import CloudCore
 from cloud_twin.library import MetaModel
 from cloud_twin.planner import Planner
 from cloud_twin.settings import CloudSettings
+from launch.connection import ClientName
 from launch.deployment import Deployment, MakeBus, cloud_runtime
 from protocol.address import Address
 from protocol.ids import COOP_PERCEPTION, SUPER_CATEGORY, EdgeId, PlvnId
@@ -177,8 +178,8 @@ async def play(folder: Path, faults: Faults, duration_s: float) -> Outcome:
     """Run everybody for some virtual time."""
     hub = MemoryHub()
 
-    def make_bus(name: str) -> FaultyBus:
-        return FaultyBus(MemoryBus(hub), faults, name.rpartition("-")[0])
+    def make_bus(name: ClientName) -> FaultyBus:
+        return FaultyBus(MemoryBus(hub), faults, name.client_id.rpartition("-")[0])
 
     clock = LoopClock()
     cloud = cloud_runtime(Deployment(make_bus, clock, folder), SETTINGS)
@@ -206,7 +207,7 @@ async def play(folder: Path, faults: Faults, duration_s: float) -> Outcome:
 def toy_runtime(core: ToyEdge | ToyAgent, make_bus: MakeBus, route: Subscribe) -> Runtime:
     return Runtime(
         core,
-        make_bus(f"{core.id}-boot"),
+        make_bus(ClientName(core.id, f"{core.id}-boot")),
         routes=[route],
         clock=LoopClock(),
         jobs=InlineJobs(),

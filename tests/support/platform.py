@@ -69,7 +69,7 @@ async def _run(  # noqa: PLR0917  # called in one place
 ) -> Outcome:
     hub, view, stop = MemoryHub(), View(), asyncio.Event()
     deployment = Deployment(
-        lambda _client_id: MemoryBus(hub), LoopClock(), state, ledgers=state / "ledgers"
+        lambda _name: MemoryBus(hub), LoopClock(), state, ledgers=state / "ledgers"
     )
     await source.start()
     cloud = cloud_runtime(deployment, cloud_settings)

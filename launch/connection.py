@@ -1,0 +1,85 @@
+"""How the processes of a deployment reach its broker, and as whom."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from broker.certs import MONITOR, leaf_state
+from broker.credentials import credentials_from
+from broker.errors import CertificateError
+from broker.mqtt import MqttBus
+from broker.mqtt_link import MqttSettings
+from broker.tls import TlsFiles, tls_files
+from launch.monitor import monitor_id
+
+log = structlog.get_logger()
+
+PLAIN_URL = "mqtt://127.0.0.1:1883"
+SECURE_URL = "mqtts://127.0.0.1:8883"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientName:
+    """Who a client of the bus is."""
+
+    identity: str
+    """Its name on the wire, whose certificate it shows."""
+    client_id: str
+    """Role, identity and boot nonce: of this process alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A broker, and the folder of certificates if it asks for them."""
+
+    url: str
+    certs: Path | None = None
+    """Made by `twintier certs`; it holds at least the files of the identities that run here."""
+    watching_as: str = MONITOR
+    """Whose certificate somebody shows who only listens."""
+
+    @property
+    def broker_url(self) -> str:
+        """The URL; where only certificates are given, the secured broker of this machine."""
+        return SECURE_URL if self.certs is not None and self.url == PLAIN_URL else self.url
+
+    def bus(self, name: ClientName, *, qos0_limit: int = 1000) -> MqttBus:
+        """A client, not connected yet; user name and password come from the environment.
+
+        Raises:
+            LocalBusError: if the URL is none, or the identity's certificate is missing or over.
+        """
+        tls = None if self.certs is None else _files_in_force(self.certs, name.identity)
+        credentials = credentials_from(os.environ)
+        settings = MqttSettings(
+            name.client_id,
+            username=credentials.username,
+            password=credentials.password,
+            tls=tls,
+            qos0_limit=qos0_limit,
+        )
+        return MqttBus(self.broker_url, settings)
+
+    def watcher(self, *, qos0_limit: int = 1000) -> MqttBus:
+        """A client of somebody who only listens.
+
+        Raises:
+            LocalBusError: as `bus`.
+        """
+        return self.bus(ClientName(self.watching_as, monitor_id()), qos0_limit=qos0_limit)
+
+
+def _files_in_force(folder: Path, identity: str) -> TlsFiles:
+    files = tls_files(folder, identity)
+    state = leaf_state(folder, identity, now=datetime.now(UTC))
+    if state.days_left < 0:
+        raise CertificateError(
+            f"{files.certificate} ended on {state.ends:%Y-%m-%d %H:%M} UTC; renew it with "
+            "`twintier certs rotate` where the authority is kept, and copy it here"
+        )
+    if state.must_be_renewed:
+        log.warning("certificate ends soon", identity=identity, days_left=state.days_left)
+    return files
