@@ -8,6 +8,7 @@ from broker.effects import Effect
 from protocol.address import Address
 from protocol.envelope import Envelope
 from protocol.messages.base import Message
+from protocol.signing import Signature
 
 Role = Literal["plvn", "edge", "cloud"]
 
@@ -19,6 +20,8 @@ class Received:
     message: Message
     envelope: Envelope
     address: Address
+    signature: Signature | None = None
+    """Not checked yet; the core knows whose it must be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from protocol.address import Address
 from protocol.ids import Fence
+from protocol.messages import MessageReturned, UploadsAcknowledged
 from protocol.messages.base import Message
 
 
@@ -100,6 +101,28 @@ class Tally:
     count: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What this message says of our uploads is true: do not send them again."""
+
+    message: UploadsAcknowledged | MessageReturned
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Do not count the present message as taken: whoever keeps it sends it again later."""
+
+
 Effect = (
-    Publish | Subscribe | Unsubscribe | Save | StartTimer | CancelTimer | StartJob | Actuate | Tally
+    Publish
+    | Subscribe
+    | Unsubscribe
+    | Save
+    | StartTimer
+    | CancelTimer
+    | StartJob
+    | Actuate
+    | Tally
+    | Settle
+    | Defer
 )

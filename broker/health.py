@@ -6,7 +6,8 @@ from broker.bus import Bus
 from broker.core import Role
 from broker.inbound import Inbound
 from broker.ledger import Messages
-from broker.outbound import Outbox
+from broker.outbound import SendQueue
+from broker.outbox import Outbox
 from protocol.messages import Counter as NamedCount
 from protocol.messages import HealthReported, PeerClock
 
@@ -17,10 +18,13 @@ MAX_PEERS = 32
 class Meter:
     """Counters and simulated time of one process."""
 
-    def __init__(self, role: Role, bus: Bus, inbound: Inbound, outbox: Outbox) -> None:
+    def __init__(
+        self, role: Role, bus: Bus, inbound: Inbound, queue: SendQueue, outbox: Outbox
+    ) -> None:
         self._role: Role = role
         self._bus = bus
         self._inbound = inbound
+        self._queue = queue
         self._outbox = outbox
         self._started_at = 0.0
         self._last = (0.0, 0.0)
@@ -29,6 +33,8 @@ class Meter:
         """Of the core, and refusals by code as `refused.CODE`."""
         self.delivered = 0
         self.refused = 0
+        self.redelivered = 0
+        """Uploads that came again; other repetitions are counted where they are found."""
 
     def start(self, now: float) -> None:
         """Uptime counts from here."""
@@ -47,15 +53,15 @@ class Meter:
     @property
     def dropped(self) -> int:
         """Messages that a full queue or an absent bus has cost, in and out."""
-        return self._outbox.dropped + self._outbox.unsendable + self._bus.dropped
+        return self._queue.dropped + self._queue.unsendable + self._bus.dropped
 
     @property
     def messages(self) -> Messages:
         """Totals so far; losses only show when accounts are compared."""
         return Messages(
-            published=self._outbox.published,
+            published=self._queue.published,
             delivered=self.delivered,
-            redelivered=self._inbound.redelivered,
+            redelivered=self.redelivered + self._inbound.redelivered,
             refused=self.refused,
             lost=0,
         )
@@ -66,15 +72,17 @@ class Meter:
         self._last = (now, self._sim_time_s)
         known = last_sim_s > 0 and now > last_now
         speed = (self._sim_time_s - last_sim_s) / (now - last_now) if known else 0.0
-        tallies = dict(self.tallies)
+        tallies = self.tallies + self._outbox.counts
+        if len(self._outbox):
+            tallies["uploads_kept"] = len(self._outbox)
         if self._inbound.expired:
             tallies["expired"] = self._inbound.expired
         return HealthReported(
             role=self._role,
             uptime_s=max(0.0, now - self._started_at),
-            published=self._outbox.published,
+            published=self._queue.published,
             delivered=self.delivered,
-            redelivered=self._inbound.redelivered,
+            redelivered=self.redelivered + self._inbound.redelivered,
             refused=self.refused,
             dropped=self.dropped,
             inbox=self._bus.waiting,

@@ -12,7 +12,14 @@ from typing import Generic, TypeVar
 
 from broker.bus import Delivery
 from broker.core import Received
-from protocol.codec import MAX_PAYLOAD_BYTES, decode
+from protocol.codec import (
+    MAX_MESSAGE_BYTES,
+    MAX_PAYLOAD_BYTES,
+    Announced,
+    Decoded,
+    decode,
+    read,
+)
 from protocol.envelope import Envelope
 
 MAX_MISSING = 1024
@@ -76,6 +83,11 @@ class SeenNumbers:
         return True
 
 
+def received_of(decoded: Decoded) -> Received:
+    """A decoded message as an input of a core."""
+    return Received(decoded.message, decoded.envelope, decoded.address, decoded.signature)
+
+
 class Inbound:
     """Decodes deliveries and keeps duplicates and expired messages from the core."""
 
@@ -87,16 +99,31 @@ class Inbound:
         self.redelivered = 0
         self.expired = 0
 
-    def decode(self, delivery: Delivery) -> Received:
-        """Decode a delivery.
+    def read(self, delivery: Delivery) -> Decoded | Announced:
+        """A delivery as a message, or the head of one that travels in chunks.
 
         Raises:
             RemoteProtocolError: if it is no valid message.
         """
-        decoded = decode(
-            delivery.payload, delivery.topic, self._root, limit_bytes=self._limit_bytes
-        )
-        return Received(decoded.message, decoded.envelope, decoded.address)
+        topic, limit = delivery.topic, self._limit_bytes
+        return read(delivery.payload, topic, self._root, limit_bytes=limit)
+
+    def decode(self, delivery: Delivery) -> Received:
+        """A delivery as an input of a core.
+
+        Raises:
+            RemoteProtocolError: if it is no valid, whole message.
+        """
+        topic, limit = delivery.topic, self._limit_bytes
+        return received_of(decode(delivery.payload, topic, self._root, limit_bytes=limit))
+
+    def whole(self, payload: bytes, topic: str) -> Decoded:
+        """A message that came in chunks.
+
+        Raises:
+            RemoteProtocolError: if it is no valid message.
+        """
+        return decode(payload, topic, self._root, limit_bytes=MAX_MESSAGE_BYTES)
 
     def is_due(self, envelope: Envelope, now: float, *, retain: bool) -> bool:
         """Whether the core shall see the message: neither a duplicate nor expired."""
@@ -104,11 +131,14 @@ class Inbound:
         if not self._seen.get(key, SeenNumbers).add(envelope.seq):
             self.redelivered += not retain
             return False
+        return not self.is_expired(envelope, now)
+
+    def is_expired(self, envelope: Envelope, now: float) -> bool:
+        """Whether nobody needs the message any more; counted."""
         age_s = self._age_s(envelope, now)
-        if envelope.ttl_ms is not None and age_s * 1000 > envelope.ttl_ms:
-            self.expired += 1
-            return False
-        return True
+        expired = envelope.ttl_ms is not None and age_s * 1000 > envelope.ttl_ms
+        self.expired += expired
+        return expired
 
     def offsets_s(self, count: int) -> dict[str, float]:
         """How far the clocks of those heard last go behind ours, by source."""

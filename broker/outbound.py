@@ -11,14 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from broker.bus import Bus, Delivery, Qos
 from broker.effects import Publish
 from broker.errors import LocalBusError, UnavailableError
 from protocol.address import Address
-from protocol.catalogue import Role, row_of
-from protocol.codec import MAX_PAYLOAD_BYTES, encode
+from protocol.catalogue import Care, Role, Row, row_of
+from protocol.codec import MAX_MESSAGE_BYTES, MAX_PAYLOAD_BYTES, encode
 from protocol.envelope import Envelope
 from protocol.ids import EdgeId, PlvnId
+from protocol.messages import GrantRenewed, RegistrationGranted, TwinPlaced
+from protocol.messages.base import Message
+from protocol.signing import sign_grant, sign_message
 from protocol.topics import prefix, stream_for
 
 
@@ -33,6 +38,9 @@ class Outgoing:
     ttl_s: float | None
     stream: str
     seq: int
+    care: Care = "plain"
+    bulk: bool = False
+    """Whether it may travel in chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,23 @@ class Encoder:
         *,
         root: str,
         clock_id: str | None = None,
-        limit_bytes: int = MAX_PAYLOAD_BYTES,
+        limit_bytes: int = MAX_MESSAGE_BYTES,
+        sign_key: Ed25519PrivateKey | None = None,
+        floor: Callable[[str], int] | None = None,
     ) -> None:
+        """Prepare for one process.
+
+        Args:
+            role: of the process.
+            sender: its identity within the role.
+            boot: its nonce.
+            root: of the topics.
+            clock_id: of messages that carry simulated time.
+            limit_bytes: that a message may have.
+            sign_key: signs the messages whose row says so; without it none is signed.
+            floor: the smallest number of a stream that may still come; without it no message says
+                that its sender keeps it.
+        """
         self.src = f"{role}:{sender}"
         self._own = {
             "plvn": Address(plvn=PlvnId(sender)),
@@ -68,6 +91,8 @@ class Encoder:
         self._prefix = prefix(root)
         self._clock_id = clock_id
         self._limit_bytes = limit_bytes
+        self._sign_key = sign_key
+        self._floor = floor
         self._seqs: dict[str, int] = {}
         self._count = 0
         self._nonce = blake2b(f"{self.src}\0{boot}".encode(), digest_size=4).digest()
@@ -80,6 +105,7 @@ class Encoder:
         """
         row = row_of(type(effect.message))
         path = stream_for(row.message, self._address(effect.to))
+        topic = self._prefix + path
         stream = stream or path
         seq = self._seqs.get(stream, 0) + 1
         ttl_s = row.ttl_s if effect.ttl_s is None else effect.ttl_s
@@ -97,11 +123,25 @@ class Encoder:
             clock_id=None if sim_s is None else self._clock_id,
             ttl_ms=None if ttl_s is None else int(ttl_s * 1000),
             cid=effect.cid,
+            floor=None if self._floor is None or row.care != "outbox" else self._floor(stream),
         )
-        payload = encode(envelope, effect.message, limit_bytes=self._limit_bytes)
+        limit, sign = self._limit_bytes if row.bulk else MAX_PAYLOAD_BYTES, self._signer(row, topic)
+        payload = encode(envelope, self._granting(effect.message), limit_bytes=limit, sign=sign)
         self._seqs[stream] = seq
-        topic = self._prefix + path
-        return Outgoing(topic, payload, row.qos, row.retain, ttl_s, stream, seq)
+        return Outgoing(topic, payload, row.qos, row.retain, ttl_s, stream, seq, row.care, row.bulk)
+
+    def _granting(self, message: Message) -> Message:
+        """A grant of the cloud twin, signed; anything else as it is."""
+        key = self._sign_key
+        if key is None or not isinstance(message, RegistrationGranted | GrantRenewed | TwinPlaced):
+            return message
+        return message.model_copy(update={"grant": sign_grant(key, message.grant)})
+
+    def _signer(self, row: Row, topic: str) -> Callable[[bytes], bytes] | None:
+        key = self._sign_key
+        if key is None or not row.signed or self._role != "edge":
+            return None
+        return lambda unsigned: sign_message(key, topic, unsigned)
 
     def _address(self, to: Address) -> Address:
         return Address(
@@ -111,6 +151,8 @@ class Encoder:
             to.category_digest,
             to.role or self._role,
             to.id or self._sender,
+            to.digest,
+            to.branch,
         )
 
     def _id(self, now: float) -> bytes:
@@ -121,7 +163,7 @@ class Encoder:
         return int(now * 1000).to_bytes(6, "big") + low + high + self._nonce
 
 
-class Outbox:
+class SendQueue:
     """Bounded queue of messages and acknowledgements, sent in order."""
 
     def __init__(self, limit: int) -> None:
@@ -136,6 +178,9 @@ class Outbox:
         self.dropped = 0
         self.unsendable = 0
         """Messages that the bus cannot carry at all."""
+
+    def __len__(self) -> int:
+        return self._messages
 
     @property
     def full(self) -> bool:

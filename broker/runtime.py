@@ -7,7 +7,6 @@ project is here: it reports the input as refused, counts it and goes on.
 """
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,42 +14,49 @@ from pathlib import Path
 from typing import assert_never
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from broker.bulk import Bulk
 from broker.bus import Bus, Delivery, Will
 from broker.clock import Clock
-from broker.core import Core, Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
+from broker.core import Core, Input, Observed, Received, Started
+from broker.courier import Courier, CourierSettings, Hooks
 from broker.effects import (
     Actuate,
     CancelTimer,
+    Defer,
     Effect,
     Publish,
+    Record,
     Save,
+    Settle,
     StartJob,
     StartTimer,
     Subscribe,
     Tally,
     Unsubscribe,
 )
-from broker.errors import JobError
 from broker.health import Meter
 from broker.inbound import Inbound
 from broker.jobs import Jobs
+from broker.journal import Accepted
 from broker.ledger import Ledger
-from broker.outbound import Encoder, Listening, Outbox, Outgoing
+from broker.outbound import Encoder, Listening, Outgoing, SendQueue
+from broker.positions import is_upload
+from broker.presence import Heard, Presence, TakenOverError, new_boot
+from broker.reception import Reception
 from broker.recording import Recorder, Step
+from broker.refusals import Refusals
+from broker.schedule import Schedule
 from broker.store import Store
 from protocol.catalogue import row_of
-from protocol.errors import RemoteProtocolError
-from protocol.messages import MessageRefused
-from protocol.messages.base import Message
+from protocol.envelope import Envelope
 from protocol.topics import DEFAULT_ROOT, prefix, subscriptions
 
 log = structlog.get_logger()
 
-
-def new_boot() -> str:
-    """A nonce for a process; also part of its client id on the broker."""
-    return secrets.token_hex(6)
+Acceptance = tuple[Envelope, Accepted]
+"""An upload of a peer, and the record that it has had its effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +71,14 @@ class RuntimeSettings:
     """Where the account of messages is written at the end."""
     inbox_path: Path | None = None
     """Where every input of the core is recorded, for `broker.recording.replay`."""
-    outbox_limit: int = 10_000
+    queue_limit: int = 10_000
     """Messages that wait for the bus at most."""
     health_interval_s: float = 1.0
     reports_per_s: float = 20.0
     """Refused messages that are reported one by one; all of them are counted."""
+    courier: CourierSettings = field(default_factory=CourierSettings)
+    sign_key: Ed25519PrivateKey | None = field(default=None, repr=False)
+    """Signs orders to PLVNs; without it none is signed."""
     drain_idle_s: float = 0.2
     drain_s: float = 0.6
     goodbye_s: float = 0.25
@@ -88,6 +97,7 @@ class Runtime:
         jobs: Jobs,
         store: Store,
         settings: RuntimeSettings,
+        bulk: Bus | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -99,14 +109,12 @@ class Runtime:
             jobs: started and ended by the caller, who may share it among runtimes.
             store: where the core's records go.
             settings: how it is run.
+            bulk: a second connection for chunks of large messages; without it they share the first.
         """
         self._core = core
         self._bus = bus
         self._settings = settings
-        self._wanted: set[type[Message]] = set()
-        self._initial = [self._listening(route, on=True) for route in routes]
         self._clock = clock
-        self._jobs = jobs
         self._store = store
         self._inbound = Inbound(settings.root)
         self._encoder = Encoder(
@@ -115,18 +123,43 @@ class Runtime:
             settings.boot,
             root=settings.root,
             clock_id=settings.clock_id,
+            sign_key=settings.sign_key,
+            floor=lambda stream: self._courier.outbox.floor(settings.boot, stream),
         )
-        self._outbox = Outbox(settings.outbox_limit)
+        self._queue = SendQueue(settings.queue_limit)
+        self._bulk = None if bulk is None else Bulk(bulk, settings.queue_limit)
+        self._courier = Courier(
+            self._encoder.src,
+            settings.root,
+            store,
+            clock,
+            queue=self._queue,
+            bulk=self._bulk,
+            settings=settings.courier,
+        )
+        self._presence = Presence(self._encoder.src, settings.boot)
         self._ledger = Ledger(settings.ledger_path)
         self._recorder = None if settings.inbox_path is None else Recorder(settings.inbox_path)
-        self._meter = Meter(core.role, bus, self._inbound, self._outbox)
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._reports_left = settings.reports_per_s
+        self._meter = Meter(core.role, bus, self._inbound, self._queue, self._courier.outbox)
+        self._schedule = Schedule(jobs, lambda taken: self._take(taken, None))
+        self._refusals = Refusals(
+            core.role, settings.root, self._meter, settings.reports_per_s, self._publish
+        )
+        self._reception = Reception(
+            self._inbound,
+            self._courier,
+            self._presence,
+            self._refusals,
+            queue=self._queue,
+            ledger=self._ledger,
+            meter=self._meter,
+            clock=clock,
+        )
+        self._reception.open(self._take, self._meet)
+        self._initial = [self._listening(route, on=True) for route in routes]
         self._last_traffic = 0.0
         self._started = False
-        self._status: Publish | None = None
-        """The last status that the core published."""
-        self._will_topic = ""
+        self._taken_over = False
         self._quiet = False
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -136,8 +169,17 @@ class Runtime:
         """What has been counted."""
         return self._meter
 
+    @property
+    def kept(self) -> int:
+        """Uploads that nobody has acknowledged yet."""
+        return len(self._courier.outbox)
+
     async def run(self) -> None:
-        """Run until `stop`; also ends cleanly, though without a goodbye, when cancelled."""
+        """Run until `stop`; also ends cleanly, though without a goodbye, when cancelled.
+
+        Raises:
+            TakenOverError: if a later process of the same source has come.
+        """
         self._meter.start(self._clock.now())
         try:
             await self._bus.subscribe([f for listening in self._initial for f in listening.filters])
@@ -145,7 +187,7 @@ class Runtime:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(work)
-                    for work in (self._consume(), self._send(), self._report())
+                    for work in (self._consume(), self._send(), self._report(), self._deliver())
                 ]
                 await self._stopping.wait()
                 await self._drain()
@@ -158,13 +200,16 @@ class Runtime:
             if self._recorder is not None:
                 self._recorder.close()
             self._stopped.set()
+        if self._taken_over:
+            raise TakenOverError(
+                f"another process of {self._encoder.src} was started after this one and goes on; "
+                "give each process an id of its own"
+            )
 
     def quiesce(self) -> None:
         """End timers, jobs and observations; messages are still received and acknowledged."""
         self._quiet = True
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._schedule.end()
 
     async def stop(self) -> None:
         """Finish what is under way, say goodbye and disconnect; bounded in time."""
@@ -179,9 +224,9 @@ class Runtime:
     def _came_up(self) -> None:
         """Start the core; after a lost connection, take back what the will has said of us."""
         log.info("on the bus", role=self._core.role, id=self._core.id)
+        self._courier.on_up()
         if self._started:
-            if self._status is not None:
-                self._apply([self._status])
+            self._say_status()
             return
         self._started = True
         for listening in self._initial:
@@ -189,40 +234,65 @@ class Runtime:
         if not self._quiet:
             self._take(Started(), None)
 
+    def _say_status(self) -> None:
+        if self._presence.status is not None and not self._taken_over:
+            self._apply([self._presence.status])
+
     async def _send(self) -> None:
-        await self._outbox.send(self._bus, self._listens)
+        await self._queue.send(self._bus, self._listens)
+
+    async def _deliver(self) -> None:
+        await self._courier.run(
+            Hooks(
+                encode=self._encoder.encode,
+                publish=self._publish,
+                arrived=self._reception.on_whole,
+                chunk=self._reception.on_chunk,
+                failed=self._reception.on_incomplete,
+                go_on=self._reception.on_delivery,
+            )
+        )
 
     async def _consume(self) -> None:
         async for delivery in self._bus.deliveries():
             self._meter.delivered += 1
             self._last_traffic = self._clock.now()
-            self._accept(delivery)
-            self._outbox.put_ack(delivery)
-            if self._outbox.full:
-                await self._outbox.wait_room()
+            self._reception.on_delivery(delivery)
+            if self._queue.full:
+                await self._queue.wait_room()
             await asyncio.sleep(0)  # timers and observations do not wait for a full inbox
 
-    def _accept(self, delivery: Delivery) -> None:
-        try:
-            received = self._inbound.decode(delivery)
-        except RemoteProtocolError as error:
-            self._refuse(error.code, error.reason, delivery)
-            return
-        envelope, now = received.envelope, self._clock.now()
-        if delivery.qos and not delivery.retain:
-            self._ledger.received(envelope.src, envelope.boot, envelope.stream, envelope.seq)
-        wanted = type(received.message) in self._wanted
-        if wanted and self._inbound.is_due(envelope, now, retain=delivery.retain):
-            self._take(received, delivery)
+    def _meet(self, heard: Heard) -> None:
+        """Another process of our source: the younger goes on."""
+        self._meter.tallies[f"presence.{heard}"] += 1
+        if heard == "successor":
+            self._taken_over = True
+            self.quiesce()
+            self._stopping.set()
+        else:
+            self._say_status()
 
     def _take(self, taken: Input, delivery: Delivery | None) -> list[Actuate]:
+        accepted = self._acceptance(taken)
         try:
-            return self._apply(self._receive(taken))
+            return self._apply(self._receive(taken), accepted)
         except Exception as error:  # the one place: report, count, go on
-            reason = f"{_kind(taken)}: {type(error).__name__}: {error}"
+            cause = error.__cause__ if isinstance(error, _NotSavedError) else error
+            reason = f"{_kind(taken)}: {type(cause).__name__}: {cause}"
             log.exception("input failed", role=self._core.role, id=self._core.id, reason=reason)
-            self._refuse("failed", reason, delivery)
+            envelope = taken.envelope if isinstance(taken, Received) else None
+            self._refusals.refuse("failed", reason, delivery, envelope)
+            if accepted is not None and not isinstance(error, _NotSavedError):
+                self._accept(accepted, [])  # it would fail again
             return []
+
+    def _acceptance(self, taken: Input) -> Acceptance | None:
+        """What is to be kept with the effect of an upload of a peer."""
+        if not isinstance(taken, Received) or not is_upload(
+            taken.envelope, row_of(type(taken.message))
+        ):
+            return None
+        return taken.envelope, self._courier.positions.record(taken.envelope, self._clock.now())
 
     def _receive(self, taken: Input) -> Sequence[Effect]:
         now = self._clock.now()
@@ -236,44 +306,61 @@ class Runtime:
         self._recorder.write(Step(now, taken, tuple(effects), ""))
         return effects
 
-    def _apply(self, effects: Sequence[Effect]) -> list[Actuate]:
+    def _apply(
+        self, effects: Sequence[Effect], acceptance: Acceptance | None = None
+    ) -> list[Actuate]:
+        """Save what must be durable, then do the rest in order."""
         now = self._clock.now()
         encoded = {
             index: self._encoder.encode(effect, now)
             for index, effect in enumerate(effects)
             if isinstance(effect, Publish)
         }
-        records = [effect.record for effect in effects if isinstance(effect, Save)]
-        if records:
-            self._store.save(records)
+        kept = [outgoing for outgoing in encoded.values() if outgoing.care == "outbox"]
+        records: list[Record] = [effect.record for effect in effects if isinstance(effect, Save)]
+        records += self._courier.keep(kept, self._settings.boot, now)
+        if acceptance is not None and any(isinstance(effect, Defer) for effect in effects):
+            self._meter.tallies["deferred"] += 1
+            acceptance = None
+        self._accept(acceptance, records)
         for index, effect in enumerate(effects):
-            match effect:
-                case Publish():
-                    self._queue(effect, encoded[index], now)
-                case Subscribe() | Unsubscribe():
-                    on = isinstance(effect, Subscribe)
-                    self._outbox.put_listening(self._listening(effect, on=on))
-                case Tally():
-                    self._meter.tallies[effect.counter] += effect.count
-                case StartTimer() | CancelTimer() | StartJob():
-                    self._schedule(effect)
-                case Save() | Actuate():
-                    pass
-                case _:
-                    assert_never(effect)
+            if isinstance(effect, Publish):
+                self._post(effect, encoded[index], now)
+            else:
+                self._do(effect)
         return [effect for effect in effects if isinstance(effect, Actuate)]
 
-    def _schedule(self, effect: StartTimer | CancelTimer | StartJob) -> None:
+    def _do(self, effect: Effect) -> None:
         match effect:
-            case StartTimer():
-                self._start_timer(effect)
-            case CancelTimer():
-                self._cancel_timer(effect.key)
-            case StartJob():
-                self._start_job(effect)
+            case Subscribe() | Unsubscribe():
+                on = isinstance(effect, Subscribe)
+                self._queue.put_listening(self._listening(effect, on=on))
+            case Tally():
+                self._meter.tallies[effect.counter] += effect.count
+            case StartTimer() | CancelTimer() | StartJob():
+                self._schedule.add(effect)
+            case Settle():
+                self._courier.settle(effect.message)
+            case Publish() | Save() | Actuate() | Defer():
+                pass  # done by now, or for the caller
+            case _:
+                assert_never(effect)
+
+    def _accept(self, acceptance: Acceptance | None, records: Sequence[Record]) -> None:
+        """Make records durable, with the place of the upload that caused them."""
+        if acceptance is not None:
+            records = [*records, acceptance[1]]
+        if records:
+            try:
+                self._store.save(records)
+            except Exception as error:
+                raise _NotSavedError from error
+        if acceptance is not None:
+            self._courier.positions.advance(acceptance[1])
+            self._courier.owe(acceptance[0])
 
     def _listening(self, effect: Subscribe | Unsubscribe, *, on: bool) -> Listening:
-        self._wanted |= set(effect.messages)
+        self._reception.want(effect.messages)
         filters = subscriptions(effect.messages, effect.to, self._settings.root)
         return Listening(tuple(filters), on)
 
@@ -284,72 +371,26 @@ class Runtime:
             self._ledger.subscribed(filters, now)
         else:
             self._ledger.unsubscribed(filters, now)
+        self._courier.listens(listening)
 
-    def _queue(self, effect: Publish, outgoing: Outgoing, now: float) -> None:
+    def _post(self, effect: Publish, outgoing: Outgoing, now: float) -> None:
         if effect.sim_time_s is not None:
             self._meter.reached(effect.sim_time_s)
         if outgoing.qos and not outgoing.retain and not self._quiet:
             self._ledger.sent(outgoing.stream, outgoing.seq, now, outgoing.ttl_s)
-        if outgoing.topic == self._will_topic:
-            self._status = effect
-        self._outbox.put(outgoing)
+        self._presence.said(effect)
+        self._courier.post(outgoing)
 
-    def _start_timer(self, effect: StartTimer) -> None:
-        self._cancel_timer(effect.key)
-        if not self._quiet:
-            loop = asyncio.get_running_loop()
-            self._timers[effect.key] = loop.call_later(effect.after_s, self._fire, effect.key)
-
-    def _cancel_timer(self, key: str) -> None:
-        timer = self._timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _fire(self, key: str) -> None:
-        self._timers.pop(key, None)
-        self._take(TimerFired(key), None)
-
-    def _start_job(self, effect: StartJob) -> None:
-        if self._quiet:
-            return
-        future = self._jobs.submit(effect.job, effect.priority)
-        future.add_done_callback(lambda done: self._job_ended(effect.key, done))
-
-    def _job_ended(self, key: str, future: "asyncio.Future[object]") -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if self._quiet:
-            return
-        if error is None:
-            self._take(JobDone(key, future.result()), None)
-        else:
-            reason = str(error) if isinstance(error, JobError) else repr(error)
-            self._take(JobFailed(key, reason), None)
-
-    def _refuse(self, code: str, reason: str, delivery: Delivery | None) -> None:
-        self._meter.refuse(code)
-        if self._reports_left < 1:
-            return
-        self._reports_left -= 1
-        topic = "" if delivery is None else delivery.topic
-        size = 0 if delivery is None else len(delivery.payload)
-        log.warning("refused", code=code, reason=reason, topic=topic, size=size)
-        report = MessageRefused(
-            role=self._core.role, topic=topic[:256], code=code, reason=reason[:512], size=size
-        )
-        self._publish(report)
-
-    def _publish(self, message: Message) -> None:
-        effect, now = Publish(message), self._clock.now()
-        self._queue(effect, self._encoder.encode(effect, now), now)
+    def _publish(self, effect: Publish) -> None:
+        now = self._clock.now()
+        self._post(effect, self._encoder.encode(effect, now), now)
 
     async def _report(self) -> None:
         interval_s = self._settings.health_interval_s
         while True:
             await asyncio.sleep(interval_s)
-            self._reports_left = self._settings.reports_per_s * interval_s
-            self._publish(self._meter.health(self._clock.now()))
+            self._refusals.allow(interval_s)
+            self._publish(Publish(self._meter.health(self._clock.now())))
 
     def _will(self) -> Will:
         """The retained part of the goodbye, numbered in a stream of its own."""
@@ -357,7 +398,6 @@ class Runtime:
         for effect in self._core.goodbye():
             if isinstance(effect, Publish) and row_of(type(effect.message)).retain:
                 outgoing = self._encoder.encode(effect, now, stream="will")
-                self._will_topic = outgoing.topic
                 return Will(outgoing.topic, outgoing.payload)
         raise TypeError(f"goodbye of {self._core.role} {self._core.id} retains no status")
 
@@ -371,10 +411,11 @@ class Runtime:
                 break
             await asyncio.sleep(min(settings.drain_idle_s - idle_s, deadline - loop.time()))
         self._ledger.ended(self._clock.now())
-        self._apply(self._core.goodbye())
+        if not self._taken_over:  # else it would take back what the other says
+            self._apply(self._core.goodbye())
         with suppress(TimeoutError):
             async with asyncio.timeout(settings.goodbye_s if self._bus.up else 0):
-                await self._outbox.wait_idle()
+                await self._queue.wait_idle()
                 await self._bus.flush()
 
     def _write_ledger(self) -> None:
@@ -386,6 +427,10 @@ class Runtime:
             self._meter.dropped,
         )
         self._ledger.write(page)
+
+
+class _NotSavedError(Exception):
+    """The store did not keep the records; its error is the cause."""
 
 
 def _kind(taken: Input) -> str:

@@ -79,7 +79,13 @@ class Ownership:
         known = self.registry.servers.get(edge)
         lease_until = now + status.lease_s if status.state == "online" else 0.0
         self.registry.servers[edge] = EdgeServer(
-            edge, status.lat_deg, status.lon_deg, status.capacity, lease_until, boot
+            edge,
+            status.lat_deg,
+            status.lon_deg,
+            status.capacity,
+            lease_until,
+            boot,
+            status.verify_key,
         )
         if status.state == "offline":
             return self.replace_orphans(now)

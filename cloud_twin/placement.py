@@ -21,6 +21,8 @@ class EdgeServer:
     lease_until: float
     """Wall time at which it counts as gone; 0 once it said that it leaves."""
     boot: str
+    verify_key: str = ""
+    """Checks what it signs; named in its grants."""
 
 
 def distance_m(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float:

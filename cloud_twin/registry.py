@@ -83,4 +83,6 @@ class Registry:
     def grant(self, plvn: PlvnId, valid_s: float) -> Grant:
         """The grant in force, prolonged."""
         record = self.plvns[plvn]
-        return Grant(plvn=plvn, edge=record.edge, fence=record.fence, valid_s=valid_s)
+        server = self.servers.get(record.edge)
+        key = "" if server is None else server.verify_key
+        return Grant(plvn=plvn, edge=record.edge, fence=record.fence, valid_s=valid_s, edge_key=key)

@@ -5,10 +5,13 @@ from protocol.address import Address
 from protocol.messages import (
     AgentStatusReported,
     AttributesReported,
+    ChunksRequested,
+    CloudStatusReported,
     EdgeStatusReported,
     GradientsComputed,
     GradientsFailed,
     IndividualModelReported,
+    MessageReturned,
     MetaModelRequested,
     MetaProgressReported,
     RegistrationRequested,
@@ -22,14 +25,18 @@ def routes() -> list[Subscribe]:
     messages = (
         AgentStatusReported,
         AttributesReported,
+        ChunksRequested,
+        CloudStatusReported,  # of another process that says it is this one
         EdgeStatusReported,
         GradientsComputed,
         GradientsFailed,
         IndividualModelReported,
+        MessageReturned,
         MetaModelRequested,
         MetaProgressReported,
         RegistrationRequested,
         RetrainTriggered,
         TwinRegistered,
     )
-    return [Subscribe(messages, Address())]
+    returned = Subscribe((MessageReturned,), Address(branch="plvn/up"))
+    return [Subscribe(messages, Address(branch="edge/up")), returned]

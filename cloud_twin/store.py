@@ -1,7 +1,7 @@
 """The cloud twin's memory: rows in SQLite, weights as files beside it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert
 
-from broker.sql import open_database
+from broker.effects import Record
+from broker.sql import SqlStore, open_database
 from broker.weights import WeightStore
 from cloud_twin.core import CloudRecord
 from cloud_twin.library import MetaModel
@@ -69,26 +70,23 @@ _trainings = Table(
 _OPTIMIZER = "optimizer."
 
 
-class CloudStore:
+class CloudStore(SqlStore):
     """Registry, library and training checkpoints under one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._engine = open_database(folder / "cloud.sqlite", _metadata, version=SCHEMA_VERSION)
+        super().__init__(open_database(folder / "cloud.sqlite", _metadata, version=SCHEMA_VERSION))
         self._weights = WeightStore(folder / "weights")
 
-    def save(self, records: Sequence[object]) -> None:
-        """Keep the records, all or none."""
-        with self._engine.begin() as connection:
-            for record in records:
-                match record:
-                    case PlvnRecord():
-                        self._save_plvn(connection, record)
-                    case MetaModel():
-                        self._save_model(connection, record)
-                    case TrainingRecord():
-                        self._save_training(connection, record)
-                    case _:
-                        raise TypeError(f"the cloud store keeps no {type(record).__name__}")
+    def _keep(self, connection: Connection, record: Record) -> None:
+        match record:
+            case PlvnRecord():
+                self._save_plvn(connection, record)
+            case MetaModel():
+                self._save_model(connection, record)
+            case TrainingRecord():
+                self._save_training(connection, record)
+            case _:
+                raise TypeError(f"the cloud store keeps no {type(record).__name__}")
 
     def load(self) -> list[CloudRecord]:
         """Everything that the core needs to go on; of each meta model the newest version."""
@@ -104,10 +102,6 @@ class CloudStore:
             order = select(_meta_models).order_by(_meta_models.c.version)
             rows = connection.execute(order).mappings().all()
         return [self._model_of(row) for row in rows]
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
 
     @staticmethod
     def _save_plvn(connection: Connection, record: PlvnRecord) -> None:

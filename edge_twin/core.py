@@ -10,20 +10,21 @@ from typing import Literal
 from broker.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
 from broker.effects import (
     CancelTimer,
+    Defer,
     Effect,
     Publish,
     Save,
+    Settle,
     StartJob,
     StartTimer,
-    Subscribe,
     Tally,
 )
 from edge_twin.individual_model import IndividualModel
 from edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, MetaTask, TaskFailure
 from edge_twin.life_cycle import CachedModel
-from edge_twin.mirror import IncompleteSlotsError, Mirror
+from edge_twin.mirror import IncompleteSlotsError, KeptTrajectories, Mirror
 from edge_twin.rounds import gradient_messages, round_job_key, seed_of
-from edge_twin.routes import PLVN_ROUTES
+from edge_twin.routes import plvn_route
 from edge_twin.settings import EdgeSettings
 from edge_twin.twin import Twin, TwinRecord
 from learning.meta import MetaGradient, MetaSettings
@@ -36,6 +37,7 @@ from protocol.messages import (
     EdgeStatusReported,
     GradientsFailed,
     LibraryIndexed,
+    MessageReturned,
     MetaModelMissing,
     MetaModelOffered,
     MetaModelRequested,
@@ -48,9 +50,10 @@ from protocol.messages import (
     TrajectoriesReported,
     TwinPlaced,
     TwinRegistered,
+    UploadsAcknowledged,
 )
 
-EdgeRecord = TwinRecord | IndividualModel
+EdgeRecord = TwinRecord | IndividualModel | KeptTrajectories
 ADAPTATION_PRIORITY = 0
 META_PRIORITY = 10
 
@@ -92,7 +95,7 @@ class EdgeCore:
         """Say that the edge server leaves."""
         return [self._status("offline")]
 
-    def _on_message(self, received: Received, now: float) -> Sequence[Effect]:
+    def _on_message(self, received: Received, now: float) -> Sequence[Effect]:  # noqa: C901  # dispatch
         address, envelope = received.address, received.envelope
         match received.message:
             case TwinPlaced() as placed:
@@ -107,6 +110,10 @@ class EdgeCore:
                 return self._on_indexed(indexed)
             case MetaRoundStarted() as started if address.inmf:
                 return self._on_round(started, address.inmf)
+            case UploadsAcknowledged() as acknowledged:
+                return [Settle(acknowledged)]
+            case MessageReturned(code=code) as returned:
+                return [Settle(returned), Tally(f"returned.{code}")]
             case _ if address.plvn:
                 return self._on_plvn_message(address.plvn, received, envelope, now)
             case _:
@@ -115,13 +122,14 @@ class EdgeCore:
     def _on_plvn_message(
         self, plvn: PlvnId, received: Received, envelope: Envelope, now: float
     ) -> Sequence[Effect]:
+        """What is not ours yet is deferred: its sender keeps it until its owner has taken it."""
         twin = self.twins.get(plvn)
         if twin is None:
-            return [Tally("not_hosted")]
-        if envelope.fence != twin.record.grant.fence:
+            return [Tally("not_hosted"), Defer()]
+        if envelope.fence is None or envelope.fence < twin.record.grant.fence:
             return [Tally("stale_fence")]
-        if now > twin.valid_until:
-            return [Tally("grant_expired")]
+        if envelope.fence > twin.record.grant.fence or now > twin.valid_until:
+            return [Tally("grant_expired"), Defer()]
         sim_time_s = twin.sim_time_s
         if envelope.sim_ts_ns is not None:
             sim_time_s = envelope.sim_ts_ns / 1e9
@@ -139,7 +147,9 @@ class EdgeCore:
                 return [] if attributes is None else [self._attributes(twin, attributes)]
             case TrajectoriesReported() as trajectories if managed:
                 rows = twin.mirror.add_trajectories(trajectories)
-                return managed.on_trajectories(trajectories, rows, twin.emulator(), sim_time_s)
+                kept = Save(KeptTrajectories(twin.plvn, trajectories))
+                emulator = twin.emulator()
+                return [kept, *managed.on_trajectories(trajectories, rows, emulator, sim_time_s)]
             case ModelApplied(version=version) if managed:
                 return managed.on_applied(version)
             case ModelRefused(version=version) if managed:
@@ -167,7 +177,7 @@ class EdgeCore:
                 return []
 
     def _on_started(self) -> Sequence[Effect]:
-        twins = [Subscribe(PLVN_ROUTES, Address(plvn=plvn)) for plvn in sorted(self.twins)]
+        twins = [plvn_route(plvn) for plvn in sorted(self.twins)]
         return [*twins, self._status("online"), StartTimer("lease", self.settings.lease_s / 3)]
 
     # Ownership and categories
@@ -193,7 +203,7 @@ class EdgeCore:
         self.twins[grant.plvn] = twin = self._new_twin(record, now + grant.valid_s)
         return [
             Save(record),
-            Subscribe(PLVN_ROUTES, Address(plvn=grant.plvn)),
+            plvn_route(grant.plvn),
             registered,
             self._attributes(twin, twin.attributes()),
             self._status("online"),
@@ -420,6 +430,7 @@ class EdgeCore:
             lon_deg=self.settings.lon_deg,
             capacity=self.settings.capacity,
             twins=len(self.twins),
+            verify_key=self.settings.verify_key,
         )
         return Publish(status, Address(edge=self.edge))
 
@@ -432,3 +443,7 @@ class EdgeCore:
                 twin = self.twins.get(record.plvn)
                 if twin is not None and record.inmf in twin.managed:
                     twin.managed[record.inmf].restore(record)
+            case KeptTrajectories():
+                twin = self.twins.get(record.plvn)
+                if twin is not None:
+                    twin.mirror.add_trajectories(record.message)

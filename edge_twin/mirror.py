@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from inmf.live import PAIRS
 from inmf.trajectory import Trace, Trajectories
+from protocol.ids import PlvnId
 from protocol.messages import TelemetryReported, TrajectoriesReported
 from protocol.tensors import Tensors
 
@@ -18,6 +19,14 @@ TRAJECTORY_FIELDS = (*TRACE_FIELDS, "modes_before", "modes", "reward_j")
 
 class IncompleteSlotsError(ValueError):
     """An upload lacks an array, or its arrays have different numbers of slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTrajectories:
+    """Trajectories that a twin has taken, so that a restarted edge server has them still."""
+
+    plvn: PlvnId
+    message: TrajectoriesReported
 
 
 def columns(slots: Tensors, fields: tuple[str, ...]) -> dict[str, Array]:

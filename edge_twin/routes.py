@@ -2,10 +2,13 @@
 
 from broker.effects import Subscribe
 from protocol.address import Address
-from protocol.ids import EdgeId
+from protocol.ids import EdgeId, PlvnId
 from protocol.messages import (
     CategoryAssigned,
+    ChunksRequested,
+    EdgeStatusReported,
     LibraryIndexed,
+    MessageReturned,
     MetaModelMissing,
     MetaModelOffered,
     MetaRoundStarted,
@@ -16,17 +19,24 @@ from protocol.messages import (
     TelemetryReported,
     TrajectoriesReported,
     TwinPlaced,
+    UploadsAcknowledged,
 )
 from protocol.messages.base import Message
 
 _OWN: tuple[type[Message], ...] = (
     CategoryAssigned,
+    ChunksRequested,
+    EdgeStatusReported,  # of another process that says it is this one
+    MessageReturned,
     MetaModelMissing,
     MetaModelOffered,
     MetaRoundStarted,
     TwinPlaced,
+    UploadsAcknowledged,
 )
-PLVN_ROUTES: tuple[type[Message], ...] = (
+_OF_PLVN: tuple[type[Message], ...] = (
+    ChunksRequested,
+    MessageReturned,
     ModelApplied,
     ModelRefused,
     ModelRequested,
@@ -34,9 +44,14 @@ PLVN_ROUTES: tuple[type[Message], ...] = (
     TelemetryReported,
     TrajectoriesReported,
 )
-"""On topics of the PLVNs that it owns; subscribed as they come."""
 
 
 def routes(edge: EdgeId) -> list[Subscribe]:
     """Subscriptions of an edge server before it has any twin."""
-    return [Subscribe(_OWN, Address(edge=edge)), Subscribe((LibraryIndexed,), Address())]
+    own = Address(edge=edge, branch="edge/down")
+    return [Subscribe(_OWN, own), Subscribe((LibraryIndexed,), Address())]
+
+
+def plvn_route(plvn: PlvnId) -> Subscribe:
+    """What it listens to on the topics of a PLVN that it owns; subscribed as they come."""
+    return Subscribe(_OF_PLVN, Address(plvn=plvn, branch="plvn/up"))

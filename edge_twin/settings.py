@@ -56,3 +56,5 @@ class EdgeSettings:
         default_factory=lambda: AdaptationSettings(teacher_steps=40, updates=8)
     )
     seed: int = 1
+    verify_key: str = ""
+    """Checks what this server signs, hexadecimal; empty if it signs nothing."""

@@ -1,32 +1,36 @@
 """An edge server's memory: its twins and the individual models in force."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
+import msgpack
 import numpy as np
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
     Integer,
+    LargeBinary,
     MetaData,
     RowMapping,
     String,
     Table,
     delete,
+    func,
     select,
 )
 from sqlalchemy.dialects.sqlite import insert
 
-from broker.sql import open_database
+from broker.effects import Record
+from broker.sql import SqlStore, open_database
 from broker.weights import WeightStore
 from edge_twin.core import EdgeRecord
 from edge_twin.individual_model import IndividualModel, IndividualModelDeleted
+from edge_twin.mirror import KeptTrajectories
 from edge_twin.twin import TwinRecord
 from inmf.emulator import EmulatorParameters
 from protocol.ids import InmfId, ModelId, PlvnId
-from protocol.messages import Grant, IndividualModelReported, Site
+from protocol.messages import Grant, IndividualModelReported, Site, TrajectoriesReported
 
 SCHEMA_VERSION = 1
 _metadata = MetaData()
@@ -49,35 +53,51 @@ _models = Table(
     Column("emulator", String, nullable=False),
     Column("report", String, nullable=False),
 )
+_trajectories = Table(
+    "trajectories",
+    _metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("plvn", String, nullable=False, index=True),
+    Column("slots", Integer, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+)
 
 
-class EdgeStore:
+class EdgeStore(SqlStore):
     """Twins and individual models under one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._engine = open_database(folder / "edge.sqlite", _metadata, version=SCHEMA_VERSION)
+    def __init__(self, folder: Path, *, trajectory_slots: int = 3000) -> None:
+        """Open the folder's database.
+
+        Args:
+            folder: made if it is not there.
+            trajectory_slots: of each PLVN that are kept at least; older ones go.
+        """
+        self._trajectory_slots = trajectory_slots
+        super().__init__(open_database(folder / "edge.sqlite", _metadata, version=SCHEMA_VERSION))
         self._weights = WeightStore(folder / "weights")
 
-    def save(self, records: Sequence[object]) -> None:
-        """Keep the records, all or none."""
-        with self._engine.begin() as connection:
-            for record in records:
-                match record:
-                    case TwinRecord():
-                        self._save_twin(connection, record)
-                    case IndividualModel():
-                        self._save_model(connection, record)
-                    case IndividualModelDeleted():
-                        self._delete_model(connection, record)
-                    case _:
-                        raise TypeError(f"the edge store keeps no {type(record).__name__}")
+    def _keep(self, connection: Connection, record: Record) -> None:
+        match record:
+            case TwinRecord():
+                self._save_twin(connection, record)
+            case IndividualModel():
+                self._save_model(connection, record)
+            case IndividualModelDeleted():
+                self._delete_model(connection, record)
+            case KeptTrajectories():
+                self._save_trajectories(connection, record)
+            case _:
+                raise TypeError(f"the edge store keeps no {type(record).__name__}")
 
     def load(self) -> list[EdgeRecord]:
-        """Twins, then the newest individual model of each PLVN and INMF."""
+        """Twins, their trajectories, the newest individual model of each PLVN and INMF."""
+        order = select(_trajectories).order_by(_trajectories.c.number)
         with self._engine.begin() as connection:
             twins = [_twin_of(row) for row in connection.execute(select(_twins)).mappings()]
+            kept = [_trajectories_of(row) for row in connection.execute(order).mappings()]
         newest = {(m.plvn, m.inmf): m for m in self.models()}
-        return [*twins, *newest.values()]
+        return [*twins, *kept, *newest.values()]
 
     def models(self) -> list[IndividualModel]:
         """Every individual model that is kept, oldest version first."""
@@ -85,10 +105,6 @@ class EdgeStore:
             order = select(_models).order_by(_models.c.version)
             rows = connection.execute(order).mappings().all()
         return [self._model_of(row) for row in rows]
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
 
     @staticmethod
     def _save_twin(connection: Connection, record: TwinRecord) -> None:
@@ -114,6 +130,20 @@ class EdgeStore:
         statement = insert(_models).values(values)
         keys = ["plvn", "inmf", "version"]
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
+
+    def _save_trajectories(self, connection: Connection, record: KeptTrajectories) -> None:
+        table = _trajectories
+        values = {
+            "plvn": record.plvn,
+            "slots": record.message.slots.shapes[0].shape[0],
+            "message": msgpack.packb(record.message.model_dump()),
+        }
+        connection.execute(insert(table).values(values))
+        newer = table.alias()
+        after = (newer.c.plvn == table.c.plvn) & (newer.c.number > table.c.number)
+        slots_after = select(func.coalesce(func.sum(newer.c.slots), 0)).where(after)
+        enough = slots_after.scalar_subquery() >= self._trajectory_slots
+        connection.execute(delete(table).where((table.c.plvn == record.plvn) & enough))
 
     def _delete_model(self, connection: Connection, record: IndividualModelDeleted) -> None:
         key: ColumnElement[bool] = (
@@ -147,3 +177,11 @@ def _twin_of(row: RowMapping) -> TwinRecord:
         Site.model_validate_json(str(row["site"])),
         tuple(json.loads(str(row["requested_inmfs"]))),
     )
+
+
+def _trajectories_of(row: RowMapping) -> KeptTrajectories:
+    message = row["message"]
+    assert isinstance(message, bytes)
+    fields = msgpack.unpackb(message, use_list=False)
+    reported = TrajectoriesReported.model_validate(fields, strict=True)
+    return KeptTrajectories(PlvnId(str(row["plvn"])), reported)

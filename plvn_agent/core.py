@@ -6,13 +6,22 @@ when the twin orders it. With the bus away the agent goes on deciding with what 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from broker.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
-from broker.effects import Actuate, CancelTimer, Effect, Publish, Save, StartTimer, Tally
+from broker.effects import (
+    Actuate,
+    CancelTimer,
+    Effect,
+    Publish,
+    Save,
+    Settle,
+    StartTimer,
+    Tally,
+)
 from inmf.actor import Actor, PolicySpec
 from inmf.assisted import COOP_PERCEPTION_ASSISTED as SPEC
 from inmf.assisted import observe_assisted
@@ -30,6 +39,7 @@ from protocol.messages import (
     CloudStatusReported,
     Grant,
     GrantRenewed,
+    MessageReturned,
     ModelApplied,
     ModelDispatched,
     ModelRefused,
@@ -37,8 +47,10 @@ from protocol.messages import (
     RegistrationGranted,
     RegistrationRefused,
     RegistrationRequested,
+    UploadsAcknowledged,
 )
 from protocol.messages.base import Message
+from protocol.signing import is_grant_by
 from protocol.tensors import model_id
 
 POLICY = PolicySpec(SPEC.observation_dim, SPEC.action_dim)
@@ -54,11 +66,14 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """What an agent must not forget: whom it obeys."""
+    """What an agent must not forget: whom it obeys, and what it has obeyed last."""
 
     plvn: PlvnId
     edge: EdgeId
     fence: Fence
+    owner_boot: str = ""
+    version: int = 0
+    """Of the newest order that was obeyed, counted by the owner's process; older ones are void."""
 
 
 class AgentCore:
@@ -80,6 +95,8 @@ class AgentCore:
         self.settings = settings
         self.requested_inmfs = requested_inmfs
         self.record = record
+        self.owner_key = ""
+        """Of the owner that the grant names; checks its orders."""
         self.granted = False
         """Whether a grant was seen in this run; before that nothing is uploaded."""
         self.retries = 0
@@ -209,7 +226,13 @@ class AgentCore:
             case RegistrationRefused(retry_s=retry_s):
                 return [StartTimer("register", max(retry_s, 0.1)), Tally("registrations_refused")]
             case ModelDispatched() | BaselineOrdered() as order:
+                if not self._is_order(received):
+                    return [Tally("not_owner")]
                 return self._on_order(order, received.envelope)
+            case UploadsAcknowledged() as acknowledged:
+                return [Settle(acknowledged) if self._is_owner(received) else Tally("not_owner")]
+            case MessageReturned() as returned:
+                return self._on_returned(returned, received)
             case CloudStatusReported(phase=phase, state=state):
                 self.planned = state == "online" and phase == "online"
                 return []
@@ -231,9 +254,15 @@ class AgentCore:
     def _on_grant(self, grant: Grant) -> Sequence[Effect]:
         if grant.plvn != self.plvn:
             return [Tally("not_owner")]
-        if self.record is not None and grant.fence < self.record.fence:
+        if self.settings.cloud_key and not is_grant_by(self.settings.cloud_key, grant):
+            return [Tally("grants_forged")]
+        before = self.record
+        if before is not None and grant.fence < before.fence:
             return [Tally("stale_fence")]
         record = AgentRecord(self.plvn, grant.edge, grant.fence)
+        if before is not None and before.edge == grant.edge:
+            record = replace(before, fence=grant.fence)
+        self.owner_key = grant.edge_key
         effects: list[Effect] = [CancelTimer("register")]
         if record != self.record:
             self.record = record
@@ -256,14 +285,14 @@ class AgentCore:
     def _on_order(
         self, order: ModelDispatched | BaselineOrdered, envelope: Envelope
     ) -> Sequence[Effect]:
-        if self.record is None or not self._is_owner(envelope):
-            return [Tally("not_owner")]
+        assert self.record is not None
         if order.inmf != COOP_PERCEPTION:
             return [Tally("unknown_inmf")]
-        restarted = envelope.boot != self.owner_boot
-        if not restarted and order.version < self.version:
+        newest = self.record.owner_boot, self.record.version
+        if (envelope.boot, order.version) < newest:  # by an ended process, or sent before another
             return [Tally("models_outdated")]
-        if not restarted and order.version == self.version:  # the answer was lost: say it again
+        present = self.owner_boot, self.version
+        if (envelope.boot, order.version) == present:  # the answer was lost: say it again
             return [self._applied(order)]
         actor: Actor | None = None
         if isinstance(order, ModelDispatched):
@@ -274,18 +303,30 @@ class AgentCore:
             self.batch_slots = order.trajectory_slots
         uploads = [*self._upload_batch(), *self._upload_summary()]
         self.actor, self.version, self.owner_boot = actor, order.version, envelope.boot
+        self.record = replace(self.record, owner_boot=envelope.boot, version=order.version)
         policy: Literal["baseline", "individual_model"]
         policy = "baseline" if actor is None else "individual_model"
         self.batch = self.batch.following(policy, order.version)
-        return [*uploads, self._applied(order)]
+        return [*uploads, Save(self.record), self._applied(order)]
 
-    def _is_owner(self, envelope: Envelope) -> bool:
-        record = self.record
-        return (
-            record is not None
-            and envelope.src == f"edge:{record.edge}"
-            and envelope.fence == record.fence
-        )
+    def _is_owner(self, received: Received) -> bool:
+        """Whether the newest grant names the sender, and the sender is who it says."""
+        record, signature = self.record, received.signature
+        if record is None or received.envelope.src != f"edge:{record.edge}":
+            return False
+        if not self.settings.cloud_key:
+            return True
+        return signature is not None and signature.is_by(self.owner_key)
+
+    def _is_order(self, received: Received) -> bool:
+        fence = None if self.record is None else self.record.fence
+        return received.envelope.fence == fence and self._is_owner(received)
+
+    def _on_returned(self, returned: MessageReturned, received: Received) -> Sequence[Effect]:
+        """A message of ours was refused; only the owner or the cloud twin may say so."""
+        if received.envelope.role != "cloud" and not self._is_owner(received):
+            return [Tally("not_owner")]
+        return [Settle(returned), Tally(f"returned.{returned.code}")]
 
     @staticmethod
     def _refusal(order: ModelDispatched) -> ModelRefused | None:

@@ -4,22 +4,31 @@ from broker.effects import Subscribe
 from protocol.address import Address
 from protocol.ids import PlvnId
 from protocol.messages import (
+    AgentStatusReported,
     BaselineOrdered,
+    ChunksRequested,
     CloudStatusReported,
     GrantRenewed,
+    MessageReturned,
     ModelDispatched,
     RegistrationGranted,
     RegistrationRefused,
+    UploadsAcknowledged,
 )
 
 
 def routes(plvn: PlvnId) -> list[Subscribe]:
     """Subscriptions of the agent of a PLVN."""
     own = (
+        AgentStatusReported,  # of another process that says it is this one
         BaselineOrdered,
+        ChunksRequested,
         GrantRenewed,
+        MessageReturned,
         ModelDispatched,
         RegistrationGranted,
         RegistrationRefused,
+        UploadsAcknowledged,
     )
-    return [Subscribe(own, Address(plvn=plvn)), Subscribe((CloudStatusReported,), Address())]
+    at = Address(plvn=plvn, branch="plvn/down")
+    return [Subscribe(own, at), Subscribe((CloudStatusReported,), Address())]

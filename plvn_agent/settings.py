@@ -19,3 +19,6 @@ class AgentSettings:
     """Slots of a batch of trajectories until the twin asks for another number."""
     performance_slots: int = 75
     """Slots of one performance summary."""
+    cloud_key: str = ""
+    """Checks the cloud twin's signature on grants, hexadecimal; with it, orders must be signed by
+    the owner whose key the grant names. Empty: nothing is checked."""

@@ -43,7 +43,7 @@ class Announced(NamedTuple):
 
     envelope: Envelope
     blob: BlobRef
-    address: Address
+    row: Row
 
 
 def encode(
@@ -150,7 +150,7 @@ def read(
         row = _row(newest(name), parsed, topic)
         check_source(envelope.src, row, parsed.address)
         if envelope.blob is not None:
-            return Announced(envelope, _blob_of(envelope.blob, row), parsed.address)
+            return Announced(envelope, _blob_of(envelope.blob, row), row)
         message = _body(row, name, fields.get("body"))
     except RemoteProtocolError as error:
         error.envelope = envelope

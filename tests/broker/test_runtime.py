@@ -34,14 +34,25 @@ from protocol.messages import (
     AgentStatusReported,
     HealthReported,
     MessageRefused,
+    ModelApplied,
     ModelRequested,
     PerformanceReported,
 )
 from protocol.messages.base import Message
-from tests.support.toy import MODEL_REQUESTED, Behaviour, ToyCore, nothing, performance, status
+from tests.support.toy import (
+    MODEL_REQUESTED,
+    Behaviour,
+    ToyCore,
+    applied,
+    nothing,
+    performance,
+    status,
+)
 
 AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
-EDGE_ROUTES = (Subscribe((PerformanceReported, ModelRequested, AgentStatusReported), Address()),)
+EDGE_ROUTES = (
+    Subscribe((PerformanceReported, ModelApplied, ModelRequested, AgentStatusReported), Address()),
+)
 
 
 class Disk(MemoryStore):
@@ -407,7 +418,7 @@ def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
     virtual(main())
 
 
-def test_a_full_outbox_costs_the_oldest_messages_and_counts_them() -> None:
+def test_a_full_queue_costs_the_oldest_messages_and_counts_them() -> None:
     async def main() -> None:
         hub = MemoryHub()
         hub.stop()
@@ -420,7 +431,7 @@ def test_a_full_outbox_costs_the_oldest_messages_and_counts_them() -> None:
             clock=LoopClock(),
             jobs=InlineJobs(),
             store=store,
-            settings=RuntimeSettings(outbox_limit=3),
+            settings=RuntimeSettings(queue_limit=3),
         )
         edge = node(hub, ToyCore("edge", "e1"), *EDGE_ROUTES)
         async with running(edge, Node(core, runtime, bus, store)):
@@ -429,13 +440,13 @@ def test_a_full_outbox_costs_the_oldest_messages_and_counts_them() -> None:
                 runtime.observe(None)
             hub.start()
             await asyncio.sleep(2)
-        slots = [m.slot_first for m in received(edge.core) if isinstance(m, PerformanceReported)]
-        assert slots == [2, 3, 4]
+        versions = [m.version for m in received(edge.core) if isinstance(m, ModelApplied)]
+        assert versions == [2, 3, 4]
         assert runtime.meter.dropped == 2
 
-    def publisher(slot: int) -> Behaviour:
+    def publisher(version: int) -> Behaviour:
         return lambda taken, _now: (
-            [Publish(performance(slot), AT)] if isinstance(taken, Observed) else []
+            [Publish(applied(version), AT)] if isinstance(taken, Observed) else []
         )
 
     virtual(main())
@@ -489,7 +500,7 @@ def test_health_shows_counts_simulated_time_and_speed() -> None:
         )
 
     def speaker(sim_time_s: float) -> Behaviour:
-        return lambda _t, _n: [Publish(performance(0), AT, sim_time_s=sim_time_s)]
+        return lambda _t, _n: [Publish(applied(0), AT, sim_time_s=sim_time_s)]
 
     async def two(bus: MemoryBus):  # type: ignore[no-untyped-def]  # noqa: ANN202
         deliveries = bus.deliveries()

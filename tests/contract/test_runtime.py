@@ -17,7 +17,7 @@ from broker.effects import Effect, Publish, Subscribe
 from broker.jobs import InlineJobs
 from broker.ledger import Messages, count_messages, read_page
 from broker.runtime import Runtime, RuntimeSettings
-from broker.store import NoStore
+from broker.store import MemoryStore
 from protocol.address import Address
 from protocol.ids import COOP_PERCEPTION, PlvnId
 from protocol.messages import AgentStatusReported, BaselineOrdered, PerformanceReported
@@ -52,7 +52,7 @@ def runtime(broker: BrokerUnderTest, core: ToyCore, route: Subscribe, path: Path
         routes=[route],
         clock=WallClock(),
         jobs=InlineJobs(),
-        store=NoStore(),
+        store=MemoryStore(),
         settings=RuntimeSettings(ledger_path=path),
     )
 

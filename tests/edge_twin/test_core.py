@@ -9,18 +9,19 @@ import pytest
 from broker.core import JobDone, JobFailed, Received, Started, TimerFired
 from broker.effects import (
     CancelTimer,
+    Defer,
     Effect,
     Publish,
     Save,
     StartJob,
     StartTimer,
-    Subscribe,
     Tally,
 )
 from edge_twin.core import META_PRIORITY, EdgeCore
 from edge_twin.jobs import POLICY, MetaTask, TaskFailure
+from edge_twin.mirror import KeptTrajectories
 from edge_twin.rounds import gradient_messages, round_job_key, seed_of
-from edge_twin.routes import PLVN_ROUTES
+from edge_twin.routes import plvn_route
 from edge_twin.twin import TwinRecord
 from learning.meta import MetaGradient
 from protocol.address import Address
@@ -170,6 +171,7 @@ REQUEST = Publish(
 )
 FETCHING = [REQUEST, StartTimer(FETCH, SETTINGS.retry_s), Tally("fetches")]
 RECORD = TwinRecord(grant(), SITE, INMFS)
+KEPT = Save(KeptTrajectories(P1, trajectories(0, 0)))
 
 
 class TestHosting:
@@ -177,7 +179,7 @@ class TestHosting:
         effects = EdgeCore(E1, SETTINGS).receive(placed(), 0.0)
         assert effects[:3] == [
             Save(RECORD),
-            Subscribe(PLVN_ROUTES, Address(plvn=P1)),
+            plvn_route(P1),
             Publish(TwinRegistered(grant=grant()), Address(plvn=P1, edge=E1), fence=Fence(1)),
         ]
         told = [e.message for e in effects[3:] if isinstance(e, Publish)]
@@ -201,7 +203,7 @@ class TestHosting:
         assert core.twins[P1].record.grant.fence == 3
 
     def test_a_plvn_that_is_not_hosted_is_not_obeyed(self) -> None:
-        assert uploads(server(P2), 1) == [Tally("not_hosted")]
+        assert uploads(server(P2), 1) == [Tally("not_hosted"), Defer()]
 
     def test_a_stale_fence_is_not_obeyed(self) -> None:
         core = server()
@@ -211,9 +213,9 @@ class TestHosting:
 
     def test_after_the_grant_has_ended_nothing_is_obeyed_until_it_is_prolonged(self) -> None:
         core = server(P1)
-        assert uploads(core, 1, now=101.0) == [Tally("grant_expired")]
+        assert uploads(core, 1, now=101.0) == [Tally("grant_expired"), Defer()]
         core.receive(placed(), 102.0)
-        assert uploads(core, 1, now=103.0) == []
+        assert uploads(core, 1, now=103.0) == [KEPT]
 
     def test_torn_uploads_are_tallied(self) -> None:
         core = server(P1)
@@ -246,10 +248,18 @@ class TestHosting:
     def test_a_restarted_server_knows_its_twins_but_obeys_only_renewed_grants(self) -> None:
         core = EdgeCore(E1, SETTINGS, [RECORD])
         started = core.receive(Started(), 10.0)
-        assert started[0] == Subscribe(PLVN_ROUTES, Address(plvn=P1))
-        assert uploads(core, 1, now=11.0) == [Tally("grant_expired")]
+        assert started[0] == plvn_route(P1)
+        assert uploads(core, 1, now=11.0) == [Tally("grant_expired"), Defer()]
         core.receive(placed(), 12.0)
-        assert uploads(core, 1, now=13.0) == []
+        assert uploads(core, 1, now=13.0) == [KEPT]
+
+    def test_a_restarted_server_has_the_trajectories_that_it_took(self) -> None:
+        before, kept = server(P1), KeptTrajectories(P1, trajectories(0, 0))
+        assert uploads(before, 1) == [Save(kept)]
+        restarted = EdgeCore(E1, SETTINGS, [RECORD, kept])
+        taken, again = (c.twins[P1].mirror.trajectories for c in (before, restarted))
+        assert again.size == taken.size == 15
+        assert all(np.array_equal(again.newest(99)[n], taken.newest(99)[n]) for n in again.fields)
 
     def test_a_restarted_server_goes_on_with_the_model_in_force(self) -> None:
         model = in_force().managed.model

@@ -8,11 +8,12 @@ import pytest
 
 from broker.weights import WeightsError
 from edge_twin.individual_model import IndividualModel, IndividualModelDeleted
+from edge_twin.mirror import KeptTrajectories
 from edge_twin.store import EdgeStore
 from edge_twin.twin import TwinRecord
 from protocol.ids import COOP_PERCEPTION, EdgeId, Fence, PlvnId
 from protocol.messages import Grant, Site
-from tests.edge_twin.managing import in_force
+from tests.edge_twin.managing import in_force, trajectories
 
 P1 = PlvnId("p1")
 SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
@@ -85,3 +86,13 @@ def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
         store.save([twin(1), 7])
     assert store.load() == []
     store.close()
+
+
+def test_the_newest_trajectories_survive(tmp_path: Path) -> None:
+    kept = [KeptTrajectories(P1, trajectories(15 * number, 0)) for number in range(5)]
+    other = KeptTrajectories(PlvnId("p2"), trajectories(0, 0))
+    first = EdgeStore(tmp_path, trajectory_slots=30)
+    for record in (*kept, other):
+        first.save([record])
+    first.close()
+    assert EdgeStore(tmp_path).load() == [*kept[-2:], other]

@@ -17,7 +17,7 @@ from broker.faulty import Faults, FaultyBus
 from broker.jobs import InlineJobs
 from broker.memory import MemoryBus, MemoryHub
 from broker.runtime import Runtime, RuntimeSettings
-from broker.store import NoStore
+from broker.store import MemoryStore
 from cloud_twin.core import CloudCore
 from cloud_twin.library import MetaModel
 from cloud_twin.planner import Planner
@@ -211,7 +211,7 @@ def toy_runtime(core: ToyEdge | ToyAgent, make_bus: MakeBus, route: Subscribe) -
         routes=[route],
         clock=LoopClock(),
         jobs=InlineJobs(),
-        store=NoStore(),
+        store=MemoryStore(),
         settings=RuntimeSettings(boot=f"boot-{core.id}", health_interval_s=30.0),
     )
 

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from broker.core import Input, Role
-from broker.effects import Effect, Publish
+from broker.core import Input, Received, Role
+from broker.effects import Effect, Publish, Settle
 from protocol.ids import COOP_PERCEPTION
 from protocol.messages import (
     AgentStatusReported,
     CloudStatusReported,
     EdgeStatusReported,
+    MessageReturned,
+    ModelApplied,
     ModelRequested,
     PerformanceReported,
+    UploadsAcknowledged,
 )
 from protocol.messages.base import Message
 
@@ -33,7 +36,12 @@ class ToyCore:
 
     def receive(self, message: Input, now: float) -> Sequence[Effect]:
         self.taken.append(message)
-        return self.behaviour(message, now)
+        effects = list(self.behaviour(message, now))
+        if isinstance(message, Received) and isinstance(
+            message.message, UploadsAcknowledged | MessageReturned
+        ):
+            effects.append(Settle(message.message))
+        return effects
 
     def goodbye(self) -> Sequence[Effect]:
         return [Publish(status(self.role, "offline"))]
@@ -60,6 +68,10 @@ def performance(slot_first: int) -> PerformanceReported:
         infeasible_slots=0,
         mode_changes=1,
     )
+
+
+def applied(version: int) -> ModelApplied:
+    return ModelApplied(inmf=COOP_PERCEPTION, version=version, model="0" * 64, slot_first=0)
 
 
 MODEL_REQUESTED = ModelRequested(inmf=COOP_PERCEPTION)
