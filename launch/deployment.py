@@ -4,15 +4,18 @@ The same functions build everything in one process, one process per role, and te
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.bus import Bus
 from broker.clock import Clock
 from broker.jobs import InlineJobs, Jobs
-from broker.runtime import Runtime, RuntimeSettings, new_boot
+from broker.presence import new_boot
+from broker.runtime import Runtime, RuntimeSettings
+from broker.signing_keys import SIGN_KEY, SIGN_PUB, load_signing_key, load_verify_key
 from cloud_twin.categories import Lattice
 from cloud_twin.core import CloudCore
 from cloud_twin.library import Library
@@ -35,6 +38,7 @@ from plvn_agent.settings import AgentSettings
 from plvn_agent.source import Source
 from plvn_agent.store import AgentStore
 from protocol.ids import COOP_PERCEPTION, EdgeId, InmfId
+from protocol.signing import verify_key_of
 
 MakeBus = Callable[[ClientName], Bus]
 """A bus for a client, not connected yet."""
@@ -57,7 +61,33 @@ class Deployment:
         """Settings of one runtime, with a boot nonce of its own."""
         boot = new_boot()
         ledger = None if self.ledgers is None else self.ledgers / f"{role_id}-{boot}.json"
-        return RuntimeSettings(root=self.root, boot=boot, clock_id=clock_id, ledger_path=ledger)
+        return RuntimeSettings(
+            root=self.root,
+            boot=boot,
+            clock_id=clock_id,
+            ledger_path=ledger,
+            sign_key=self._sign_key(role_id),
+        )
+
+    def buses(self, identity: str, client: str) -> tuple[Bus, Bus]:
+        """A client's connection for control, and the one for large things; not connected yet."""
+        control = self.make_bus(ClientName(identity, client))
+        return control, self.make_bus(ClientName(identity, f"{client}-bulk"))
+
+    def cloud_key(self) -> str:
+        """Checks what the cloud twin signs, hexadecimal; empty where nothing is secured.
+
+        Raises:
+            CertificateError: if the key cannot be read.
+        """
+        if self.certs is None:
+            return ""
+        return load_verify_key(self.certs / f"cloud{SIGN_PUB}").hex()
+
+    def _sign_key(self, role_id: str) -> Ed25519PrivateKey | None:
+        """The key of the cloud twin or an edge server; PLVNs sign nothing."""
+        path = None if self.certs is None else self.certs / f"{role_id}{SIGN_KEY}"
+        return load_signing_key(path) if path is not None and path.exists() else None
 
 
 def blueprints(settings: CloudSettings) -> Mapping[InmfId, Blueprint]:
@@ -73,9 +103,11 @@ def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
     planner = Planner(settings, blueprints(settings), Library(), Lattice())
     core = CloudCore(planner, settings, store.load())
     running = deployment.runtime_settings("cloud")
+    control, bulk = deployment.buses("cloud", f"cloud-{running.boot}")
     return Runtime(
         core,
-        deployment.make_bus(ClientName("cloud", f"cloud-{running.boot}")),
+        control,
+        bulk=bulk,
         routes=cloud_routes(),
         clock=deployment.clock,
         jobs=InlineJobs(),
@@ -88,12 +120,16 @@ def edge_runtime(
     deployment: Deployment, edge: EdgeId, settings: EdgeSettings, jobs: Jobs
 ) -> Runtime:
     """One edge server, with what its store remembers; its jobs are started by the caller."""
-    store = EdgeStore(deployment.state / edge)
-    core = EdgeCore(edge, settings, store.load())
+    store = EdgeStore(deployment.state / edge, trajectory_slots=settings.trajectory_slots)
     running = deployment.runtime_settings(edge)
+    if running.sign_key is not None:
+        settings = replace(settings, verify_key=verify_key_of(running.sign_key))
+    core = EdgeCore(edge, settings, store.load())
+    control, bulk = deployment.buses(edge, f"edge-{edge}-{running.boot}")
     return Runtime(
         core,
-        deployment.make_bus(ClientName(edge, f"edge-{edge}-{running.boot}")),
+        control,
+        bulk=bulk,
         routes=edge_routes(edge),
         clock=deployment.clock,
         jobs=jobs,
@@ -121,6 +157,7 @@ def agent_runtimes(
 ) -> Agents:
     """An agent for each PLVN of a started source."""
     store = AgentStore(deployment.state / f"agent-{source.clock_id}.sqlite")
+    settings = replace(settings, cloud_key=deployment.cloud_key())
     cores = [AgentCore(p, settings, record=store.load(p.plvn)) for p in source.plvns]
     runtimes = {core.plvn: _agent_runtime(deployment, source, core, store) for core in cores}
 
@@ -135,9 +172,11 @@ def _agent_runtime(
     deployment: Deployment, source: Source, core: AgentCore, store: AgentStore
 ) -> Runtime:
     running = deployment.runtime_settings(core.plvn, source.clock_id)
+    control, bulk = deployment.buses(core.plvn, f"plvn-{core.plvn}-{running.boot}")
     return Runtime(
         core,
-        deployment.make_bus(ClientName(core.plvn, f"plvn-{core.plvn}-{running.boot}")),
+        control,
+        bulk=bulk,
         routes=agent_routes(core.plvn),
         clock=deployment.clock,
         jobs=InlineJobs(),

@@ -10,6 +10,7 @@ from broker.clock import WallClock
 from broker.errors import BrokerStartError, CertificateError, LocalBusError
 from broker.local import BrokerKind, start_broker
 from broker.mosquitto import Secured, reload_mosquitto
+from broker.presence import TakenOverError
 from broker.process import RunningBroker
 from broker.sql import StoreError
 from broker.workers import WorkerJobs
@@ -137,5 +138,7 @@ def _run(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
         return say(error, ExitCode.SOURCE)
     except StoreError as error:
         return say(error, ExitCode.STORE)
+    except TakenOverError as error:
+        return say(error, ExitCode.TAKEN_OVER)
     except LocalBusError as error:
         return say(error, ExitCode.USAGE)
