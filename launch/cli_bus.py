@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from launch.cli_options import DEFAULT_URL, Root, Url, quiet_logs
+from launch.cli_options import DEFAULT_URL, Certs, Identity, Root, Url, quiet_logs
 
 bus = typer.Typer(help="Record what passes on the bus, and play it back.", no_args_is_help=True)
 
@@ -21,12 +21,16 @@ def bus_record(
     ] = "#",
     seconds: Annotated[float | None, typer.Option(min=0.1, help="End after these.")] = None,
     count: Annotated[int, typer.Option(min=0, help="End after this many; 0 never.")] = 0,
+    certs: Certs = None,
+    identity: Identity = "monitor",
 ) -> None:
     """Write every message to a tape, byte for byte, until Ctrl-C."""
+    from launch.connection import Connection  # noqa: PLC0415
     from launch.tape import TapeOptions, run_record  # noqa: PLC0415
 
     quiet_logs()
-    options = TapeOptions(url, root, topic_filter, file, seconds, count)
+    connection = Connection(url, certs, identity)
+    options = TapeOptions(connection, root, topic_filter, file, seconds, count)
     raise typer.Exit(run_record(options))
 
 
@@ -45,9 +49,13 @@ def bus_replay(
     retained: Annotated[
         bool, typer.Option("--retained", help="Play values from before the recording too.")
     ] = False,
+    certs: Certs = None,
+    identity: Identity = "monitor",
 ) -> None:
     """Publish the messages of a tape again, in order and at their spacing."""
+    from launch.connection import Connection  # noqa: PLC0415
     from launch.tape import ReplayOptions, run_replay  # noqa: PLC0415
 
     quiet_logs()
-    raise typer.Exit(run_replay(ReplayOptions(url, file, root, speed, retained)))
+    connection = Connection(url, certs, identity)
+    raise typer.Exit(run_replay(ReplayOptions(connection, file, root, speed, retained)))

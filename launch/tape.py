@@ -8,7 +8,6 @@ from pathlib import Path
 
 from broker.errors import LocalBusError, UnavailableError
 from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
 from broker.tape import (
     QOS0_LIMIT,
     Passed,
@@ -21,8 +20,8 @@ from broker.tape import (
     read_header,
     record,
 )
+from launch.connection import Connection
 from launch.exit_codes import ExitCode
-from launch.monitor import monitor_id
 from launch.problems import say
 from launch.serve import run_until_signal
 from protocol.errors import InvalidIdError
@@ -35,7 +34,7 @@ CONNECT_S = 5.0
 class TapeOptions:
     """What `record` was asked for."""
 
-    url: str
+    connection: Connection
     root: str
     topic_filter: str
     path: Path
@@ -52,7 +51,7 @@ def run_record(options: TapeOptions) -> int:
 class ReplayOptions:
     """What `replay` was asked for."""
 
-    url: str
+    connection: Connection
     path: Path
     root: str | None
     """Of the topics that it is played on; None is the root that it was recorded on."""
@@ -68,7 +67,7 @@ def run_replay(options: ReplayOptions) -> int:
 async def _record(options: TapeOptions, stop: asyncio.Event) -> int:
     try:
         topics = f"{prefix(options.root)}{options.topic_filter}"
-        bus = MqttBus(options.url, MqttSettings(monitor_id(), qos0_limit=QOS0_LIMIT))
+        bus = options.connection.watcher(qos0_limit=QOS0_LIMIT)
         tape = TapeWriter(options.path, TapeHeader(options.root, time.time_ns()))
     except FileExistsError:
         return say(f"{options.path} exists; choose another file for the tape", ExitCode.USAGE)
@@ -86,7 +85,9 @@ async def _record(options: TapeOptions, stop: asyncio.Event) -> int:
             print(f"recording {topics}; Ctrl-C ends it", flush=True)
             await record(bus, tape, offset_ns, taken, count=options.count)
 
-        code = await _while_connected(bus, options.url, recording, stop, options.seconds)
+        code = await _while_connected(
+            bus, options.connection.broker_url, recording, stop, options.seconds
+        )
     print(
         f"{taken.messages} messages, {taken.retained} of them retained from before, "
         f"{taken.payload_bytes} bytes of payload in {options.path}"
@@ -101,7 +102,7 @@ async def _replay(options: ReplayOptions, stop: asyncio.Event) -> int:
         header = read_header(options.path)
         playing = Playing(options.root or header.root, options.speed, options.retained)
         prefix(playing.root)
-        bus = MqttBus(options.url, MqttSettings(monitor_id()))
+        bus = options.connection.watcher()
     except (LocalBusError, InvalidIdError, OSError, TapeError) as error:
         return say(error, ExitCode.USAGE)
     began, played = time.monotonic(), Passed()
@@ -110,11 +111,12 @@ async def _replay(options: ReplayOptions, stop: asyncio.Event) -> int:
         await play(bus, header, read_frames(options.path), playing, played)
 
     try:
-        code = await _while_connected(bus, options.url, replaying, stop, None)
+        code = await _while_connected(bus, options.connection.broker_url, replaying, stop, None)
     except (TapeError, LocalBusError) as error:
         return say(f"after {played.messages} messages: {error}", ExitCode.USAGE)
     except UnavailableError as error:
-        problem = f"the broker at {options.url} went away after {played.messages} messages: {error}"
+        url, number = options.connection.broker_url, played.messages
+        problem = f"the broker at {url} went away after {number} messages: {error}"
         return say(problem, ExitCode.NO_BROKER)
     if code == ExitCode.OK:
         seconds = time.monotonic() - began
