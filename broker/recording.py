@@ -59,8 +59,8 @@ class Recorder:
         """Begin a recording with the core as it is now.
 
         Raises:
-            RecordingError: if the core holds what could not be read again.
-            OSError: if the file cannot be made.
+            RecordingError: if the core holds what could not be read again, or the file cannot be
+                made.
         """
         try:
             first = pickles.dumps(Beginning(VERSION, core))
@@ -69,11 +69,15 @@ class Recorder:
             raise RecordingError(
                 f"this core cannot be recorded: {error}; run it without an inbox"
             ) from error
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._file: BinaryIO | None = path.open("wb")
-        self._file.write(MAGIC + _LENGTH.pack(len(first)) + first)
-        self._file.flush()
+        self._file: BinaryIO | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
+            self._file.write(MAGIC + _LENGTH.pack(len(first)) + first)
+            self._file.flush()
+        except OSError as error:
+            raise RecordingError(f"cannot record into {path}: {error.strerror}") from error
 
     def write(self, step: Step) -> None:
         """Append a step; if that fails, the recording ends here and the log says why."""

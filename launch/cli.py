@@ -9,7 +9,9 @@ import typer
 
 from launch.cli_bus import bus
 from launch.cli_certs import certs as certs_app
+from launch.cli_doctor import doctor
 from launch.cli_options import Certs, Identity, Url
+from launch.cli_replay import replay
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # small networks are slower on two threads
@@ -24,6 +26,8 @@ app = typer.Typer(
 up = typer.Typer(help="Run one role in this process.", no_args_is_help=True)
 app.add_typer(up, name="up")
 app.add_typer(bus, name="bus")
+app.command()(replay)
+app.command()(doctor)
 app.add_typer(certs_app, name="certs")
 
 State = Annotated[Path, typer.Option(help="Folder of stores; roles of one machine may share it.")]

@@ -14,6 +14,18 @@ Certs = Annotated[
 ]
 Identity = Annotated[str, typer.Option(help="Whose certificate is shown; with --certs only.")]
 Root = Annotated[str, typer.Option(help="Root of all topics.")]
+Output = Annotated[str, typer.Option("-o", "--output", help="text or json.")]
+
+
+def is_json(output: str) -> bool:
+    """Whether json was asked for.
+
+    Raises:
+        typer.BadParameter: if it is neither text nor json.
+    """
+    if output not in {"text", "json"}:
+        raise typer.BadParameter(f"{output!r} is neither text nor json")
+    return output == "json"
 
 
 def quiet_logs(level: str = "error") -> None:

@@ -27,3 +27,7 @@ class ExitCode(IntEnum):
     """The state folder cannot be used by this release."""
     CERTIFICATE = 10
     """A certificate has ended, or ends within seven days."""
+    DIFFERENT = 11
+    """A recording that was played back went another way."""
+    UNHEALTHY = 12
+    """The doctor has found a problem."""

@@ -90,6 +90,13 @@ def test_a_core_that_could_not_be_read_again_is_refused_at_once(tmp_path: Path) 
     assert not (tmp_path / "inbox").exists()
 
 
+@pytest.mark.usefixtures("ours")
+def test_a_folder_that_is_none_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(RecordingError, match=r"cannot record into .*file/inbox: "):
+        Recorder(tmp_path / "file" / "inbox", Walker())
+
+
 def framed(path: Path, value: object) -> Path:
     """A recording without a core, and one frame that plain pickle has made."""
     first = pickles.dumps(Beginning(VERSION, None))

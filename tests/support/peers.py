@@ -1,0 +1,40 @@
+"""Messages as other processes would send them, made without a runtime."""
+
+from dataclasses import dataclass, field
+
+from protocol.address import Address
+from protocol.catalogue import row_of
+from protocol.codec import Decoded, decode, encode
+from protocol.envelope import Envelope
+from protocol.messages.base import Message
+from protocol.topics import topic_for
+
+
+@dataclass
+class Peer:
+    """One process of an identity, with a clock of its own."""
+
+    src: str
+    boot: str
+    clock_ahead_s: float = 0.0
+    seqs: dict[str, int] = field(default_factory=dict)
+
+    def say(self, message: Message, address: Address, now: float) -> tuple[str, bytes]:
+        """Topic and bytes of a message."""
+        topic = topic_for(type(message), address)
+        self.seqs[topic] = self.seqs.get(topic, 0) + 1
+        envelope = Envelope(
+            type=row_of(type(message)).name,
+            id=bytes(16),
+            src=self.src,
+            boot=self.boot,
+            stream=topic,
+            seq=self.seqs[topic],
+            ts_ns=int((now + self.clock_ahead_s) * 1e9),
+        )
+        return topic, encode(envelope, message)
+
+    def decoded(self, message: Message, address: Address, now: float) -> tuple[Decoded, str]:
+        """A message as a receiver has it, and its topic."""
+        topic, payload = self.say(message, address, now)
+        return decode(payload, topic), topic
