@@ -40,6 +40,16 @@ def reply_address(topic: str, root: str, role: Role) -> Address | None:
     return _at(opposite, own.plvn or own.edge or "") if role in FLOWS[opposite][0] else None
 
 
+def may_be_of(src: str, topic: str, root: str) -> bool:
+    """Whether a message on a topic can be of this source."""
+    own = own_branch(topic, root)
+    if own is None or own.branch is None:
+        return False
+    owner = f"plvn:{own.plvn}" if own.plvn else f"edge:{own.edge}"
+    up = own.branch.endswith("/up")
+    return src == owner if up else src.partition(":")[0] in FLOWS[own.branch][0]
+
+
 def source_address(src: str, way: Literal["up", "down"]) -> Address:
     """The branch of a PLVN or edge server by its source, `plvn:p1`."""
     role, _, name = src.partition(":")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from broker.branches import reply_address
+from broker.branches import may_be_of, reply_address
 from broker.bus import Delivery
 from broker.effects import Publish
 from broker.health import Meter
@@ -57,7 +57,9 @@ class Refusals:
     def _returned(self, code: str, reason: str, topic: str, envelope: Envelope) -> Publish | None:
         """The refusal for the sender; none for what is a refusal, or from a wrong source."""
         to = reply_address(topic, self._root, self._role)
-        if to is None or code == "wrong_source" or envelope.type.startswith("message-returned."):
+        if to is None or envelope.type.startswith("message-returned."):
+            return None
+        if not may_be_of(envelope.src, topic, self._root):
             return None
         message = MessageReturned(
             type=envelope.type,
