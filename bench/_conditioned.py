@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
+import numpy.typing as npt
 
 from bench._hidden import DAY, INMF, Task, batches, draw_tasks
 from edge_twin.calibration import calibrate
@@ -19,19 +20,53 @@ from inmf.condition import Condition, stack
 from inmf.emulator import REWARD_NOISE_J
 from inmf.evaluate import before, mean_reward_j
 from inmf.live import PAIRS, LiveEpisodes
-from inmf.perception import RATE_CAP, gain_at, pair_terms, physics_of
+from inmf.perception import RATE_CAP, Physics, gain_at, pair_terms, physics_of
 from inmf.spec import InmfSpec, Observation
-from inmf.trajectory import Mask, Trace, Trajectories
+from inmf.trajectory import Array, Mask, Trace, Trajectories
 from learning.aggregate import Adam
 from learning.network import backward, forward, layers_of, parameter_count
 from learning.policy import Vector
 
-SEEN = replace(INMF, observation_dim=1 + 6 * PAIRS)
+SEEN = replace(INMF, observation_dim=1 + 5 * PAIRS)
 CHOICES = all_modes(PAIRS)
+Choices = npt.NDArray[np.int64]
 SIZES = (SEEN.observation_dim, 64, 64, len(CHOICES))
 LARGEST_NEED = 3.0
 ITERATIONS, TASKS, EPISODES = 700, 20, 2
 LEARNING_RATE = 1e-2
+
+
+def features(
+    believed: Physics,
+    bandwidth_hz: Array,
+    objects: Array,
+    distance_m: Array,
+    modes_before: Array | Mask,
+) -> Observation:
+    """What a policy sees of slots in a believed condition, (..., 1 + 5 pairs) float32.
+
+    Beside the switching cost stand, of each pair, the shares of the bandwidth that it needs at
+    least and can use, its gain at two rates, and its mode before.
+
+    Args:
+        believed: physics that broadcasts over (...).
+        bandwidth_hz: (...).
+        objects: (..., pairs).
+        distance_m: (..., pairs).
+        modes_before: (..., pairs).
+    """
+    terms = pair_terms(believed, objects, distance_m)
+    all_hz = np.maximum(np.asarray(bandwidth_hz)[..., None], 1.0)
+    cost = np.broadcast_to(believed.switching_cost_j, np.shape(bandwidth_hz))
+    parts = (
+        cost[..., None],
+        np.minimum(terms.least_hz / all_hz, LARGEST_NEED),
+        np.minimum(RATE_CAP * terms.hertz_per_u / all_hz, LARGEST_NEED),
+        gain_at(terms, np.full(objects.shape, 2.0)),
+        gain_at(terms, np.full(objects.shape, RATE_CAP)),
+        modes_before,
+    )
+    return np.concatenate(parts, axis=-1, dtype=np.float32)
 
 
 class ConditionedEpisodes(LiveEpisodes):
@@ -53,31 +88,20 @@ class ConditionedEpisodes(LiveEpisodes):
 
     @cached_property
     def _still(self) -> Observation:
-        trace, physics = self.trace, self._believed
-        terms = pair_terms(physics, trace.objects, trace.distance_m)
-        share_hz = np.maximum(trace.bandwidth_hz[..., None], 1.0)
-        cost = np.broadcast_to(physics.switching_cost_j, trace.bandwidth_hz.shape)
-        parts = (
-            cost[..., None],
-            np.minimum(terms.least_hz / share_hz, LARGEST_NEED),
-            np.minimum(RATE_CAP * terms.hertz_per_u / share_hz, LARGEST_NEED),
-            gain_at(terms, np.full(trace.objects.shape, 2.0)),
-            gain_at(terms, np.full(trace.objects.shape, RATE_CAP)),
-            np.zeros(trace.objects.shape),
-            trace.present,
-        )
-        return np.concatenate(parts, axis=-1, dtype=np.float32)
+        trace = self.trace
+        nobody = np.zeros(trace.objects.shape)
+        return features(self._believed, trace.bandwidth_hz, trace.objects, trace.distance_m, nobody)
 
     def observe(self, slot: int, modes_before: Mask) -> Observation:
-        """Observation of one slot, (episodes, 19)."""
+        """Observation of one slot, (episodes, 16)."""
         seen = self._still[:, slot].copy()
-        seen[:, -2 * PAIRS : -PAIRS] = modes_before
+        seen[:, -PAIRS:] = modes_before
         return seen
 
     def observe_all(self, modes_before: Mask) -> Observation:
-        """Observations of all slots, (episodes, slots, 19)."""
+        """Observations of all slots, (episodes, slots, 16)."""
         seen = self._still.copy()
-        seen[..., -2 * PAIRS : -PAIRS] = modes_before
+        seen[..., -PAIRS:] = modes_before
         return seen
 
 
@@ -87,9 +111,7 @@ def train(rng: np.random.Generator) -> Vector:
     The label of a slot is the choice of modes that earns most; modes before are drawn at random,
     so no rollout is needed and every slot stands for itself.
     """
-    flat = np.zeros(parameter_count(SIZES), np.float32)
-    for weights, _ in layers_of(SIZES, flat):
-        weights[...] = rng.normal(0.0, weights.shape[0] ** -0.5, weights.shape)
+    flat = fresh(SIZES, rng)
     adam = Adam(LEARNING_RATE)
     for iteration in range(ITERATIONS):
         adam.learning_rate = LEARNING_RATE * (1.0 - 0.95 * iteration / ITERATIONS)
@@ -100,27 +122,41 @@ def train(rng: np.random.Generator) -> Vector:
 
 
 def _gradient(flat: Vector, batch: ConditionedEpisodes, rng: np.random.Generator) -> Vector:
-    """Gradient of the cross-entropy between the choices' softmax and the best choice, (n,)."""
     modes_before = rng.random((batch.episodes, SEEN.slots, PAIRS)) < 0.5
-    worth = np.stack(
-        [
-            batch.rewards(modes_before, np.broadcast_to(choice, modes_before.shape))
-            for choice in CHOICES
-        ],
-        axis=-1,
-    ).reshape(-1, len(CHOICES))
-    layers = layers_of(SIZES, flat)
+    worth = [
+        batch.rewards(modes_before, np.broadcast_to(choice, modes_before.shape))
+        for choice in CHOICES
+    ]
     seen = batch.observe_all(modes_before).reshape(-1, SEEN.observation_dim)
+    return teach(SIZES, flat, seen, np.argmax(worth, axis=0).reshape(-1))
+
+
+def teach(sizes: tuple[int, ...], flat: Vector, seen: Observation, best: Choices) -> Vector:
+    """Gradient of the cross-entropy between the choices' softmax and the best choice, (n,).
+
+    Args:
+        sizes: of the network; one output for each choice.
+        flat: (n,) its parameters.
+        seen: (rows, inputs).
+        best: (rows,) index of the best choice.
+    """
+    layers = layers_of(sizes, flat)
     activations = forward(layers, seen)
     logits = activations[-1] - activations[-1].max(axis=-1, keepdims=True)
-    probability = np.exp(logits)
-    probability /= probability.sum(axis=-1, keepdims=True)
-    label = np.zeros_like(probability)
-    label[np.arange(len(worth)), worth.argmax(axis=-1)] = 1.0
+    error = np.exp(logits)
+    error /= error.sum(axis=-1, keepdims=True)
+    error[np.arange(best.size), best] -= 1.0
     gradient = np.empty_like(flat)
-    error = ((probability - label) / len(worth)).astype(np.float32)
-    backward(layers, activations, error, layers_of(SIZES, gradient))
+    backward(layers, activations, error / np.float32(best.size), layers_of(sizes, gradient))
     return gradient
+
+
+def fresh(sizes: tuple[int, ...], rng: np.random.Generator) -> Vector:
+    """Parameters before training: fan-in scaled weights, zero biases, (n,) float32."""
+    flat = np.zeros(parameter_count(sizes), np.float32)
+    for weights, _ in layers_of(sizes, flat):
+        weights[...] = rng.normal(0.0, weights.shape[0] ** -0.5, weights.shape)
+    return flat
 
 
 def play(flat: Vector, batch: ConditionedEpisodes) -> Mask:
@@ -171,13 +207,17 @@ def strict_share(
     return float(np.mean(shares))
 
 
+def strict_oracle(traces: Mapping[str, Trace], experts_j: Mapping[str, float]) -> dict[str, float]:
+    """J a slot of each condition: the better of its expert and enumeration with the truth."""
+    return {
+        name: max(experts_j[name], enumerated(traces[name], task)) for name, task in DAY.items()
+    }
+
+
 def figures(
-    traces: Mapping[str, Trace], experts_j: Mapping[str, float], rng: np.random.Generator
+    traces: Mapping[str, Trace], oracle: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, float]:
     """Shares with true parameters, and with those inferred from 1 and from 10 episodes."""
-    oracle = {
-        name: max(experts_j[name], _enumerated(traces[name], task)) for name, task in DAY.items()
-    }
     flat = train(rng)
     result = {"strict_true": strict_share(flat, oracle, traces, lambda task: task.condition)}
     for count in (1, 10):
@@ -186,6 +226,7 @@ def figures(
     return result
 
 
-def _enumerated(trace: Trace, task: Task) -> float:
+def enumerated(trace: Trace, task: Task) -> float:
+    """J a slot of trying all modes with the true condition."""
     batch = LiveEpisodes(trace, task.condition)
     return mean_reward_j(batch, enumerate_live(batch, task.condition))

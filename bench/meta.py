@@ -15,11 +15,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from bench._conditioned import figures
+from bench import _conditioned, _encoder, _six_pairs
 from bench._hidden import (
     DAY,
     EPISODES,
     SPEC,
+    HiddenEpisodes,
     Task,
     fine_tune,
     greedy,
@@ -28,7 +29,6 @@ from bench._hidden import (
     train_mixture,
     warm,
 )
-from inmf.live import LiveEpisodes
 from launch.case_study_summary import half_width
 from learning.aggregate import Adam
 from learning.errors import SettingsError
@@ -67,7 +67,7 @@ class Judge:
     """Common traces of a condition and its expert's reward on them."""
 
     task: Task
-    traces: LiveEpisodes
+    traces: HiddenEpisodes
     expert_j: float
 
     def share(self, flat: Array) -> float:
@@ -182,20 +182,40 @@ def run(seeds: Sequence[int] = (0, 1, 2)) -> dict[str, object]:
             print(f"seed {seed} {name}: {np.round(shares[list(REPORTED)], 3)}", file=sys.stderr)
     if experts is None:
         raise SettingsError("the meta bench needs at least one seed")
-    everywhere = judges(experts)
-    conditioned = timed(
-        "conditioned",
-        spent,
-        lambda: figures(
-            {name: judge.traces.trace for name, judge in everywhere.items()},
-            {name: judge.expert_j for name, judge in everywhere.items()},
-            np.random.default_rng(0),
-        ),
-    )
     return {
-        "conditioned": conditioned,
+        **without_gradient_steps(judges(experts), spent),
         "share_of_expert": table(after, {k: k for k in REPORTED}),
         "share_while_exploring": table(during, {k: k - 1 for k in REPORTED if k}),
+        "lead_over_mixture": table(leads(after), {k: k for k in REPORTED}),
         "train_cpu_s": spent,
         "seeds": list(seeds),
+    }
+
+
+def leads(after: Mapping[str, list[Array]]) -> dict[str, list[Array]]:
+    """What each arm has more than the mixture of the same training seed."""
+    mixture = after["mixture_reheated"]
+    return {
+        arm: [own - base for own, base in zip(shares, mixture, strict=True)]
+        for arm, shares in after.items()
+    }
+
+
+def without_gradient_steps(
+    everywhere: Mapping[str, Judge], spent: dict[str, float]
+) -> dict[str, object]:
+    """The policies that no gradient step adapts: one training each."""
+    traces = {name: judge.traces.trace for name, judge in everywhere.items()}
+    experts_j = {name: judge.expert_j for name, judge in everywhere.items()}
+    oracle = _conditioned.strict_oracle(traces, experts_j)
+
+    def rng() -> np.random.Generator:
+        return np.random.default_rng(0)
+
+    return {
+        "conditioned": timed(
+            "conditioned", spent, lambda: _conditioned.figures(traces, oracle, rng())
+        ),
+        "encoder": timed("encoder", spent, lambda: _encoder.figures(traces, oracle, rng())),
+        "six_pairs": timed("six_pairs", spent, lambda: _six_pairs.figures(rng())),
     }
