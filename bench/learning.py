@@ -6,6 +6,7 @@ many repetitions; drawing episodes and solving rewards are included.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from time import process_time
 
@@ -13,11 +14,13 @@ import numpy as np
 
 from inmf.actor import PolicySpec
 from inmf.paper import COOP_PERCEPTION_PAPER, TASK_LOW, PaperEpisodes, draw_pattern
+from inmf.trajectory import Array as Rewards
+from launch.case_study_summary import half_width
 from learning import gae
 from learning.aggregate import Adam, average_gradients
 from learning.meta import MetaSettings, adaptation_gradients
-from learning.network import Array
-from learning.policy import Vector, initial_parameters
+from learning.network import Array, layers_of, orthogonalise
+from learning.policy import OUTPUT_GAIN, Vector, initial_parameters
 from learning.ppo import Experience, PpoSettings, linear_advantages, update
 from learning.rollout import Rollout, collect
 from learning.value import ValueNetwork
@@ -26,11 +29,13 @@ INMF = COOP_PERCEPTION_PAPER
 SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)
 PPO = PpoSettings(passes=10, minibatch_slots=75)
 EPOCHS, EPISODES = 200, 10
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 LAST = 20
 """Epochs over which the reward at epoch 200 is averaged."""
 VALUE_SCALE = 0.1
 """As for the peer: returns near 10 for the value network."""
+PEER_EPSILON = 1e-5
+"""Adam's epsilon in Stable-Baselines3."""
 
 
 def cpu_ms(work: Callable[[], object], repeats: int) -> float:
@@ -45,21 +50,33 @@ def cpu_ms(work: Callable[[], object], repeats: int) -> float:
 
 
 class Learner:
-    """PPO on task 1, epoch by epoch."""
+    """PPO on task 1, epoch by epoch.
+
+    With a value network everything is as the peer has it: orthogonal weights, its epsilon of Adam,
+    and advantages normalised in each minibatch.
+    """
 
     def __init__(self, seed: int, *, value_network: bool) -> None:
         """Start from a policy that knows nothing."""
         self.rng = np.random.default_rng(seed)
         self.flat: Vector = initial_parameters(SPEC, self.rng)
-        self.adam = Adam(PPO.learning_rate)
-        self.value = ValueNetwork(INMF.observation_dim, self.rng) if value_network else None
+        epsilon = PEER_EPSILON if value_network else 1e-8
+        self.settings = replace(PPO, normalise_minibatches=value_network)
+        self.adam = Adam(PPO.learning_rate, epsilon=epsilon)
+        self.value: ValueNetwork | None = None
+        if value_network:
+            self.value = ValueNetwork(INMF.observation_dim, self.rng, epsilon=epsilon)
+            orthogonalise(layers_of(SPEC.sizes, self.flat), OUTPUT_GAIN, self.rng)
+            orthogonalise(layers_of(self.value.sizes, self.value.parameters), 1.0, self.rng)
 
     def epoch(self) -> float:
         """Play, learn, and return the mean return of an episode in J."""
         batch = PaperEpisodes(TASK_LOW, EPISODES, self.rng)
         rollout = collect(SPEC, self.flat, batch, [self.rng])
         experience = Experience.of(rollout, self._advantages(rollout))
-        self.flat = update(SPEC, self.flat, experience, self.adam, settings=PPO, rng=self.rng)
+        self.flat = update(
+            SPEC, self.flat, experience, self.adam, settings=self.settings, rng=self.rng
+        )
         return float(rollout.reward_j.sum(axis=-1).mean())
 
     def _advantages(self, rollout: Rollout) -> Array:
@@ -75,7 +92,7 @@ class Learner:
             minibatch_slots=PPO.minibatch_slots,
             rng=self.rng,
         )
-        return gae.normalised(advantage).astype(np.float32)
+        return advantage.astype(np.float32)
 
 
 def meta_iteration(
@@ -162,10 +179,10 @@ def train(seed: int, *, value_network: bool) -> tuple[float, float]:
     return min(times), float(np.mean(returns[-LAST:]))
 
 
-def over_seeds(work: Callable[[int], tuple[float, float]]) -> tuple[float, float]:
-    """Least CPU ms and mean reward of an arm over the seeds."""
+def over_seeds(work: Callable[[int], tuple[float, float]]) -> tuple[float, Rewards]:
+    """Least CPU ms of an arm, and its reward with each seed."""
     results = [work(seed) for seed in SEEDS]
-    return min(ms for ms, _ in results), float(np.mean([reward for _, reward in results]))
+    return min(ms for ms, _ in results), np.array([reward for _, reward in results])
 
 
 def run() -> dict[str, object]:
@@ -173,6 +190,7 @@ def run() -> dict[str, object]:
     linear_ms, linear_reward = over_seeds(partial(train, value_network=False))
     network_ms, network_reward = over_seeds(partial(train, value_network=True))
     peer_ms, peer_reward = over_seeds(peer)
+    rewards = {"twintier": network_reward, "twintier_linear": linear_reward, "sb3": peer_reward}
     second = MetaSettings("maml", inner_steps=1, learn_step_sizes=False)
     first = MetaSettings("fomaml", inner_steps=1, learn_step_sizes=False)
     rng = np.random.default_rng(0)
@@ -182,11 +200,9 @@ def run() -> dict[str, object]:
         "sb3_vecenv_cpu_ms": peer_ms,
         "ppo_ratio_to_sb3": peer_ms / linear_ms,
         "ppo_equal_value_net_ratio_to_sb3": peer_ms / network_ms,
-        "reward_at_200": {
-            "twintier": network_reward,
-            "twintier_linear": linear_reward,
-            "sb3": peer_reward,
-        },
+        "reward_at_200": {name: float(seeds.mean()) for name, seeds in rewards.items()},
+        "reward_at_200_ci95": {name: float(half_width(seeds)) for name, seeds in rewards.items()},
+        "seeds": list(SEEDS),
         "maml_iteration_cpu_ms": cpu_ms(meta_iteration(second, 20, rng), 10),
         "fomaml_cpu_ms": cpu_ms(meta_iteration(first, 20, rng), 10),
         "floor_cpu_ms": cpu_ms(floor(), 10),

@@ -3,8 +3,8 @@
 Each transition (what was seen, done and earned) goes through one network; the mean over them is a
 context that does not depend on their order (Zaheer et al., arXiv 1703.06114; Rakelly et al., arXiv
 1903.08254), and a second network chooses modes from observation and context. No model form is
-needed where it acts; where it is trained, the emulator tells what every choice is worth. Gradients are
-torch's, because nothing here is hot.
+needed where it acts; where it is trained, the emulator tells what every choice is worth.
+Gradients are torch's, because nothing here is hot.
 """
 
 from collections.abc import Callable, Sequence

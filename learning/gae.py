@@ -4,9 +4,14 @@ An episode of an INMF ends because its slots are used up. The default value afte
 0: the baseline knows the time, so it predicts what is left of the episode.
 """
 
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
 from inmf.trajectory import Array, ShapeError
+
+Real = TypeVar("Real", npt.NDArray[np.float64], npt.NDArray[np.floating])
 
 
 def returns(reward: Array, *, gamma: float) -> Array:
@@ -51,9 +56,9 @@ def advantages(reward: Array, value: Array, *, gamma: float, gae_lambda: float) 
     return returns(error, gamma=gamma * gae_lambda)
 
 
-def normalised(advantage: Array) -> Array:
+def normalised(advantage: Real) -> Real:
     """Advantages with mean 0 and standard deviation 1 over the last two axes."""
     centred = advantage - advantage.mean(axis=(-2, -1), keepdims=True)
     spread = centred.std(axis=(-2, -1), keepdims=True)
-    scaled: Array = centred / (spread + 1e-8)
+    scaled: Real = centred / (spread + 1e-8)
     return scaled

@@ -42,6 +42,24 @@ def layers_of(sizes: Sequence[int], flat: Array) -> Layers:
     return layers
 
 
+def orthogonalise(layers: Layers, output_gain: float, rng: np.random.Generator) -> None:
+    """Fill layers as Stable-Baselines3 does: orthogonal weights, zero biases.
+
+    Args:
+        layers: views of one flat vector; overwritten.
+        output_gain: of the last layer; hidden layers have the square root of 2.
+        rng: source of the directions.
+    """
+    for level, (weights, biases) in enumerate(layers):
+        fan_in, fan_out = weights.shape
+        tall = rng.normal(size=(max(fan_in, fan_out), min(fan_in, fan_out)))
+        columns, triangle = np.linalg.qr(tall)
+        columns *= np.sign(np.diag(triangle))
+        gain = output_gain if level == len(layers) - 1 else np.sqrt(2.0)
+        weights[...] = gain * (columns if fan_in >= fan_out else columns.T)
+        biases[...] = 0.0
+
+
 def forward(layers: Layers, inputs: Array) -> list[Array]:
     """Activations of all layers: `inputs` (..., rows, in) first, linear outputs last."""
     activations = [inputs]

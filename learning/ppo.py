@@ -35,6 +35,8 @@ class PpoSettings:
     """Passes over the batch (the case study's figures were reached with 5)."""
     minibatch_slots: int = 125
     """Slots of a minibatch; 750 slots then make six."""
+    normalise_minibatches: bool = False
+    """Whether each minibatch's advantages are normalised once more, as Stable-Baselines3 does."""
     entropy_coefficient: float = 0.0
     """Weight of the entropy bonus; 0 leaves Fig. 6(b) to the reward alone."""
 
@@ -168,6 +170,8 @@ class _Workspace:
         )
         ratio = np.exp(likelihood.log_prob - log_prob_before)
         advantage = experience.advantage
+        if settings.normalise_minibatches:
+            advantage = gae.normalised(advantage[None])[0]
         clipped = np.where(advantage > 0, ratio > 1.0 + settings.clip, ratio < 1.0 - settings.clip)
         ratio *= advantage
         ratio *= -1.0 / advantage.size

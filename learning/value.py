@@ -23,14 +23,15 @@ class ValueNetwork:
         *,
         hidden: tuple[int, ...] = (64, 64),
         learning_rate: float = 1e-3,
+        epsilon: float = 1e-8,
     ) -> None:
         """Start with small outputs: fan-in scaled weights, zero biases."""
-        self._sizes = (observation_dim, *hidden, 1)
-        self.parameters: Array = np.zeros(parameter_count(self._sizes), np.float32)
+        self.sizes = (observation_dim, *hidden, 1)
+        self.parameters: Array = np.zeros(parameter_count(self.sizes), np.float32)
         """(n,) float32 flat vector."""
-        for weights, _ in layers_of(self._sizes, self.parameters):
+        for weights, _ in layers_of(self.sizes, self.parameters):
             weights[...] = rng.normal(0.0, weights.shape[0] ** -0.5, weights.shape)
-        self._adam = Adam(learning_rate)
+        self._adam = Adam(learning_rate, epsilon=epsilon)
 
     def predict(self, observations: Observation) -> Values:
         """Value of each slot.
@@ -43,7 +44,7 @@ class ValueNetwork:
         """
         episodes, slots, dim = observations.shape
         value = np.zeros((episodes, slots + 1))
-        rows = forward(layers_of(self._sizes, self.parameters), observations.reshape(-1, dim))
+        rows = forward(layers_of(self.sizes, self.parameters), observations.reshape(-1, dim))
         value[:, :-1] = rows[-1].reshape(episodes, slots)
         return value
 
@@ -83,9 +84,9 @@ class ValueNetwork:
 
     def gradient(self, parameters: Array, rows: Array, goal: Array) -> Array:
         """Gradient of half the mean squared error, (n,), at any parameters."""
-        layers = layers_of(self._sizes, parameters)
+        layers = layers_of(self.sizes, parameters)
         activations = forward(layers, rows)
         error = (activations[-1] - goal) / goal.size
         gradient = np.empty_like(parameters)
-        backward(layers, activations, error, layers_of(self._sizes, gradient))
+        backward(layers, activations, error, layers_of(self.sizes, gradient))
         return gradient

@@ -77,6 +77,22 @@ def test_the_clipped_gradient_is_that_of_torch() -> None:
     np.testing.assert_allclose(result, expected.numpy(), atol=1e-12)
 
 
+def test_normalised_minibatches_are_those_of_advantages_normalised_before() -> None:
+    rng = np.random.default_rng(3)
+    flat = rng.normal(0.0, 0.4, SPEC.parameters)
+    seen, done, advantage = rng.normal(size=(9, 4)), rng.normal(size=(9, 2)), rng.normal(size=9)
+    before = rng.normal(-3.0, 0.5, 9)
+    scaled = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    result, expected = (
+        clipped_gradient(SPEC, flat, Experience(seen, done, weight), before, settings)
+        for weight, settings in (
+            (3.0 * advantage + 1.0, PpoSettings(normalise_minibatches=True)),
+            (scaled, PpoSettings()),
+        )
+    )
+    np.testing.assert_allclose(result, expected, atol=1e-7)
+
+
 def test_a_batch_that_is_not_finite_leaves_the_last_good_parameters() -> None:
     flat = initial_parameters(SPEC, np.random.default_rng(0))
     kept = flat.copy()

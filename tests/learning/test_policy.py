@@ -4,6 +4,7 @@ import torch
 
 from inmf.actor import Actor, PolicySpec
 from learning import autograd
+from learning.network import layers_of, orthogonalise
 from learning.policy import entropy, initial_parameters, means, reheated, with_log_std
 
 SPEC = PolicySpec(observation_dim=7, action_dim=3, hidden=(64, 64))
@@ -14,6 +15,16 @@ def test_a_new_policy_is_a_fair_coin_with_the_entropy_of_a_unit_gaussian() -> No
     observations = np.random.default_rng(1).normal(size=(200, 7)).astype(np.float32)
     assert np.abs(means(SPEC, flat, observations)).max() < 0.05
     assert entropy(SPEC, flat) == pytest.approx(1.4189385)
+
+
+def test_orthogonal_layers_have_their_gain_in_every_direction() -> None:
+    flat = np.ones(SPEC.parameters)
+    layers = layers_of(SPEC.sizes, flat)
+    orthogonalise(layers, 0.01, np.random.default_rng(0))
+    for (weights, biases), gain in zip(layers, (2**0.5, 2**0.5, 0.01), strict=True):
+        directions = np.linalg.svd(weights, compute_uv=False)
+        np.testing.assert_allclose(directions, gain, rtol=1e-12)
+        assert not biases.any()
 
 
 def test_reheating_keeps_every_greedy_action_and_restores_exploration() -> None:
