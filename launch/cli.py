@@ -10,7 +10,7 @@ import typer
 from launch.cli_bus import bus
 from launch.cli_certs import certs as certs_app
 from launch.cli_doctor import doctor
-from launch.cli_options import Certs, Identity, Url
+from launch.cli_options import Certs, Identity, Inbox, Inject, Url, instruments_of
 from launch.cli_replay import replay
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -75,12 +75,15 @@ def demo(  # noqa: PLR0913  # one parameter an option
     secure: Annotated[
         bool, typer.Option("--secure", help="Mosquitto with TLS, certificates and access rules.")
     ] = False,
+    inbox: Inbox = None,
+    inject: Inject = "",
 ) -> None:
     """Run the whole platform: broker, cloud twin, edge servers, agents and a live table."""
     from launch.demo import run_demo  # noqa: PLC0415
     from launch.options import DemoOptions  # noqa: PLC0415
 
     _quiet_logs()
+    instruments_of(inbox, inject)  # a mistake in them is said before anything starts
     options = DemoOptions(
         source=_source_kind(source),
         plvns=plvns,
@@ -97,6 +100,8 @@ def demo(  # noqa: PLR0913  # one parameter an option
         planning_s=planning_s,
         n_min=n_min,
         secure=secure,
+        inbox=inbox,
+        inject=inject,
     )
     raise typer.Exit(run_demo(options))
 
@@ -138,6 +143,8 @@ def up_cloud(  # noqa: PLR0913  # one parameter an option
     root: Root = "twintier",
     ledgers: Ledgers = None,
     certs: Certs = None,
+    inbox: Inbox = None,
+    inject: Inject = "",
     seed: Seed = 1,
     expected_plvns: Annotated[
         int, typer.Option(min=0, help="PLVNs that planning waits for; 0: until no more come.")
@@ -152,7 +159,8 @@ def up_cloud(  # noqa: PLR0913  # one parameter an option
     settings = CloudSettings(
         seed=seed, expected_plvns=expected_plvns, planning_s=planning_s, n_min=n_min
     )
-    raise typer.Exit(run_cloud(RoleOptions(url, state, root, ledgers, certs), settings))
+    role = RoleOptions(url, state, root, ledgers, certs, instruments_of(inbox, inject))
+    raise typer.Exit(run_cloud(role, settings))
 
 
 @up.command("edge")
@@ -164,6 +172,8 @@ def up_edge(  # noqa: PLR0913  # one parameter an option
     root: Root = "twintier",
     ledgers: Ledgers = None,
     certs: Certs = None,
+    inbox: Inbox = None,
+    inject: Inject = "",
     seed: Seed = 1,
     lat: Annotated[float, typer.Option(min=-90, max=90, help="Where it stands, degrees.")] = 0.0,
     lon: Annotated[float, typer.Option(min=-180, max=180)] = 0.0,
@@ -181,9 +191,8 @@ def up_edge(  # noqa: PLR0913  # one parameter an option
     except InvalidIdError as error:
         raise typer.BadParameter(str(error)) from error
     settings = EdgeSettings(lat_deg=lat, lon_deg=lon, capacity=capacity, seed=seed)
-    raise typer.Exit(
-        run_edge(RoleOptions(url, state, root, ledgers, certs), identity, settings, workers)
-    )
+    role = RoleOptions(url, state, root, ledgers, certs, instruments_of(inbox, inject))
+    raise typer.Exit(run_edge(role, identity, settings, workers))
 
 
 @up.command("agent")
@@ -194,6 +203,8 @@ def up_agent(  # noqa: PLR0913  # one parameter an option
     root: Root = "twintier",
     ledgers: Ledgers = None,
     certs: Certs = None,
+    inbox: Inbox = None,
+    inject: Inject = "",
     source: SourceName = "builtin",
     network: Annotated[
         str, typer.Option(help="berlin, braunschweig, or the path of a .sumocfg; sumo only.")
@@ -225,7 +236,7 @@ def up_agent(  # noqa: PLR0913  # one parameter an option
         constant=constant,
         duration_sim_s=demand_s,
     )
-    role = RoleOptions(url, state, root, ledgers, certs)
+    role = RoleOptions(url, state, root, ledgers, certs, instruments_of(inbox, inject))
     raise typer.Exit(run_agents(role, options, speed, wait_for_planning=wait))
 
 

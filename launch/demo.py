@@ -15,6 +15,7 @@ from broker.errors import BrokerStartError, CertificateError
 from broker.local import start_broker
 from broker.mosquitto import Secured
 from broker.process import RunningBroker
+from broker.recording import RecordingError
 from launch.connection import Connection
 from launch.demo_certs import ensure_certificates
 from launch.exit_codes import ExitCode
@@ -115,6 +116,8 @@ def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> 
         platform = InProcesses(run.options, connection, run.state)
     try:
         code = run_until_signal(lambda stop: _drive(run, platform, stop))
+    except RecordingError as error:
+        return say(error, ExitCode.USAGE)
     except SourceError as error:
         return say(error, ExitCode.SOURCE)
     except PlatformDiedError as error:

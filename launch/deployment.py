@@ -12,10 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.bus import Bus
 from broker.clock import Clock
+from broker.core import Core
+from broker.effects import Subscribe
 from broker.jobs import InlineJobs, Jobs
 from broker.presence import new_boot
 from broker.runtime import Runtime, RuntimeSettings
 from broker.signing_keys import SIGN_KEY, SIGN_PUB, load_signing_key, load_verify_key
+from broker.store import Store
 from cloud_twin.categories import Lattice
 from cloud_twin.core import CloudCore
 from cloud_twin.library import Library
@@ -30,6 +33,7 @@ from edge_twin.routes import routes as edge_routes
 from edge_twin.settings import EdgeSettings
 from edge_twin.store import EdgeStore
 from launch.connection import ClientName
+from launch.instruments import Instruments, count_faults
 from learning.policy import initial_parameters
 from plvn_agent.core import AgentCore
 from plvn_agent.host import Host, HostSettings
@@ -56,6 +60,8 @@ class Deployment:
     """Folder for accounts of messages, if they are wanted."""
     certs: Path | None = None
     """Folder that `twintier certs` made, with certificates and signing keys, if it is secured."""
+    instruments: Instruments = field(default_factory=Instruments)
+    """Recordings and faults that were asked for."""
 
     def runtime_settings(self, role_id: str, clock_id: str | None = None) -> RuntimeSettings:
         """Settings of one runtime, with a boot nonce of its own."""
@@ -69,10 +75,48 @@ class Deployment:
             sign_key=self._sign_key(role_id),
         )
 
-    def buses(self, identity: str, client: str) -> tuple[Bus, Bus]:
-        """A client's connection for control, and the one for large things; not connected yet."""
-        control = self.make_bus(ClientName(identity, client))
-        return control, self.make_bus(ClientName(identity, f"{client}-bulk"))
+    def runtime(
+        self,
+        core: Core,
+        client: str,
+        routes: Sequence[Subscribe],
+        *,
+        store: Store,
+        settings: RuntimeSettings,
+        jobs: Jobs | None = None,
+    ) -> Runtime:
+        """A core on two connections, for control and for large things, with the instruments.
+
+        Args:
+            core: the behaviour.
+            client: role and identity; with the boot it is the client's id on the broker.
+            routes: what it listens to from the start.
+            store: where its records go.
+            settings: of this runtime.
+            jobs: started by the caller; inline without them.
+
+        Raises:
+            RecordingError: if a recording is asked for and cannot be made.
+        """
+        instruments, boot = self.instruments, settings.boot
+        control, bulk = (
+            instruments.bus(
+                self.make_bus(ClientName(core.id, f"{client}-{boot}{end}")), client + end
+            )
+            for end in ("", "-bulk")
+        )
+        runtime = Runtime(
+            instruments.core(core, boot),
+            control,
+            bulk=bulk,
+            routes=routes,
+            clock=instruments.clock(self.clock, core.id),
+            jobs=jobs or InlineJobs(),
+            store=store,
+            settings=settings,
+        )
+        count_faults((control, bulk), runtime)
+        return runtime
 
     def cloud_key(self) -> str:
         """Checks what the cloud twin signs, hexadecimal; empty where nothing is secured.
@@ -103,17 +147,7 @@ def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
     planner = Planner(settings, blueprints(settings), Library(), Lattice())
     core = CloudCore(planner, settings, store.load())
     running = deployment.runtime_settings("cloud")
-    control, bulk = deployment.buses("cloud", f"cloud-{running.boot}")
-    return Runtime(
-        core,
-        control,
-        bulk=bulk,
-        routes=cloud_routes(),
-        clock=deployment.clock,
-        jobs=InlineJobs(),
-        store=store,
-        settings=running,
-    )
+    return deployment.runtime(core, "cloud", cloud_routes(), store=store, settings=running)
 
 
 def edge_runtime(
@@ -125,17 +159,8 @@ def edge_runtime(
     if running.sign_key is not None:
         settings = replace(settings, verify_key=verify_key_of(running.sign_key))
     core = EdgeCore(edge, settings, store.load())
-    control, bulk = deployment.buses(edge, f"edge-{edge}-{running.boot}")
-    return Runtime(
-        core,
-        control,
-        bulk=bulk,
-        routes=edge_routes(edge),
-        clock=deployment.clock,
-        jobs=jobs,
-        store=store,
-        settings=running,
-    )
+    client, routes = f"edge-{edge}", edge_routes(edge)
+    return deployment.runtime(core, client, routes, store=store, settings=running, jobs=jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +197,5 @@ def _agent_runtime(
     deployment: Deployment, source: Source, core: AgentCore, store: AgentStore
 ) -> Runtime:
     running = deployment.runtime_settings(core.plvn, source.clock_id)
-    control, bulk = deployment.buses(core.plvn, f"plvn-{core.plvn}-{running.boot}")
-    return Runtime(
-        core,
-        control,
-        bulk=bulk,
-        routes=agent_routes(core.plvn),
-        clock=deployment.clock,
-        jobs=InlineJobs(),
-        store=store,
-        settings=running,
-    )
+    client, routes = f"plvn-{core.plvn}", agent_routes(core.plvn)
+    return deployment.runtime(core, client, routes, store=store, settings=running)

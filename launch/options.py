@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cloud_twin.settings import CloudSettings
 from edge_twin.settings import EdgeSettings
+from launch.instruments import Instruments, make_instruments
 from launch.sources import DEMO_NETWORKS, SourceKind, SourceOptions
 
 UNENDING_S = 3600.0
@@ -34,6 +35,10 @@ class DemoOptions:
     n_min: int = 4
     secure: bool = False
     """Whether Mosquitto is started with TLS, certificates and access rules."""
+    inbox: Path | None = None
+    """Folder for recordings of what each core is given."""
+    inject: str = ""
+    """Faults, as `broker.faulty.Faults` reads them."""
 
     @property
     def edges(self) -> Sequence[str]:
@@ -51,6 +56,11 @@ class DemoOptions:
     def expected_plvns(self) -> int:
         """PLVNs that planning waits for."""
         return self.plvns if self.source == "builtin" else self.rsus * len(self.networks)
+
+    @property
+    def instruments(self) -> Instruments:
+        """Recordings and faults of all processes."""
+        return make_instruments(self.inbox, self.inject)
 
     def source_options(self, network: str) -> SourceOptions:
         """The source of one process of agents."""

@@ -113,6 +113,8 @@ class InProcesses:
         connection = self._connection
         common = ["--url", connection.url, "--state", str(self._state)]
         common += [] if connection.certs is None else ["--certs", str(connection.certs)]
+        common += [] if options.inbox is None else ["--inbox", str(options.inbox)]
+        common += ["--inject", options.inject] if options.inject else []
         common += ["--ledgers", str(self._state / "ledgers"), "--seed", str(options.seed)]
         cloud = ["--expected-plvns", str(options.expected_plvns)]
         cloud += ["--planning-s", str(options.planning_s), "--n-min", str(options.n_min)]
@@ -145,6 +147,7 @@ class InOneProcess:
             clock=WallClock(),
             state=state,
             ledgers=state / "ledgers",
+            instruments=options.instruments,
         )
         self._stack = AsyncExitStack()
         self._ending = asyncio.Event()

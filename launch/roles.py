@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.clock import WallClock
@@ -12,6 +12,7 @@ from broker.local import BrokerKind, start_broker
 from broker.mosquitto import Secured, reload_mosquitto
 from broker.presence import TakenOverError
 from broker.process import RunningBroker
+from broker.recording import RecordingError
 from broker.sql import StoreError
 from broker.workers import WorkerJobs
 from cloud_twin.settings import CloudSettings
@@ -19,6 +20,7 @@ from edge_twin.settings import EdgeSettings
 from launch.connection import Connection
 from launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
 from launch.exit_codes import ExitCode
+from launch.instruments import Instruments
 from launch.problems import say
 from launch.serve import run_until_signal, serve
 from launch.sources import SourceOptions, make_source
@@ -37,6 +39,7 @@ class RoleOptions:
     root: str = "twintier"
     ledgers: Path | None = None
     certs: Path | None = None
+    instruments: Instruments = field(default_factory=Instruments)
 
     def deployment(self) -> Deployment:
         """The deployment on this broker."""
@@ -47,6 +50,7 @@ class RoleOptions:
             root=self.root,
             ledgers=self.ledgers,
             certs=self.certs,
+            instruments=self.instruments,
         )
 
 
@@ -140,5 +144,5 @@ def _run(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
         return say(error, ExitCode.STORE)
     except TakenOverError as error:
         return say(error, ExitCode.TAKEN_OVER)
-    except LocalBusError as error:
+    except (LocalBusError, RecordingError) as error:
         return say(error, ExitCode.USAGE)

@@ -16,6 +16,7 @@ from edge_twin.store import EdgeStore
 from inmf.assisted import COOP_PERCEPTION_ASSISTED as SPEC
 from inmf.bound import clairvoyant
 from inmf.emulator import draw_trace
+from launch.instruments import injected
 from launch.monitor import View
 from plvn_agent.builtin import BuiltinSource
 from protocol.ids import PlvnId
@@ -78,6 +79,7 @@ def summarise(
             "refused": messages.refused,
             "lost": messages.lost,
         },
+        "injected": injected(view.health.values()),
         "wall_s": round(facts.wall_s, 2),
         "sim_s": round(facts.sim_s, 1),
     }

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from launch.instruments import injected
 from launch.monitor import PlvnView, View
 
 
@@ -73,6 +74,8 @@ def _footline(view: View, progress: Progress) -> Text:
     ]
     training = ", ".join(rounds) or f"{len(view.library)} meta models in the library"
     refused = sum(h.refused for h in view.health.values())
+    faults = ", ".join(f"{n} {kind}" for kind, n in injected(view.health.values()).items())
     return Text(
-        f"{training} | retrainings {len(view.retrainings)} | refused {refused} | {progress.note}"
+        f"{training} | retrainings {len(view.retrainings)} | refused {refused}"
+        f"{f' | injected {faults}' if faults else ''} | {progress.note}"
     )

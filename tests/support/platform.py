@@ -13,6 +13,7 @@ from broker.memory import MemoryBus, MemoryHub
 from cloud_twin.settings import CloudSettings
 from edge_twin.settings import EdgeSettings
 from launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from launch.instruments import Instruments
 from launch.monitor import View, listen
 from launch.serve import serve
 from launch.summary import read_accounts
@@ -53,10 +54,11 @@ def run_platform(
     cloud: CloudSettings = CLOUD,
     edge: EdgeSettings = EDGE,
     until: Callable[[View], bool] = lambda _view: False,
+    instruments: Instruments = Instruments(),  # noqa: B008  # frozen
 ) -> Outcome:
     """Run one cloud twin, two edge servers and the source's agents for so many slots."""
     settings = replace(cloud, expected_plvns=len(source.plvns))
-    return autojump.run(_run(state, source, slots, settings, edge, until))
+    return autojump.run(_run(state, source, slots, settings, edge, until, instruments))
 
 
 async def _run(  # noqa: PLR0917  # called in one place
@@ -66,10 +68,15 @@ async def _run(  # noqa: PLR0917  # called in one place
     cloud_settings: CloudSettings,
     edge_settings: EdgeSettings,
     until: Callable[[View], bool],
+    instruments: Instruments,
 ) -> Outcome:
     hub, view, stop = MemoryHub(), View(), asyncio.Event()
     deployment = Deployment(
-        lambda _name: MemoryBus(hub), LoopClock(), state, ledgers=state / "ledgers"
+        lambda _name: MemoryBus(hub),
+        LoopClock(),
+        state,
+        ledgers=state / "ledgers",
+        instruments=instruments,
     )
     await source.start()
     cloud = cloud_runtime(deployment, cloud_settings)

@@ -1,0 +1,58 @@
+"""The whole platform with faults, in virtual time: the loop goes on, and faults are counted."""
+
+from pathlib import Path
+
+from broker.faulty import Faults
+from launch.instruments import Instruments, injected
+from plvn_agent.builtin import BuiltinSource
+from tests.support.platform import Outcome, run_platform
+
+PLVNS = 2
+
+
+def managed(outcome: Outcome) -> int:
+    return sum(seen.model is not None for seen in outcome.view.plvns.values())
+
+
+def play(state: Path, faults: Faults) -> Outcome:
+    """Run until every PLVN has an individual model, at most 1,500 slots."""
+    source = BuiltinSource(PLVNS, seed=1, start_hour=12.0, constant=True)
+    return run_platform(
+        state,
+        source,
+        slots=1500,
+        until=lambda view: sum(seen.model is not None for seen in view.plvns.values()) == PLVNS,
+        instruments=Instruments(faults=faults),
+    )
+
+
+def counters(outcome: Outcome) -> dict[str, int]:
+    return {
+        f"{src} {counter.name}": counter.count
+        for src, health in outcome.view.health.items()
+        for counter in health.counters
+    }
+
+
+def test_clocks_that_differ_by_an_hour_expire_nothing(tmp_path: Path) -> None:
+    outcome = play(tmp_path, Faults(skew_s=3600.0))
+    assert managed(outcome) == PLVNS
+    assert (outcome.messages.lost, outcome.messages.refused) == (0, 0)
+    wrong = ("expired", "grant_expired", "stale_fence", "not_hosted")
+    assert [name for name in counters(outcome) if name.endswith(wrong)] == []
+    offsets = {peer.offset_s for health in outcome.view.health.values() for peer in health.peers}
+    assert max(offsets) - min(offsets) > 600.0  # they do differ
+
+
+def test_the_loop_goes_on_under_loss_doubles_delays_and_cuts_and_all_are_counted(
+    tmp_path: Path,
+) -> None:
+    faults = Faults(
+        seed=3, loss=0.02, duplicate=0.05, delay=0.1, partition_every_s=20.0, partition_s=1.0
+    )
+    outcome = play(tmp_path, faults)
+    assert managed(outcome) == PLVNS
+    counted = injected(outcome.view.health.values())
+    assert sorted(counted) == ["delayed", "duplicated", "lost", "partitions"]
+    assert min(counted.values()) > 0
+    assert outcome.messages.refused == 0
