@@ -3,12 +3,15 @@
 Reading makes instances of this project's own classes and of a few plain containers, nothing else.
 Records (dataclasses, messages, enums) are made as pickle makes them; of any other class of ours a
 blank instance is made and its attributes are set, so that no constructor of it is ever called.
+Frozen records keep the names of their fields, for pickle itself would fill them by position and
+so mix up those of another build without a word.
 """
 
 import dataclasses
 import importlib
 import io
 import pickle
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -83,6 +86,39 @@ def blank(module: str, name: str) -> object:
     return object.__new__(found)
 
 
+def unfilled(kind: type) -> object:
+    """A frozen record whose fields are set later.
+
+    Raises:
+        UnreadableError: if it is no such class.
+    """
+    if not isinstance(kind, type) or not _is_frozen(kind):
+        raise UnreadableError(f"{kind!r} is no frozen record")
+    return object.__new__(kind)
+
+
+def fill(record: object, values: Mapping[str, object]) -> None:
+    """Set the fields of a frozen record; a field that it did not have then gets its default.
+
+    Raises:
+        UnreadableError: if it is none of ours, or the fields of this build cannot take the values.
+    """
+    kind = type(record)
+    if not _is_frozen(kind):
+        raise UnreadableError(f"{kind.__module__}.{kind.__name__} is no frozen record")
+    fields = {field.name: field for field in dataclasses.fields(record)}  # type: ignore[arg-type]
+    defaults = {name: _default(field) for name, field in fields.items() if name not in values}
+    wrong = [name for name in values if name not in fields]
+    wrong += [name for name, value in defaults.items() if value is dataclasses.MISSING]
+    if wrong:
+        raise UnreadableError(
+            f"{kind.__module__}.{kind.__name__} had other fields then: {', '.join(wrong)}; "
+            "play this with the build that recorded it"
+        )
+    for name, value in {**values, **defaults}.items():
+        object.__setattr__(record, name, value)
+
+
 class _Pickler(pickle.Pickler):
     """Writes instances of our classes so that no constructor is needed to read them."""
 
@@ -91,6 +127,9 @@ class _Pickler(pickle.Pickler):
         kind = type(value)
         if isinstance(value, type) or not _is_ours(kind.__module__, kind.__qualname__):
             return NotImplemented
+        if _is_frozen(kind):
+            values = {name: getattr(value, name) for name in _names(kind)}
+            return (unfilled, (kind,), values, None, None, fill)
         if _is_record(kind):
             return NotImplemented
         reduced = value.__reduce_ex__(4)
@@ -110,8 +149,8 @@ class _Unpickler(pickle.Unpickler):
         Raises:
             UnreadableError: if it is none that may be read.
         """
-        if (module, name) == (blank.__module__, blank.__name__):
-            return blank
+        if module == __name__ and name in {"blank", "fill", "unfilled"}:
+            return {"blank": blank, "fill": fill, "unfilled": unfilled}[name]
         if name in PLAIN.get(module, ()):
             plain: object = super().find_class(module, name)
             return plain
@@ -129,6 +168,21 @@ def _is_ours(module: str, name: str) -> bool:
 
 def _is_record(kind: type) -> bool:
     return dataclasses.is_dataclass(kind) or issubclass(kind, BaseModel | Enum | tuple)
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    assert dataclasses.is_dataclass(kind)
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+def _is_frozen(kind: type) -> bool:
+    """Whether pickle would fill it by position."""
+    return dataclasses.is_dataclass(kind) and "__setstate__" in vars(kind)
+
+
+def _default(field: "dataclasses.Field[object]") -> object:
+    factory = field.default_factory
+    return field.default if factory is dataclasses.MISSING else factory()
 
 
 def _found(module: str, name: str) -> type:

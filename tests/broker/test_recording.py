@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +132,39 @@ def test_classes_of_ours_that_are_no_records_are_made_without_their_constructors
         pickles.loads(pickle.dumps(actor))
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaterPoint:
+    z: float = 7.0
+    x: float = 0.0
+    y: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPoint:
+    x: float
+    radius: float
+
+
+@pytest.mark.usefixtures("ours")
+def test_records_of_another_build_are_read_by_the_names_of_their_fields(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = pickles.dumps(Point(1.0, 2.0))
+    assert pickles.loads(data) == Point(1.0, 2.0)
+    module = sys.modules[Point.__module__]
+    monkeypatch.setattr(module, "Point", LaterPoint)
+    assert pickles.loads(data) == LaterPoint(z=7.0, x=1.0, y=2.0)
+    monkeypatch.setattr(module, "Point", OtherPoint)
+    with pytest.raises(pickles.UnreadableError, match=r"other fields then: y, radius; play this"):
+        pickles.loads(data)
+
+
 @dataclass(frozen=True)
 class Stranger:
     word: str
@@ -154,6 +188,7 @@ class Calls:
         Calls(getattr, "x", "upper"),
         Calls(Recorder, "boom"),
         Calls(pickles.dumps, "boom"),
+        Calls(pickles.unfilled, Recorder),
         Calls(pickles.loads, pickle.dumps(1)),
         Stranger("x"),
         Path("/"),
