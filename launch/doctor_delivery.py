@@ -14,6 +14,7 @@ from broker.mqtt import MqttBus
 from broker.mqtt_link import LinkEvents
 from launch.doctor_findings import Finding
 from launch.doctor_probe import CONNECT_S, RETAINED_TTL_S, Probe, arrivals
+from protocol.codec import CHUNK_BYTES
 
 ROUND_TRIPS = 20
 ECHO_WAIT_S = 3.0
@@ -22,9 +23,9 @@ DELAYED_S = 0.035
 QUEUED = 1_200
 """Past the limit of 1,000 that Mosquitto has unless told otherwise, with the 20 under way."""
 IDLE_S = 1.5
-CHUNK_BYTES = 256 * 1024
-"""Largest payload that the platform sends."""
-TRIED_BYTES = (CHUNK_BYTES, 1 << 20, 1 << 22, 1 << 24)
+NEEDED_BYTES = CHUNK_BYTES + 1024
+"""A chunk in its envelope: the largest that the platform sends of large messages."""
+TRIED_BYTES = (NEEDED_BYTES, 1 << 20, 1 << 22, 1 << 24)
 CLOSE_ENOUGH = 1.05
 QUEUE_FIX = "max_queued_messages 0    (in mosquitto.conf; then restart Mosquitto)"
 
@@ -60,7 +61,9 @@ def _no_echo(probe: Probe, bus: MqttBus) -> Finding:
     probe.may_publish = False
     by_code = ", and says so" if bus.refused else ""
     seen = f"the broker lets {probe.connection.watching_as} not write or read below "
-    seen += f"{probe.probe_root}/{by_code}; delivery was not tried"
+    seen += (
+        f"{probe.probe_root}/{by_code}, or takes over {ECHO_WAIT_S:.0f} s; delivery was not tried"
+    )
     fix = "run it on the broker without access rules, or give an identity of yours "
     fix += "`topic readwrite doctor/#` and name it: --identity ID --probe-root doctor"
     return Finding("round trip", "warning", seen, "", fix)
@@ -132,7 +135,7 @@ async def check_payload(probe: Probe) -> list[Finding]:
             passed = middle
         else:
             refused = middle
-    limit = f"at least {_kib(CHUNK_BYTES)}"
+    limit = f"at least {_kib(NEEDED_BYTES)}"
     if not passed:
         return [_too_small(probe, limit)]
     bound = "passes, the largest that was tried" if not refused else "passes, not much more"
@@ -140,9 +143,9 @@ async def check_payload(probe: Probe) -> list[Finding]:
 
 
 def _too_small(probe: Probe, limit: str) -> Finding:
-    seen = f"a payload of {_kib(CHUNK_BYTES)}, a chunk of ours, does not pass"
+    seen = f"a payload of {_kib(NEEDED_BYTES)}, a chunk of ours, does not pass"
     own = "max_packet_size 0 and message_size_limit 0    (in mosquitto.conf; then restart it)"
-    other = f"raise the broker's limit of a message above {CHUNK_BYTES + 1024} bytes"
+    other = f"raise the broker's limit of a message above {NEEDED_BYTES} bytes"
     return Finding("payload", "problem", seen, limit, own if probe.is_mosquitto else other)
 
 

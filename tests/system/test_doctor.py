@@ -23,8 +23,10 @@ from broker.mqtt_link import MqttSettings
 from broker.process import answers_connect, free_port, start, stop
 from launch.connection import Connection
 from launch.doctor import examine
+from launch.doctor_delivery import check_round_trip
 from launch.doctor_findings import Finding, worst
 from launch.doctor_probe import Probe, arrivals
+from launch.doctor_reach import check_mqtt, check_port
 from protocol.address import Address
 from tests.support.brokers import Server, broker_of
 from tests.support.peers import Peer
@@ -108,7 +110,7 @@ def test_a_broker_that_takes_no_chunk_of_ours_is_found(tmp_path: Path) -> None:
         findings = within(examine(probe))
         [found] = [f for f in findings if f.level == "problem"]
         assert found.check == "payload"
-        assert found.seen == "a payload of 256 KiB, a chunk of ours, does not pass"
+        assert found.seen == "a payload of 257 KiB, a chunk of ours, does not pass"
         assert "message_size_limit 0" in found.fix
 
 
@@ -120,6 +122,35 @@ def test_where_nobody_listens_that_is_the_finding_and_the_machine_is_looked_at_t
     findings = within(examine(probe))
     assert levels(findings) == {"reach": "problem", "disk": "ok"}
     assert findings[0].fix.startswith(f"twintier up broker --port {port} ")
+
+
+async def delayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass bytes on 50 ms after they came, as a packet that Nagle's rule holds back."""
+    while data := await reader.read(65_536):
+        await asyncio.sleep(0.05)
+        writer.write(data)
+    writer.close()
+
+
+def test_packets_that_are_held_back_are_found_by_the_round_trip(tmp_path: Path) -> None:
+    async def main(port: int) -> list[Finding]:
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            back, onward = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.gather(delayed(reader, onward), delayed(back, writer))
+
+        server = await asyncio.start_server(forward, "127.0.0.1", 0)
+        async with server:
+            url = f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            probe = Probe(Connection(url), "twintier", tmp_path)
+            reached = [*await check_port(probe), *await check_mqtt(probe)]
+            assert worst(reached) == "ok"
+            return await check_round_trip(probe)
+
+    with mosquitto(tmp_path) as url:
+        [found] = within(main(int(url.rpartition(":")[2])))
+    assert found.level == "warning"
+    assert found.limit == "below 35 ms over the network's own"
+    assert found.fix.startswith("set_tcp_nodelay true ")
 
 
 def test_a_server_that_speaks_no_mqtt_is_no_broker(tmp_path: Path) -> None:
