@@ -234,6 +234,7 @@ class MqttLink:
                     await asyncio.shield(gone)
         if not gone.done():
             gone.set_result(None)
+        gone.exception()  # retrieved, so that nobody is told of it when it is collected
         await self._client.__aexit__(None, None, None)
 
     def _on_socket_open(
