@@ -8,6 +8,7 @@ over the strict oracle.
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from bench._hidden import DAY, INMF, HiddenEpisodes, Task, batches, draw_tasks
@@ -25,7 +26,6 @@ from learning.encoder import (
 )
 
 CHOICES = all_modes(PAIRS)
-CODES = 1 << np.arange(PAIRS)
 REWARD_SCALE_J = 3.0
 LOWEST = -1.0
 """Scaled reward at which a slot that did not fit is cut off; it says no more than that."""
@@ -34,7 +34,7 @@ SETTINGS = EncoderSettings(
     transition_dim=INMF.observation_dim + PAIRS + 1,
     choices=len(CHOICES),
 )
-STEPS, TASKS, EPISODES_OF_EVIDENCE = 2000, 32, 4
+BATCHES, TASKS, EPISODES_OF_EVIDENCE = 700, 32, 4
 
 
 def transitions_of(seen: Observation, modes: Mask, measured_j: Array) -> Observation:
@@ -53,40 +53,54 @@ def measured(
 
 
 def draw_batch(policy: EncoderPolicy, rng: np.random.Generator) -> EncoderBatch:
-    """Tasks with some evidence each, and one episode each with the best choices."""
+    """Tasks with evidence, and one episode each with what every choice is worth in every slot."""
     tasks = draw_tasks(TASKS, rng)
-    evidence = batches(tasks, EPISODES_OF_EVIDENCE)([rng])
-    shape = (evidence.episodes, INMF.slots, PAIRS)
-    modes_before = rng.random(shape) < 0.5
-    modes = _some_behaviour(policy, evidence.observe_all(modes_before), rng)
-    known = measured(evidence, modes, modes_before, rng).reshape(TASKS, -1, SETTINGS.transition_dim)
-    longest = np.log1p(SETTINGS.longest)
-    counts = np.expm1(rng.uniform(0.0, longest, TASKS)).astype(np.int64)
     shown = batches(tasks, 1)([rng])
     earlier = rng.random((TASKS, INMF.slots, PAIRS)) < 0.5
     worth = [shown.rewards(earlier, np.broadcast_to(one, earlier.shape)) for one in CHOICES]
     return EncoderBatch(
-        known[:, : SETTINGS.longest],
-        counts,
+        _evidence(policy, tasks, rng),
         shown.observe_all(earlier),
         np.stack(worth, axis=-1).astype(np.float32),
     )
 
 
-def _some_behaviour(policy: EncoderPolicy, seen: Observation, rng: np.random.Generator) -> Mask:
-    """What the policy does without evidence, with a share of random modes that differs by task."""
-    nothing = policy.summary(np.zeros((0, SETTINGS.transition_dim), np.float32))
-    own = CHOICES[policy.choose(seen.reshape(-1, seen.shape[-1]), nothing)]
-    modes: Mask = own.reshape(*seen.shape[:-1], PAIRS)
-    share = np.repeat(rng.uniform(0.0, 1.0, TASKS), EPISODES_OF_EVIDENCE)
-    random = rng.random(modes.shape[:-1]) < share[:, None]
-    return np.where(random[..., None], rng.random(modes.shape) < 0.5, modes)
+def _evidence(policy: EncoderPolicy, tasks: list[Task], rng: np.random.Generator) -> Observation:
+    """Transitions (tasks, n, 14) of what the policy does, half of the tasks after evidence.
+
+    A share of random modes, other in each task, is mixed in; modes before are those of the slot
+    before as it would be played without knowing what came before it.
+    """
+    nothing = np.zeros((TASKS, 0, SETTINGS.transition_dim), np.float32)
+    first = _behaviour(policy, tasks, _context(policy, nothing), rng)
+    some = first[:, rng.permutation(first.shape[1])[: rng.integers(1, first.shape[1])]]
+    second = _behaviour(policy, tasks, _context(policy, some), rng)
+    return np.where(rng.random((TASKS, 1, 1)) < 0.5, first, second)
 
 
-def train(rng: np.random.Generator, steps: int = STEPS) -> EncoderPolicy:
+def _context(policy: EncoderPolicy, transitions: Observation) -> Tensor:
+    counts = torch.full((len(transitions),), transitions.shape[1])
+    with torch.no_grad():
+        return policy.context(torch.from_numpy(transitions), counts)
+
+
+def _behaviour(
+    policy: EncoderPolicy, tasks: list[Task], context: Tensor, rng: np.random.Generator
+) -> Observation:
+    batch = batches(tasks, EPISODES_OF_EVIDENCE)([rng])
+    shape = (batch.episodes, INMF.slots, PAIRS)
+    seen = batch.observe_all(rng.random(shape) < 0.5).reshape(TASKS, -1, INMF.observation_dim)
+    own = CHOICES[policy.choose(seen, context)].reshape(shape)
+    share = np.repeat(rng.uniform(0.0, 1.0, TASKS) ** 2, EPISODES_OF_EVIDENCE)
+    random = rng.random(shape[:-1]) < share[:, None]
+    modes = np.where(random[..., None], rng.random(shape) < 0.5, own)
+    return measured(batch, modes, before(modes), rng).reshape(TASKS, -1, SETTINGS.transition_dim)
+
+
+def train(rng: np.random.Generator, count: int = BATCHES) -> EncoderPolicy:
     """One encoder for all conditions of the prior."""
     policy = EncoderPolicy(SETTINGS, rng)
-    train_encoder(policy, lambda draws: draw_batch(policy, draws), steps, rng)
+    train_encoder(policy, lambda draws: draw_batch(policy, draws), count, rng)
     return policy
 
 
@@ -114,10 +128,10 @@ def figures(
     traces: Mapping[str, Trace],
     oracle: Mapping[str, float],
     rng: np.random.Generator,
-    steps: int = STEPS,
+    count: int = BATCHES,
 ) -> dict[str, float]:
     """Mean shares of the strict oracle without evidence and after 1 and 10 episodes."""
-    policy = train(rng, steps)
+    policy = train(rng, count)
     result = {}
     for episodes in (0, 1, 10):
         shares = []

@@ -2,9 +2,10 @@
 
 Each transition (what was seen, done and earned) goes through one network; the mean over them is a
 context that does not depend on their order (Zaheer et al., arXiv 1703.06114; Rakelly et al., arXiv
-1903.08254), and a second network chooses modes from observation and context. No model form is
-needed where it acts; where it is trained, the emulator tells what every choice is worth.
-Gradients are torch's, because nothing here is hot.
+1903.08254), and a second network values every choice of modes from observation and context. No
+model form is needed where it acts; where it is trained, the emulator tells what every choice is
+worth. The largest expected value is then the right choice also while the condition is uncertain;
+learning the best choice by cross-entropy is not, and earned half as much. Gradients are torch's.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,11 +33,15 @@ class EncoderSettings:
     """Numbers of a transition."""
     choices: int
     """Joint choices of modes, 2^A."""
-    transition_hidden: int = 64
+    transition_hidden: int = 96
     context_dim: int = 32
-    policy_hidden: int = 96
+    policy_hidden: int = 128
     longest: int = 300
     """Transitions beyond which more count as so many; training shows no more."""
+    value_scale_j: float = 3.0
+    """J of a unit of the outputs."""
+    passes: int = 4
+    """Steps on each batch, each with other transitions known."""
     learning_rate: float = 3e-3
     """Of Adam, falling linearly to a twentieth."""
 
@@ -46,9 +51,7 @@ class EncoderBatch:
     """Tasks to learn from."""
 
     transitions: Observation
-    """(tasks, n, transition_dim) float32; rows beyond a task's count do not count."""
-    counts: Choices
-    """(tasks,) transitions that are known of each task, 0 to n."""
+    """(tasks, n, transition_dim) float32; training shows some of them, in any order."""
     observations: Observation
     """(tasks, rows, observation_dim) float32."""
     worth_j: Observation
@@ -59,7 +62,7 @@ DrawBatch = Callable[[np.random.Generator], EncoderBatch]
 
 
 class EncoderPolicy(nn.Module):
-    """Chooses modes from an observation and the transitions that are known."""
+    """Values choices of modes from an observation and the transitions that are known."""
 
     def __init__(self, settings: EncoderSettings, rng: np.random.Generator) -> None:
         """Draw the weights, uniform within 1/sqrt(fan-in)."""
@@ -89,10 +92,10 @@ class EncoderPolicy(nn.Module):
         return torch.cat([total / number.clamp(min=1.0), amount], -1)
 
     def forward(self, observations: Tensor, context: Tensor) -> Tensor:
-        """Logits of the choices, (tasks, rows, choices)."""
-        shown = context[:, None].expand(-1, observations.shape[1], -1)
-        logits: Tensor = self._decide(torch.cat([observations, shown], -1))
-        return logits
+        """Value of each choice in `value_scale_j`, (tasks, rows, choices)."""
+        shown = context[:, None].expand(len(observations), observations.shape[1], -1)
+        values: Tensor = self._decide(torch.cat([observations, shown], -1))
+        return values
 
     @torch.no_grad()
     def summary(self, transitions: Observation) -> Tensor:
@@ -102,9 +105,18 @@ class EncoderPolicy(nn.Module):
 
     @torch.no_grad()
     def choose(self, observations: Observation, context: Tensor) -> Choices:
-        """Choice of highest logit, (rows,), of one PLVN's observations (rows, dim)."""
-        logits = self(torch.from_numpy(observations)[None], context)
-        return np.asarray(logits[0].argmax(-1).numpy(), np.int64)
+        """Best choice of each row.
+
+        Args:
+            observations: (..., rows, dim) float32.
+            context: (1, ...) of one PLVN, or with the leading axis of the observations.
+
+        Returns:
+            (..., rows).
+        """
+        seen = torch.from_numpy(observations)
+        values = self(seen if seen.dim() == 3 else seen[None], context)
+        return np.asarray(values.argmax(-1).reshape(seen.shape[:-1]).numpy(), np.int64)
 
     def _draw(self, rng: np.random.Generator) -> None:
         with torch.no_grad():
@@ -124,49 +136,53 @@ def _network(sizes: Sequence[int]) -> nn.Sequential:
 
 
 def train_encoder(
-    policy: EncoderPolicy, draw: DrawBatch, steps: int, rng: np.random.Generator
+    policy: EncoderPolicy, draw: DrawBatch, batches: int, rng: np.random.Generator
 ) -> float:
-    """Teach the policy, in place, to lose little against the best choices.
+    """Teach the policy, in place, what choices are worth.
 
     Args:
         policy: the policy; what was learned before is kept.
-        draw: new tasks for each step.
-        steps: steps of Adam.
-        rng: source of the tasks.
+        draw: new tasks for each batch.
+        batches: batches, each for as many steps of Adam as the settings say.
+        rng: source of the tasks, and of what is known of them.
 
     Returns:
-        Mean regret of the last tenth of the steps, in J a slot.
+        Mean squared error of the last tenth of the batches, in `value_scale_j` squared.
 
     Raises:
-        NumericsError: if a loss is not finite; the step is not taken.
+        NumericsError: if an error is not finite; the step is not taken.
     """
-    rate = policy.settings.learning_rate
-    adam = torch.optim.Adam(policy.parameters(), rate)
-    losses = []
-    for step in range(steps):
-        adam.param_groups[0]["lr"] = rate * (1.0 - 0.95 * step / steps)
-        loss = regret(policy, draw(rng))
-        if not torch.isfinite(loss):
-            raise NumericsError(
-                f"the encoder's loss is not finite at step {step}; check the transitions"
-            )
-        parameters = list(policy.parameters())
-        slopes = torch.autograd.grad(loss, parameters)
-        for parameter, slope in zip(parameters, slopes, strict=True):
-            parameter.grad = slope
-        adam.step()
-        losses.append(loss.item())
-    return float(np.mean(losses[-max(1, steps // 10) :]))
+    settings = policy.settings
+    adam = torch.optim.Adam(policy.parameters(), settings.learning_rate)
+    errors = []
+    for number in range(batches):
+        adam.param_groups[0]["lr"] = settings.learning_rate * (1.0 - 0.95 * number / batches)
+        batch = draw(rng)
+        for _ in range(settings.passes):
+            error = value_error(policy, batch, rng)
+            if not torch.isfinite(error):
+                raise NumericsError(
+                    f"the encoder's error is not finite in batch {number}; check the transitions"
+                )
+            parameters = list(policy.parameters())
+            slopes = torch.autograd.grad(error, parameters)
+            for parameter, slope in zip(parameters, slopes, strict=True):
+                parameter.grad = slope
+            adam.step()
+            errors.append(error.item())
+    return float(np.mean(errors[-max(1, len(errors) // 10) :]))
 
 
-def regret(policy: EncoderPolicy, batch: EncoderBatch) -> Tensor:
-    """Mean J that the softmax of the logits loses against the best choices.
+def value_error(policy: EncoderPolicy, batch: EncoderBatch, rng: np.random.Generator) -> Tensor:
+    """Mean squared error of the values where a random part of the transitions is known.
 
-    Not the cross-entropy with the best choice: while the condition is uncertain, a choice that is
-    seldom best and never dear may be the one to take.
+    How many is log-uniform from none to `longest`, for each task apart.
     """
-    context = policy.context(torch.from_numpy(batch.transitions), torch.from_numpy(batch.counts))
-    chosen = policy(torch.from_numpy(batch.observations), context).softmax(-1)
-    worth = torch.from_numpy(batch.worth_j)
-    lost: Tensor = (worth.amax(-1) - (chosen * worth).sum(-1)).mean()
-    return lost
+    settings = policy.settings
+    tasks, there, _ = batch.transitions.shape
+    most = min(there, settings.longest)
+    counts = np.expm1(rng.uniform(0.0, log1p(most + 1) - 1e-9, tasks)).astype(np.int64)
+    shown = batch.transitions[:, rng.permutation(there)[:most]]
+    context = policy.context(torch.from_numpy(shown), torch.from_numpy(np.minimum(counts, most)))
+    values = policy(torch.from_numpy(batch.observations), context)
+    return nn.functional.mse_loss(values, torch.from_numpy(batch.worth_j) / settings.value_scale_j)

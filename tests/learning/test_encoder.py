@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from learning.encoder import EncoderBatch, EncoderPolicy, EncoderSettings, regret, train_encoder
+from learning.encoder import (
+    EncoderBatch,
+    EncoderPolicy,
+    EncoderSettings,
+    train_encoder,
+    value_error,
+)
 from learning.errors import NumericsError
 
 SETTINGS = EncoderSettings(observation_dim=1, transition_dim=2, choices=2, longest=8)
@@ -19,7 +25,6 @@ def hidden_sign(rng: np.random.Generator) -> EncoderBatch:
     worth = np.broadcast_to(np.concatenate([np.zeros((32, 1, 1)), sign], -1), (32, 4, 2))
     return EncoderBatch(
         transitions.astype(np.float32),
-        rng.integers(1, 9, 32),
         rng.normal(size=(32, 4, 1)).astype(np.float32),
         worth.astype(np.float32),
     )
@@ -46,25 +51,26 @@ def test_without_transitions_the_context_is_nothing() -> None:
     assert not context.any()
 
 
-def test_the_regret_is_what_the_best_choice_earns_more() -> None:
-    rng = np.random.default_rng(0)
-    batch = hidden_sign(rng)
+def test_values_are_in_their_scale_and_the_error_is_squared() -> None:
+    batch = hidden_sign(np.random.default_rng(0))
+    blind = EncoderBatch(batch.transitions[:, :0], batch.observations, 3.0 * batch.worth_j)
     one = policy()
-    context = one.context(torch.from_numpy(batch.transitions), torch.from_numpy(batch.counts))
-    chosen = one(torch.from_numpy(batch.observations), context).softmax(-1)[..., 1].detach()
-    sign = torch.from_numpy(batch.worth_j[..., 1])
-    expected = torch.where(sign > 0, 1.0 - chosen, chosen).mean()
-    torch.testing.assert_close(regret(one, batch).detach(), expected)
+    values = one(torch.from_numpy(blind.observations), torch.zeros(32, SETTINGS.context_dim + 1))
+    expected = ((values - torch.from_numpy(batch.worth_j)) ** 2).mean()
+    torch.testing.assert_close(value_error(one, blind, np.random.default_rng(1)), expected)
+
+
+def _told(one: EncoderPolicy, sign: float) -> torch.Tensor:
+    return one.summary(np.full((5, 2), (sign, 1.0), np.float32))
 
 
 def test_it_learns_to_act_by_what_transitions_tell() -> None:
     one = policy()
-    last = train_encoder(one, hidden_sign, 150, np.random.default_rng(2))
-    assert last < 0.08
+    train_encoder(one, hidden_sign, 60, np.random.default_rng(2))
     seen = np.zeros((3, 1), np.float32)
+    assert one.choose(np.zeros((2, 3, 1), np.float32), _told(one, 1.0)).tolist() == [[1] * 3] * 2
     for sign, choice in ((1.0, 1), (-1.0, 0)):
-        told = one.summary(np.full((5, 2), (sign, 1.0), np.float32))
-        assert one.choose(seen, told).tolist() == [choice] * 3
+        assert one.choose(seen, _told(one, sign)).tolist() == [choice] * 3
 
 
 def test_the_same_seed_gives_the_same_policy() -> None:
@@ -81,7 +87,7 @@ def test_a_loss_that_is_not_finite_leaves_the_policy_as_it_was() -> None:
         batch.worth_j[0, 0, 0] = np.nan
         return batch
 
-    with pytest.raises(NumericsError, match="not finite at step 0"):
+    with pytest.raises(NumericsError, match="not finite in batch 0"):
         train_encoder(one, broken, 3, np.random.default_rng(0))
     for parameter, kept in zip(one.parameters(), before, strict=True):
         torch.testing.assert_close(parameter, kept)
