@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
-from broker.runtime import new_boot
+from broker.presence import new_boot
 from inmf.paper import TASK_LOW
 from launch.case_study_arms import Arm, CaseStudySettings, Curves, Learner, Player, Tick, arm_rng
 from launch.case_study_bus import EDGE, INMF, ROUND_S, Endpoint, broker_at, buses

@@ -22,7 +22,7 @@ from broker.memory import MemoryBus, MemoryHub
 from broker.mqtt import MqttBus
 from broker.mqtt_link import MqttSettings
 from broker.outbound import Encoder
-from broker.runtime import new_boot
+from broker.presence import new_boot
 from inmf.paper import COOP_PERCEPTION_PAPER
 from launch.case_study_arms import (
     CaseStudySettings,
