@@ -1,8 +1,8 @@
 """One side of one contender of `bench bus`, as a process of its own.
 
 `python -m bench._bus_peer CONTENDER SIDE URL SIZE COUNT RATE`: the reader prints `ready`, and at
-the end a line of JSON; the writer starts at once. A rate of 0 is as fast as the window allows.
-Every payload ends with the sender's monotonic clock, which both processes share.
+the end a line of JSON, as the writer does, which starts at once. A rate of 0 is as fast as the
+window allows. Every payload carries the sender's monotonic clock, which both processes share.
 """
 
 import asyncio
@@ -79,9 +79,24 @@ class Arrivals:
         }
 
 
-def finish(arrivals: Arrivals) -> None:
+class Work:
+    """Processor time of this process since a moment, for each message."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._start_s = time.process_time()
+
+    def figures(self) -> dict[str, float]:
+        """Microseconds a message, both in Python and in the kernel."""
+        return {"cpu_us": (time.process_time() - self._start_s) / self._count * 1e6}
+
+
+def finish(*parts: Arrivals | Work) -> None:
     """Tell the parent."""
-    print(json.dumps(arrivals.figures()), flush=True)
+    figures: dict[str, float] = {}
+    for part in parts:
+        figures |= part.figures()
+    print(json.dumps(figures), flush=True)
 
 
 def due_times(load: Load) -> Iterator[float]:
@@ -125,8 +140,9 @@ def paho_reader(load: Load) -> None:
     client.subscribe(TOPIC, 1)
     subscribed.wait()
     print("ready", flush=True)
+    work = Work(load.count)
     done.wait()
-    finish(arrivals)
+    finish(arrivals, work)
     client.disconnect()
 
 
@@ -143,11 +159,13 @@ def paho_writer(load: Load) -> None:
     client = paho_client(load)
     client.on_publish = on_publish
     client.loop_start()
+    work = Work(load.count)
     for due in due_times(load):
         time.sleep(max(0.0, due - time.monotonic()))
         places.acquire()
         client.publish(TOPIC, raw_payload(load.size), 1)
     acknowledged.wait()
+    finish(work)
     client.disconnect()
 
 
@@ -158,19 +176,22 @@ async def aiomqtt_reader(load: Load) -> None:
     async with aiomqtt.Client(host, port, protocol=aiomqtt.ProtocolVersion.V5) as client:
         await client.subscribe(TOPIC, 1)
         print("ready", flush=True)
+        work = Work(load.count)
         async for message in client.messages:
             if arrivals.note(stamp_of(message.payload)):
                 break
-        finish(arrivals)
+        finish(arrivals, work)
 
 
 async def aiomqtt_writer(load: Load) -> None:
     """Plain aiomqtt: awaits each publish."""
     host, port = parse_url(load.url)
     async with aiomqtt.Client(host, port, protocol=aiomqtt.ProtocolVersion.V5) as client:
+        work = Work(load.count)
         for due in due_times(load):
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             await client.publish(TOPIC, raw_payload(load.size), 1)
+        finish(work)
 
 
 def typed_message(size: int) -> tuple[Callable[[], Message], type[Message]]:
@@ -223,6 +244,7 @@ async def typed_reader(load: Load) -> None:
     async with MqttBus(load.url, MqttSettings("bench-reader")) as bus:
         await bus.subscribe(["twintier/v1/#"])
         print("ready", flush=True)
+        work = Work(load.count)
         async for delivery in bus.deliveries():
             received = inbound.decode(delivery)
             now = time.time()
@@ -230,7 +252,7 @@ async def typed_reader(load: Load) -> None:
             await delivery.ack()
             if arrivals.note(received.envelope.sim_ts_ns or 0):
                 break
-        finish(arrivals)
+        finish(arrivals, work)
 
 
 async def typed_writer(load: Load) -> None:
@@ -243,6 +265,7 @@ async def typed_writer(load: Load) -> None:
         else Encoder("plvn", "p1", "b1", root="twintier", clock_id="bench")
     )
     async with MqttBus(load.url, MqttSettings("bench-writer")) as bus:
+        work = Work(load.count)
         for due in due_times(load):
             await asyncio.sleep(max(0.0, due - time.monotonic())) if load.rate else None
             effect = Publish(make(), ADDRESS, sim_time_s=time.monotonic_ns() / 1e9)
@@ -251,6 +274,7 @@ async def typed_writer(load: Load) -> None:
                 outgoing.topic, outgoing.payload, qos=outgoing.qos, ttl_s=outgoing.ttl_s
             )
         await bus.flush()
+        finish(work)
 
 
 def main() -> None:
@@ -269,8 +293,12 @@ def main() -> None:
             asyncio.run(aiomqtt_writer(load))
         case "twintier", "reader":
             asyncio.run(typed_reader(load))
-        case _:
+        case "twintier", "writer":
             asyncio.run(typed_writer(load))
+        case _:
+            from bench._bus_faststream import read, write  # noqa: PLC0415  # an extra
+
+            asyncio.run((read if side == "reader" else write)(load))
 
 
 if __name__ == "__main__":
