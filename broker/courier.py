@@ -234,8 +234,9 @@ class Courier:
             if len(self._queue) == 0:  # else it has not even gone out yet
                 self._send_again(now)
             self._chase(now)
-            due = [at for at in (self.outbox.next_due(), *self._retry_at.values()) if at]
-            pause_s = None if not due else max(min(due) - now, 0.05)
+            resend_at = self.outbox.next_due()
+            due = [*([] if resend_at is None else [resend_at]), *self._retry_at.values()]
+            pause_s = max(min(due) - now, 0.05) if due else None
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._wake.wait()

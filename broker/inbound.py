@@ -135,7 +135,7 @@ class Inbound:
 
     def is_expired(self, envelope: Envelope, now: float) -> bool:
         """Whether nobody needs the message any more; counted."""
-        age_s = self._age_s(envelope, now)
+        age_s = self.heard(envelope, now)
         expired = envelope.ttl_ms is not None and age_s * 1000 > envelope.ttl_ms
         self.expired += expired
         return expired
@@ -144,7 +144,8 @@ class Inbound:
         """How far the clocks of those heard last go behind ours, by source."""
         return {src: offset_s for (src, _), offset_s in reversed(self._offsets_s.last(count))}
 
-    def _age_s(self, envelope: Envelope, now: float) -> float:
+    def heard(self, envelope: Envelope, now: float) -> float:
+        """Note the sender's clock; returns the age of the message, seconds."""
         difference_s = now - envelope.ts_ns / 1e9
         key = (envelope.src, envelope.boot)
         smallest_s = min(self._offsets_s.get(key, lambda: difference_s), difference_s)

@@ -148,6 +148,7 @@ class Reception:
         now = self._clock.now()
         if not is_upload(envelope, row):
             return self._inbound.is_due(envelope, now, retain=retain)
+        self._inbound.heard(envelope, now)  # uploads expire with their sender
         verdict = self._courier.positions.verdict(envelope)
         if verdict == "next":
             return True

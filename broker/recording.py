@@ -37,8 +37,8 @@ class Beginning:
     """What a recording begins with."""
 
     version: int
-    core: Core | None
-    """As it was before its first input; None if whoever recorded did not give it."""
+    core: Core
+    """As it was before its first input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Step:
 class Recorder:
     """Writes the recording of one core."""
 
-    def __init__(self, path: Path, core: Core | None = None) -> None:
+    def __init__(self, path: Path, core: Core) -> None:
         """Begin a recording with the core as it is now.
 
         Raises:

@@ -45,7 +45,6 @@ from broker.outbound import Encoder, Listening, Outgoing, SendQueue
 from broker.positions import is_upload
 from broker.presence import Heard, Presence, TakenOverError, new_boot
 from broker.reception import Reception
-from broker.recording import Recorder, Step
 from broker.refusals import Refusals
 from broker.schedule import Schedule
 from broker.store import Store
@@ -69,8 +68,6 @@ class RuntimeSettings:
     """Names the simulated clock of the messages that carry simulated time."""
     ledger_path: Path | None = None
     """Where the account of messages is written at the end."""
-    inbox_path: Path | None = None
-    """Where every input of the core is recorded, for `broker.recording.replay`."""
     queue_limit: int = 10_000
     """Messages that wait for the bus at most."""
     health_interval_s: float = 1.0
@@ -139,7 +136,6 @@ class Runtime:
         )
         self._presence = Presence(self._encoder.src, settings.boot)
         self._ledger = Ledger(settings.ledger_path)
-        self._recorder = None if settings.inbox_path is None else Recorder(settings.inbox_path)
         self._meter = Meter(core.role, bus, self._inbound, self._queue, self._courier.outbox)
         self._schedule = Schedule(jobs, lambda taken: self._take(taken, None))
         self._refusals = Refusals(
@@ -197,8 +193,6 @@ class Runtime:
             self.quiesce()
             await self._bus.close()
             self._write_ledger()
-            if self._recorder is not None:
-                self._recorder.close()
             self._stopped.set()
         if self._taken_over:
             raise TakenOverError(
@@ -275,7 +269,7 @@ class Runtime:
     def _take(self, taken: Input, delivery: Delivery | None) -> list[Actuate]:
         accepted = self._acceptance(taken)
         try:
-            return self._apply(self._receive(taken), accepted)
+            return self._apply(self._core.receive(taken, self._clock.now()), accepted)
         except Exception as error:  # the one place: report, count, go on
             cause = error.__cause__ if isinstance(error, _NotSavedError) else error
             reason = f"{_kind(taken)}: {type(cause).__name__}: {cause}"
@@ -293,18 +287,6 @@ class Runtime:
         ):
             return None
         return taken.envelope, self._courier.positions.record(taken.envelope, self._clock.now())
-
-    def _receive(self, taken: Input) -> Sequence[Effect]:
-        now = self._clock.now()
-        if self._recorder is None:
-            return self._core.receive(taken, now)
-        try:
-            effects = self._core.receive(taken, now)
-        except Exception as error:
-            self._recorder.write(Step(now, taken, (), repr(error)))
-            raise
-        self._recorder.write(Step(now, taken, tuple(effects), ""))
-        return effects
 
     def _apply(
         self, effects: Sequence[Effect], acceptance: Acceptance | None = None

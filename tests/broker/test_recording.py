@@ -24,9 +24,16 @@ from broker.recording import (
 )
 from broker.replaying import difference, replay
 from inmf.actor import Actor, PolicySpec
+from plvn_agent.core import AgentCore
+from plvn_agent.settings import AgentSettings
+from plvn_agent.source import PlvnProfile
+from protocol.ids import PlvnId
+from protocol.messages import Site
 from protocol.tensors import Tensors
 from tests.support.walker import Walker
 
+SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
+AGENT = AgentCore(PlvnProfile(PlvnId("p1"), SITE), AgentSettings())
 INPUTS: list[Input] = [Started(), *[Observed(None)] * 5, TimerFired("tick")]
 
 
@@ -99,8 +106,8 @@ def test_a_folder_that_is_none_is_said_at_once(tmp_path: Path) -> None:
 
 
 def framed(path: Path, value: object) -> Path:
-    """A recording without a core, and one frame that plain pickle has made."""
-    first = pickles.dumps(Beginning(VERSION, None))
+    """A recording of a core, and one frame that plain pickle has made."""
+    first = pickles.dumps(Beginning(VERSION, AGENT))
     frame = pickle.dumps(value)
     frames = [struct.pack("<I", len(each)) + each for each in (first, frame)]
     path.write_bytes(MAGIC + b"".join(frames))
@@ -112,7 +119,7 @@ def test_results_with_arrays_and_generators_survive_a_recording(tmp_path: Path) 
     rng.random(5)
     tensors = Tensors.pack({"a": np.arange(3.0)})
     result = {"x": np.arange(4.0), "y": np.float32(2), "t": tensors, "rng": rng}
-    Recorder(tmp_path / "x").write(Step(1.0, JobDone("j", result), (), ""))
+    Recorder(tmp_path / "x", AGENT).write(Step(1.0, JobDone("j", result), (), ""))
     [found] = read_steps(tmp_path / "x")
     assert isinstance(found.taken, JobDone)
     read = found.taken.result
@@ -239,7 +246,7 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, content: bytes, 
 
 
 def test_a_recording_of_another_version_says_so(tmp_path: Path) -> None:
-    first = pickles.dumps(Beginning(99, None))
+    first = pickles.dumps(Beginning(99, AGENT))
     (tmp_path / "x").write_bytes(MAGIC + struct.pack("<I", len(first)) + first)
     with pytest.raises(RecordingError, match="is of version 99; this reads 1"):
         read_beginning(tmp_path / "x")
