@@ -12,6 +12,7 @@ from launch.cli_certs import certs as certs_app
 from launch.cli_doctor import doctor
 from launch.cli_options import Certs, Identity, Inbox, Inject, Url, instruments_of
 from launch.cli_replay import replay
+from launch.cli_schema import schema
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # small networks are slower on two threads
@@ -29,6 +30,7 @@ app.add_typer(bus, name="bus")
 app.command()(replay)
 app.command()(doctor)
 app.add_typer(certs_app, name="certs")
+app.add_typer(schema, name="schema")
 
 State = Annotated[Path, typer.Option(help="Folder of stores; roles of one machine may share it.")]
 Root = Annotated[str, typer.Option(help="Root of all topics.")]

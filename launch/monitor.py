@@ -7,6 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from broker.bus import Bus
+from broker.inbound import MAX_STREAMS, Recent, SeenNumbers
+from broker.journal import StreamKey
+from broker.positions import is_upload, key_of
+from protocol.catalogue import row_of
 from protocol.codec import Decoded, decode
 from protocol.errors import RemoteProtocolError
 from protocol.ids import EdgeId, PlvnId
@@ -154,13 +158,24 @@ async def listen(
     """
     await bus.subscribe([f"{prefix(root)}#"])
     await bus.connect()
+    seen: Recent[StreamKey, SeenNumbers] = Recent(MAX_STREAMS)
     try:
         async for delivery in bus.deliveries():
             try:
-                take(decode(delivery.payload, delivery.topic, root))
+                decoded = decode(delivery.payload, delivery.topic, root)
+                if not _came_before(decoded, seen):
+                    take(decoded)
             except RemoteProtocolError:
                 on_unreadable(delivery.topic)
             await delivery.ack()
             await asyncio.sleep(0)
     finally:
         await bus.close()
+
+
+def _came_before(decoded: Decoded, seen: Recent[StreamKey, SeenNumbers]) -> bool:
+    """Whether an upload is one that its sender has sent again."""
+    envelope = decoded.envelope
+    if not is_upload(envelope, row_of(type(decoded.message))):
+        return False
+    return not seen.get(key_of(envelope), SeenNumbers).add(envelope.seq)

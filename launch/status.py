@@ -97,6 +97,10 @@ def _print(view: View) -> None:
         )
         table.add_row(src, f"{health.uptime_s:.0f}", *(str(n) for n in numbers), counters)
     console.print(table)
+    for src, health in sorted(view.health.items()):
+        behind = ", ".join(f"{peer.src} {peer.offset_s:+.3f} s" for peer in health.peers)
+        if behind:
+            console.print(f"clocks behind that of {src}: {behind}")
     for model in view.library.values():
         name = model.category or "super model"
         console.print(f"meta model {name} v{model.version}, {model.iterations} iterations")

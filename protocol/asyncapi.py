@@ -24,6 +24,7 @@ Json = dict[str, object]
 ASYNCAPI = "3.0.0"
 MQTT_BINDING = "0.2.0"
 CONTENT_TYPE = "application/msgpack"
+JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 REFERENCE = "#/components/schemas/{model}"
 PARAMETERS = {
     "plvn": "A PLVN.",
@@ -141,10 +142,10 @@ def _message(row: Row) -> Json:
     }
 
 
-def _schemas() -> Json:
+def _schemas(template: str = REFERENCE) -> Json:
     models: list[type[BaseModel]] = [Envelope, *(row.message for row in CATALOGUE)]
     _, definitions = models_json_schema(
-        [(model, "validation") for model in models], ref_template=REFERENCE
+        [(model, "validation") for model in models], ref_template=template
     )
     schemas: Json = definitions["$defs"]
     return schemas
@@ -153,6 +154,12 @@ def _schemas() -> Json:
 def text(root: str = DEFAULT_ROOT) -> str:
     """The document as JSON."""
     return json.dumps(document(root), indent=1, sort_keys=True) + "\n"
+
+
+def schemas_text() -> str:
+    """JSON Schemas of the envelope and of every body, by class, as JSON."""
+    definitions = {"$schema": JSON_SCHEMA, "$defs": _schemas("#/$defs/{model}")}
+    return json.dumps(definitions, indent=1, sort_keys=True) + "\n"
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ async def throw_garbage(url: str) -> int:
     async with MqttBus(url, MqttSettings("vandal")) as bus:
         for row in CATALOGUE:
             names = {"plvn": "toronto-highway-1", "edge": "edge-1", "inmf": "coop-perception"}
-            names |= {"category_digest": "0" * 32, "role": "plvn", "id": "x"}
+            names |= {"category_digest": "0" * 32, "role": "plvn", "id": "x", "digest": "0" * 64}
             topic = f"twintier/v1/{row.topic.format(**names)}"
             for payload in garbage():
                 await bus.publish(topic, payload, qos=1)
