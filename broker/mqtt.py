@@ -253,6 +253,8 @@ class MqttBus:
                 self._link = link
                 if self._filters:
                     await link.subscribe(list(self._filters))
+                if self._group is None:  # closed meanwhile, and `wait_for` lost the cancellation
+                    raise asyncio.CancelledError
                 for message in self._window.again():
                     self._send(link, message, message.void_at - asyncio.get_running_loop().time())
                 self.connections += 1

@@ -15,8 +15,8 @@ from broker.mosquitto import find_mosquitto, start_mosquitto
 from broker.mqtt import MqttBus
 from broker.mqtt_link import MqttSettings
 from broker.nats import find_nats, start_nats
+from broker.presence import new_boot
 from broker.process import RunningBroker
-from broker.runtime import new_boot
 from tests.support.tls import TESTER, TESTER_MAY_ALL, secured, settings_of
 
 KINDS = ("memory", "mosquitto", "mqtts", "nats")
