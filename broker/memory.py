@@ -61,6 +61,50 @@ class MemoryHub:
             client.mend_link()
 
 
+class Filters:
+    """Topic filters as a tree of levels: a match costs the topic's levels, however many there are.
+
+    An edge server has ten filters for each of its twins.
+    """
+
+    def __init__(self) -> None:
+        self._below: dict[str, Filters] = {}
+        self._ends = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is none."""
+        return not self._ends and not self._below
+
+    def add(self, levels: Sequence[str]) -> None:
+        """Add a filter; again does nothing."""
+        if not levels:
+            self._ends = True
+            return
+        self._below.setdefault(levels[0], Filters()).add(levels[1:])
+
+    def discard(self, levels: Sequence[str]) -> None:
+        """Remove a filter and the branches that only it needed."""
+        if not levels:
+            self._ends = False
+            return
+        branch = self._below.get(levels[0])
+        if branch is None:
+            return
+        branch.discard(levels[1:])
+        if branch.empty:
+            del self._below[levels[0]]
+
+    def match(self, levels: Sequence[str]) -> bool:
+        """Whether one of them matches the levels of a topic."""
+        if "#" in self._below:  # stands for no level as well
+            return True
+        if not levels:
+            return self._ends
+        branches = (self._below.get(levels[0]), self._below.get("+"))
+        return any(branch is not None and branch.match(levels[1:]) for branch in branches)
+
+
 class MemoryDelivery:
     """A message for one client."""
 
@@ -98,7 +142,7 @@ class MemoryBus:
     def __init__(self, hub: MemoryHub) -> None:
         self._hub = hub
         self._incoming: Incoming[MemoryDelivery] = Incoming(QOS0_LIMIT)
-        self._filters: list[str] = []
+        self._filters = Filters()
         self._will: Callable[[], Will] | None = None
         self._came_up: Callable[[], None] | None = None
         self._last_will: Will | None = None
@@ -145,14 +189,16 @@ class MemoryBus:
 
     async def subscribe(self, filters: Sequence[str]) -> None:
         """Listen; kept values come at once."""
-        self._filters += [f for f in filters if f not in self._filters]
+        for topic_filter in filters:
+            self._filters.add(topic_filter.split("/"))
         for topic, payload in sorted(self._hub.retained.items()):
             if any(matches(f, topic) for f in filters):
                 self._put(MemoryDelivery(self, topic, payload, 1, retain=True, expiry=float("inf")))
 
     async def unsubscribe(self, filters: Sequence[str]) -> None:
         """Listen no longer."""
-        self._filters = [f for f in self._filters if f not in filters]
+        for topic_filter in filters:
+            self._filters.discard(topic_filter.split("/"))
 
     async def publish(
         self,
@@ -204,7 +250,7 @@ class MemoryBus:
 
     def offer(self, topic: str, payload: bytes, qos: int, expiry: float) -> None:
         """Take a message of the hub if a filter wants it; a cut link keeps QoS 1 ones."""
-        if not any(matches(f, topic) for f in self._filters):
+        if not self._filters.match(topic.split("/")):
             return
         delivery = MemoryDelivery(self, topic, payload, qos, retain=False, expiry=expiry)
         if self.up:

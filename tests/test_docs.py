@@ -126,7 +126,9 @@ def test_every_dependency_has_its_line_and_no_line_is_left_over() -> None:
 def test_the_case_study_s_figures_are_those_of_its_summary() -> None:
     summary = json.loads((ROOT / "docs/case-study/summary.json").read_text(encoding="utf-8"))
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (PPO-\w+) \| ([\d.]+) \| ([\d.]+) \+- ([\d.]+) \|$", text, re.MULTILINE)
+    rows = re.findall(
+        r"^\| (PPO-\w+) \| (-?[\d.]+) \| (-?[\d.]+) \+- ([\d.]+) \|$", text, re.MULTILINE
+    )
     arms = ["PPO-ML", "PPO-multitask", "PPO-TL", "PPO-random"]
     expected = []
     for arm in arms:
