@@ -7,9 +7,13 @@ the expert's on common traces, `share_while_exploring` of the returns of the upd
 """
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
+from multiprocessing import get_context
 from time import process_time
 from typing import TypeVar
 
@@ -37,6 +41,7 @@ from learning.network import Array
 from learning.policy import Vector, initial_parameters
 from learning.ppo import PpoSettings
 
+SEEDS = (0, 1, 2)
 DATA_SEEDS = (0, 1)
 REPORTED = (0, 1, 2, 3, 5, 10)
 MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 130, 100
@@ -112,22 +117,34 @@ def timed(name: str, spent: dict[str, float], work: Callable[[], Trained]) -> Tr
     return result
 
 
-def train_starts(
-    seed: int, experts: Mapping[str, Vector] | None, spent: dict[str, float]
-) -> tuple[dict[str, Start], dict[str, Vector]]:
-    """All starts of one training seed, and the experts if they are not there yet."""
+def mixture_of(seed: int) -> tuple[Vector, dict[str, float]]:
+    """The mixture's policy of a training seed, and CPU s."""
+    spent: dict[str, float] = {}
     rng = np.random.default_rng(seed)
-    mixture = timed("mixture", spent, lambda: train_mixture(MIXTURE_ITERATIONS, rng))
-    known = experts or timed(
-        "experts",
-        spent,
-        lambda: {
+    return timed("mixture", spent, lambda: train_mixture(MIXTURE_ITERATIONS, rng)), spent
+
+
+def experts_from(mixture: Vector, seed: int) -> tuple[dict[str, Vector], dict[str, float]]:
+    """The expert of each condition, and CPU s."""
+    spent: dict[str, float] = {}
+    rng = np.random.default_rng([seed, 1])
+
+    def work() -> dict[str, Vector]:
+        return {
             name: fine_tune(mixture, task, EXPERT_EPOCHS, 16, rng) for name, task in DAY.items()
-        },
-    )
+        }
+
+    return timed("experts", spent, work), spent
+
+
+def train_starts(
+    seed: int, mixture: Vector, experts: Mapping[str, Vector], spent: dict[str, float]
+) -> dict[str, Start]:
+    """All starts of one training seed."""
+    rng = np.random.default_rng([seed, 2])
     starts = {
         "mixture_reheated": Start(mixture),
-        "transfer": Start(known["A"]),
+        "transfer": Start(experts["A"]),
         "scratch": Start(initial_parameters(SPEC, rng)),
     }
     begin = warm(mixture, DAY["A"], rng)
@@ -136,7 +153,31 @@ def train_starts(
             name, spent, partial(train_meta, begin, settings, META_ITERATIONS, rng)
         )
         starts[name] = Start(parameters, logs, PLAIN_STEPS.get(name, 0))
-    return starts, dict(known)
+    return starts
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one training seed shows."""
+
+    after: dict[str, Array]
+    """(updates + 1,) shares by arm."""
+    during: dict[str, Array]
+    """(updates,) shares while exploring, by arm."""
+    spent: dict[str, float]
+    """CPU s by what was trained."""
+
+
+def one_seed(seed: int, mixture: Vector, experts: Mapping[str, Vector]) -> Outcome:
+    """Train and evaluate all arms of a training seed."""
+    outcome = Outcome({}, {}, {})
+    starts = train_starts(seed, mixture, experts, outcome.spent)
+    everywhere = judges(experts)
+    for name, start in starts.items():
+        shares, exploring = evaluate(start, everywhere)
+        outcome.after[name], outcome.during[name] = shares, exploring
+        print(f"seed {seed} {name}: {np.round(shares[list(REPORTED)], 3)}", file=sys.stderr)
+    return outcome
 
 
 def evaluate(start: Start, everywhere: Mapping[str, Judge]) -> tuple[Array, Array]:
@@ -166,28 +207,33 @@ def table(rows: Mapping[str, list[Array]], columns: Mapping[int, int]) -> dict[s
     return result
 
 
-def run(seeds: Sequence[int] = (0, 1, 2)) -> dict[str, object]:
-    """Train and evaluate all arms; the experts are those of the first seed."""
-    spent: dict[str, float] = {}
-    after: dict[str, list[Array]] = {}
-    during: dict[str, list[Array]] = {}
-    experts: dict[str, Vector] | None = None
-    for seed in seeds:
-        starts, experts = train_starts(seed, experts, spent)
-        everywhere = judges(experts)
-        for name, start in starts.items():
-            shares, exploring = evaluate(start, everywhere)
-            after.setdefault(name, []).append(shares)
-            during.setdefault(name, []).append(exploring)
-            print(f"seed {seed} {name}: {np.round(shares[list(REPORTED)], 3)}", file=sys.stderr)
-    if experts is None:
+def run(seeds: Sequence[int] = SEEDS) -> dict[str, object]:
+    """Train and evaluate all arms, a process for each seed; the experts are the first seed's.
+
+    Raises:
+        SettingsError: if there is no seed.
+    """
+    if not seeds:
         raise SettingsError("the meta bench needs at least one seed")
+    with ProcessPoolExecutor(len(seeds) + 1, get_context("spawn")) as pool:
+        mixtures, spent = zip(*pool.map(mixture_of, seeds), strict=True)
+        experts, experts_s = experts_from(mixtures[0], seeds[0])
+        still = pool.submit(without_gradient_steps, experts)
+        outcomes = list(pool.map(one_seed, seeds, mixtures, repeat(experts)))
+        plain, still_s = still.result()
+    after, during = (
+        {arm: [getattr(one, part)[arm] for one in outcomes] for arm in outcomes[0].after}
+        for part in ("after", "during")
+    )
+    total = Counter[str]()
+    for part in (*spent, experts_s, still_s, *(one.spent for one in outcomes)):
+        total.update(part)
     return {
-        **without_gradient_steps(judges(experts), spent),
+        **plain,
         "share_of_expert": table(after, {k: k for k in REPORTED}),
         "share_while_exploring": table(during, {k: k - 1 for k in REPORTED if k}),
         "lead_over_mixture": table(leads(after), {k: k for k in REPORTED}),
-        "train_cpu_s": spent,
+        "train_cpu_s": dict(total),
         "seeds": list(seeds),
     }
 
@@ -202,20 +248,21 @@ def leads(after: Mapping[str, list[Array]]) -> dict[str, list[Array]]:
 
 
 def without_gradient_steps(
-    everywhere: Mapping[str, Judge], spent: dict[str, float]
-) -> dict[str, object]:
-    """The policies that no gradient step adapts: one training each."""
+    experts: Mapping[str, Vector],
+) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """The policies that no gradient step adapts, one training each; and CPU s."""
+    spent: dict[str, float] = {}
+    everywhere = judges(experts)
     traces = {name: judge.traces.trace for name, judge in everywhere.items()}
     experts_j = {name: judge.expert_j for name, judge in everywhere.items()}
     oracle = _conditioned.strict_oracle(traces, experts_j)
-
-    def rng() -> np.random.Generator:
-        return np.random.default_rng(0)
-
-    return {
-        "conditioned": timed(
-            "conditioned", spent, lambda: _conditioned.figures(traces, oracle, rng())
-        ),
-        "encoder": timed("encoder", spent, lambda: _encoder.figures(traces, oracle, rng())),
-        "six_pairs": timed("six_pairs", spent, lambda: _six_pairs.figures(rng())),
+    work: dict[str, Callable[[np.random.Generator], dict[str, float]]] = {
+        "conditioned": partial(_conditioned.figures, traces, oracle),
+        "encoder": partial(_encoder.figures, traces, oracle),
+        "six_pairs": _six_pairs.figures,
     }
+    figures = {
+        name: timed(name, spent, partial(one, np.random.default_rng(0)))
+        for name, one in work.items()
+    }
+    return figures, spent
