@@ -61,8 +61,9 @@ class MqttSettings:
     close_timeout_s: float = 0.2
     backoff_s: tuple[float, float] = (0.1, 5.0)
     """First and longest pause between attempts to connect; each is jittered."""
-    session_expiry_s: int = 300
-    """How long the broker keeps messages for a client whose connection broke (MQTT 5)."""
+    session_expiry_s: int = 60
+    """How long the broker keeps messages for a client whose connection broke (MQTT 5); one that
+    was killed comes back under another id, so longer only fills the broker."""
     receive_maximum: int = 100
     """QoS 1 messages that the broker sends ahead of acknowledgements (MQTT 5)."""
     qos0_limit: int = 1000

@@ -66,7 +66,7 @@ class Noted:
 class NumberStore:
     """The journal and a table of numbers in one file."""
 
-    def __init__(self, path: Path, kill_after: int = 0) -> None:
+    def __init__(self, path: Path, kill_after: int = -1) -> None:
         self._connection = connect_journal(str(path))
         self._kill_after = kill_after
         with self._connection:

@@ -154,7 +154,9 @@ def state(run: Run) -> str:
 
 
 @pytest.mark.timeout(PATIENCE_S + 60)
-@pytest.mark.parametrize(("kind", "persistence"), [("mosquitto", False), ("nats", True)])
+@pytest.mark.parametrize(
+    ("kind", "persistence"), [("mosquitto", True), ("mosquitto", False), ("nats", True)]
+)
 def test_every_accepted_message_has_one_effect_though_everything_is_killed(
     kind: str,
     persistence: bool,  # noqa: FBT001  # a parameter
@@ -182,7 +184,7 @@ def test_the_checker_finds_losses_when_nothing_is_sent_again(tmp_path: Path) -> 
 def test_the_checker_finds_doubles_and_disorder_when_positions_are_ignored(
     tmp_path: Path,
 ) -> None:
-    with broker_of("mosquitto", tmp_path, persistence=False) as server:
+    with broker_of("mosquitto", tmp_path) as server:
         assert isinstance(server, Server)
         run = Run(server, tmp_path, FEW, ["--faults", DOUBLING, "--no-dedup"])
         findings = history(run)
