@@ -6,7 +6,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup setup-bench demo test lint clean
+.PHONY: setup setup-bench demo test soak lint clean
 
 setup: $(VENV)/.installed
 
@@ -25,6 +25,11 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Under an hour; wants nats-server, and Debian's rabbitmq-server for its cluster.
+soak: setup
+	mkdir -p docs/benchmarks
+	$(BIN)/python -m bench soak --json docs/benchmarks/soak.json
 
 lint: setup
 	$(BIN)/ruff check .

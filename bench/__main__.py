@@ -1,7 +1,7 @@
 """`python -m bench NAME [--json FILE]`: runs `bench/NAME.py` and shows or saves its figures.
 
 A benchmark is a module with `run() -> Mapping`, plain numbers inside. It measures everything that
-it reports, in that run.
+it reports, in that run. One that says `passed` ends with 1 if it has not.
 """
 
 import argparse
@@ -31,6 +31,8 @@ def main() -> None:
     if options.json:
         options.json.write_text(text + "\n")
     print(text)
+    if figures.get("passed") is False:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ SETTINGS = EncoderSettings(
     transition_dim=INMF.observation_dim + PAIRS + 1,
     choices=len(CHOICES),
 )
-BATCHES, TASKS, EPISODES_OF_EVIDENCE = 700, 32, 4
+BATCHES, TASKS, EPISODES_OF_EVIDENCE = 1500, 32, 4
 
 
 def transitions_of(seen: Observation, modes: Mask, measured_j: Array) -> Observation:

@@ -41,7 +41,7 @@ from learning.network import Array
 from learning.policy import Vector, initial_parameters
 from learning.ppo import PpoSettings
 
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 DATA_SEEDS = (0, 1)
 REPORTED = (0, 1, 2, 3, 5, 10)
 MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 130, 100

@@ -5,6 +5,7 @@ reader's, the writer's, or the third.
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,8 @@ async def send_all(cluster: Cluster, killed: int) -> set[int]:
 @pytest.mark.parametrize("killed", [0, 1, 2], ids=["reader's", "writer's", "third"])
 @pytest.mark.parametrize("kind", CLUSTERS)
 def test_all_messages_arrive_though_a_node_is_killed_amid_them(
-    kind: str, killed: int, tmp_path: Path
+    kind: str, killed: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    record_property("messages", MESSAGES)
     with cluster_of(kind, tmp_path) as cluster:
         assert asyncio.run(send_all(cluster, killed)) == set(range(MESSAGES))

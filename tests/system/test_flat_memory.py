@@ -8,6 +8,7 @@ tenth of the work and at its end, so what every start costs does not count.
 import asyncio
 import gc
 import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,7 +117,9 @@ async def started(
     return platform
 
 
-def test_ten_thousand_rounds_leave_no_memory_behind(tmp_path: Path) -> None:
+def test_ten_thousand_rounds_leave_no_memory_behind(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     jobs = QuickJobs(ROUNDS // 10)
     settings = CloudSettings(
         first_stage_iterations=0,
@@ -139,11 +142,14 @@ def test_ten_thousand_rounds_leave_no_memory_behind(tmp_path: Path) -> None:
             assert platform.edge.meter.tallies["refused.failed"] == 0
 
     autojump.run(main())
+    record_property("resident_bytes", jobs.weights)
     assert len(jobs.weights) == 10
     assert max(jobs.weights) - jobs.weights[0] < MOST_GROWTH_BYTES
 
 
-def test_ten_thousand_ids_that_come_again_take_no_more_memory(tmp_path: Path) -> None:
+def test_ten_thousand_ids_that_come_again_take_no_more_memory(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     weights: list[int] = []
     settings = CloudSettings(planning_s=1e9, expected_plvns=2 * IDS, n_min=2 * IDS)
 
@@ -155,4 +161,5 @@ def test_ten_thousand_ids_that_come_again_take_no_more_memory(tmp_path: Path) ->
                 weights.append(resident_bytes())
 
     autojump.run(main())
+    record_property("resident_bytes", weights)
     assert weights[-1] - weights[-2] < MOST_GROWTH_BYTES
