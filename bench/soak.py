@@ -63,7 +63,7 @@ def _run(part: Part) -> dict[str, object]:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", *part.paths, "-m", part.only]
         command += ["-o", f"timeout={LONGEST_S}", "-o", "junit_family=xunit1"]
-    command.append(f"--junitxml={report}")
+        command.append(f"--junitxml={report}")
         start = time.monotonic()
         try:
             code = subprocess.run(  # noqa: S603  # our own tests
