@@ -30,6 +30,8 @@ UNSUPPORTED_VERSION = (1, 132)
 """Answers of MQTT 3.1.1 and MQTT 5 brokers to a version that they do not speak."""
 MAX_QUEUED_PACKETS = 512
 """Packets that wait for the socket before QoS 0 messages are refused."""
+SOCKET_BYTES = 1024 * 1024
+"""Buffers of the socket, so that a message of some ten kB goes in one piece."""
 READ_AT_ONCE = 64
 """Packets that are read before others have their turn."""
 FAILED = 0x80
@@ -134,7 +136,11 @@ class MqttLink:
             keepalive=settings.keepalive_s,
             max_inflight_messages=2 * WINDOW,
             tls_context=client_context(settings.tls) if secure else None,
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            socket_options=[
+                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+                (socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES),
+                (socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES),
+            ],
         )
         self._paho = self._client._client  # noqa: SLF001  # see the module's text
         self._paho.connect_timeout = settings.connect_timeout_s

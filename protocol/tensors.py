@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from protocol.ids import ModelId
 from protocol.values import Digest, Name, Value
@@ -37,9 +37,13 @@ class Tensors(Value):
     shapes: Annotated[tuple[Shape, ...], Field(min_length=1, max_length=MAX_ARRAYS)]
     digest: Digest
     blob: bytes
+    _checked: bool = PrivateAttr(default=False)
+    """Hashing a blob costs more than all the rest, so it is done once."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self._checked:
+            return self
         size = sum(shape.size for shape in self.shapes)
         if len(self.blob) != size * np.dtype(self.dtype).itemsize:
             raise ValueError(
@@ -49,6 +53,7 @@ class Tensors(Value):
             raise ValueError("blob does not have its digest; send it again")
         if self.dtype.startswith("<f") and not np.isfinite(self._flat()).all():
             raise ValueError("blob holds NaN or infinity; send finite numbers only")
+        self._checked = True
         return self
 
     @classmethod
@@ -64,7 +69,9 @@ class Tensors(Value):
         digest = blob_digest(blob)
         finite = all(np.isfinite(array).all() for array in ordered.values())
         if finite and 0 < len(shapes) <= MAX_ARRAYS:  # checked here, so not hashed again
-            return cls.model_construct(dtype=dtype, shapes=shapes, digest=digest, blob=blob)
+            packed = cls.model_construct(dtype=dtype, shapes=shapes, digest=digest, blob=blob)
+            packed._checked = True
+            return packed
         return cls(dtype=dtype, shapes=shapes, digest=digest, blob=blob)
 
     def unpack(self) -> dict[str, npt.NDArray[np.generic]]:
