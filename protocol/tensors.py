@@ -70,7 +70,7 @@ class Tensors(Value):
         finite = all(np.isfinite(array).all() for array in ordered.values())
         if finite and 0 < len(shapes) <= MAX_ARRAYS:  # checked here, so not hashed again
             packed = cls.model_construct(dtype=dtype, shapes=shapes, digest=digest, blob=blob)
-            packed._checked = True
+            packed._checked = True  # noqa: SLF001  # our own
             return packed
         return cls(dtype=dtype, shapes=shapes, digest=digest, blob=blob)
 

@@ -75,8 +75,8 @@ def _scalar(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:  # noqa: 
     if kind is bool:
         return st.booleans()
     if kind is int:
-        low, high, _ = _range(metadata)
-        return st.integers(int(low), int(high))
+        low, high, open_end = _range(metadata)
+        return st.integers(int(low), int(high) - open_end)
     if kind is float:
         low, high, open_end = _range(metadata)
         return st.floats(low, high, allow_nan=False, exclude_max=open_end)
@@ -100,15 +100,18 @@ def _flat(metadata: typing.Sequence[Any]) -> list[Any]:
 
 
 def _range(metadata: list[Any]) -> tuple[float, float, bool]:
-    low, high, open_end = -1e15, 1e15, False
+    """Bounds as they are written, for a float does not hold every int; whether the last is out."""
+    low: float = -1e15
+    high: float = 1e15
+    open_end = False
     for item in metadata:
         match item:
             case at.Ge(ge=value):
-                low = float(value)  # type: ignore[arg-type]
+                low = value  # type: ignore[assignment]
             case at.Le(le=value):
-                high = float(value)  # type: ignore[arg-type]
+                high = value  # type: ignore[assignment]
             case at.Lt(lt=value):
-                high, open_end = float(value), True  # type: ignore[arg-type]
+                high, open_end = value, True  # type: ignore[assignment]
             case _:
                 pass
     return low, high, open_end
