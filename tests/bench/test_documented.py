@@ -1,0 +1,41 @@
+"""The page on learning quotes what the kept runs measured."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/learning.md").read_text(encoding="utf-8")
+UPDATES = ("0", "1", "2", "3", "5", "10")
+
+
+def kept(name: str) -> dict[str, dict[str, dict[str, float]]]:
+    path = ROOT / "docs/benchmarks" / f"{name}.json"
+    figures: dict[str, dict[str, dict[str, float]]] = json.loads(path.read_text(encoding="utf-8"))
+    return figures
+
+
+def shown(number: float) -> str:
+    return f"{number:.3f}".replace("0.", ".", 1)
+
+
+@pytest.mark.parametrize(
+    ("arm", "title"),
+    [
+        ("mixture_reheated", "mixture, reheated"),
+        ("maml_k3", "**MAML, 3 inner steps, learned step sizes**"),
+        ("maml_k1", "MAML, 1 inner step"),
+        ("fomaml", "first-order MAML"),
+        ("reptile", "Reptile"),
+        ("transfer", "transfer from another condition's expert"),
+        ("scratch", "scratch"),
+    ],
+)
+def test_the_table_of_starts_is_that_of_the_kept_run(arm: str, title: str) -> None:
+    shares = kept("meta")["share_of_expert"]
+    row = re.search(rf"^\| {re.escape(title)} \| (.+) \|$", PAGE, re.MULTILINE)
+    assert row
+    cells = row[1].split(" | ")
+    assert [cell.split(" +- ")[0] for cell in cells] == [shown(shares[arm][k]) for k in UPDATES]
