@@ -40,3 +40,13 @@ def test_the_table_of_starts_is_that_of_the_kept_run(arm: str, title: str) -> No
     assert row
     cells = row[1].split(" | ")
     assert [cell.split(" +- ")[0] for cell in cells] == [shown(shares[arm][k]) for k in UPDATES]
+
+
+def test_the_sinusoids_reach_the_published_errors() -> None:
+    errors = kept("sinusoid")["maml"]
+    assert errors["5"]["1"] <= 0.75
+    assert errors["5"]["10"] <= 0.40
+    assert errors["10"]["1"] <= 0.45
+    for points in ("5", "10"):
+        for steps in ("1", "5", "10"):
+            assert shown(errors[points][steps]) in PAGE
