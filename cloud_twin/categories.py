@@ -18,11 +18,6 @@ class InvalidCategoryError(ValueError):
     """A category that is not in canonical form."""
 
 
-def key_of(attributes: Mapping[str, str]) -> CategoryKey:
-    """Canonical key: pairs sorted by attribute; an unknown attribute is simply absent."""
-    return CategoryKey("|".join(f"{name}={attributes[name]}" for name in sorted(attributes)))
-
-
 def pairs_of(key: CategoryKey) -> Pairs:
     """The (attribute, value) pairs of a category.
 

@@ -6,7 +6,7 @@ from statistics import median
 import numpy as np
 
 from edge_twin.mirror import Mirror
-from protocol.ids import CategoryKey
+from protocol.ids import CategoryKey, category_key
 from protocol.messages import AttributesReported, Site
 
 DAY_BEGINS_H = 6.0
@@ -42,7 +42,7 @@ def category_of(site: Site, time_of_day: TimeOfDay) -> CategoryKey:
     pairs = {"city": _slug(site.city), "road": _slug(site.road)}
     if time_of_day.value is not None:
         pairs["tod"] = time_of_day.value
-    return CategoryKey("|".join(f"{name}={pairs[name]}" for name in sorted(pairs)))
+    return category_key(pairs)
 
 
 def _slug(value: str) -> str:

@@ -27,6 +27,7 @@ from inmf.assisted import COOP_PERCEPTION_ASSISTED as SPEC
 from inmf.assisted import observe_assisted
 from inmf.baselines import Aimd
 from inmf.trajectory import Mask
+from plvn_agent.events import generator_of
 from plvn_agent.settings import AgentSettings
 from plvn_agent.source import PlvnProfile, SlotMeasured, SlotObserved
 from plvn_agent.uploads import Batch, DecidedSlot, Summary, telemetry_of
@@ -244,11 +245,12 @@ class AgentCore:
         if self.granted:
             return []
         request = RegistrationRequested(site=self.site, requested_inmfs=self.requested_inmfs)
-        factor = min(2**self.retries, MAX_RETRY_FACTOR)
+        pause_s = self.settings.retry_s * min(2**self.retries, MAX_RETRY_FACTOR)
+        jitter = generator_of(self.retries, self.plvn, "register").uniform(0.5, 1.5)
         self.retries += 1
         return [
             Publish(request, Address(plvn=self.plvn)),
-            StartTimer("register", self.settings.retry_s * factor),
+            StartTimer("register", pause_s * jitter),
         ]
 
     def _on_grant(self, grant: Grant) -> Sequence[Effect]:

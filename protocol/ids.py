@@ -1,6 +1,7 @@
 """Identities on the wire: their types and the one grammar they all keep to."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, NewType
 
 from pydantic import AfterValidator
@@ -47,3 +48,8 @@ def check_level(value: str) -> str:
 PlvnName = Annotated[PlvnId, AfterValidator(check_level)]
 EdgeName = Annotated[EdgeId, AfterValidator(check_level)]
 InmfName = Annotated[InmfId, AfterValidator(check_level)]
+
+
+def category_key(attributes: Mapping[str, str]) -> CategoryKey:
+    """Canonical key: pairs sorted by attribute; an unknown attribute is simply absent."""
+    return CategoryKey("|".join(f"{name}={attributes[name]}" for name in sorted(attributes)))

@@ -13,24 +13,23 @@ from cloud_twin.categories import (
     candidates,
     contains,
     generalisations,
-    key_of,
     level,
     pairs_of,
 )
-from protocol.ids import SUPER_CATEGORY, CategoryKey, PlvnId
+from protocol.ids import SUPER_CATEGORY, CategoryKey, PlvnId, category_key
 
 VALUES = {"city": ("berlin", "toronto"), "road": ("highway", "local"), "tod": ("day", "night")}
 ATTRIBUTES = st.fixed_dictionaries(
     {}, optional={name: st.sampled_from(values) for name, values in VALUES.items()}
 )
-KEYS = ATTRIBUTES.map(key_of)
+KEYS = ATTRIBUTES.map(category_key)
 AVAILABLE = st.builds(Available, KEYS, st.integers(1, 3), st.sampled_from((0.5, 1.0)))
 MODELS = st.lists(AVAILABLE, max_size=12, unique_by=lambda model: model.category)
 
 
 def test_a_key_is_sorted_and_leaves_unknown_attributes_out() -> None:
-    assert key_of({"tod": "day", "city": "toronto"}) == "city=toronto|tod=day"
-    assert key_of({}) == SUPER_CATEGORY
+    assert category_key({"tod": "day", "city": "toronto"}) == "city=toronto|tod=day"
+    assert category_key({}) == SUPER_CATEGORY
 
 
 @pytest.mark.parametrize("key", ["tod=day|city=berlin", "city", "=x", "city=a|city=b", "|"])
@@ -53,8 +52,8 @@ def test_one_more_attribute_never_gives_a_more_general_match(
     attributes: dict[str, str], models: list[Available], extra: str
 ) -> None:
     more = {extra: VALUES[extra][0], **attributes}
-    before = candidates(key_of(attributes), models, {})
-    after = candidates(key_of(more), models, {})
+    before = candidates(category_key(attributes), models, {})
+    after = candidates(category_key(more), models, {})
     assert [level(m.category) for m in before[:1]] <= [level(m.category) for m in after[:1]]
 
 

@@ -1,13 +1,14 @@
 """Whom an agent obeys, and what it makes of acknowledgements and refusals."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from broker.core import Received
-from broker.effects import CancelTimer, Effect, Publish, Save, Settle, Tally
+from broker.core import Received, Started, TimerFired
+from broker.effects import CancelTimer, Effect, Publish, Save, Settle, StartTimer, Tally
 from plvn_agent.core import POLICY, AgentCore, AgentRecord
 from plvn_agent.settings import AgentSettings
 from plvn_agent.source import PlvnProfile
@@ -100,6 +101,24 @@ def model(version: int) -> ModelDispatched:
 
 def answers(effects: Sequence[Effect]) -> list[Message]:
     return [effect.message for effect in effects if isinstance(effect, Publish)]
+
+
+def pauses(plvn: str) -> list[float]:
+    """Between the first eight requests of an agent that nobody answers."""
+    core = AgentCore(replace(PROFILE, plvn=PlvnId(plvn)), OPEN)
+    effects = [*core.receive(Started(), 0.0)]
+    for _ in range(7):
+        effects += core.receive(TimerFired("register"), 0.0)
+    return [e.after_s for e in effects if isinstance(e, StartTimer) and e.key == "register"]
+
+
+class TestRegistration:
+    def test_requests_come_ever_more_rarely_up_to_a_limit(self) -> None:
+        for pause_s, factor in zip(pauses("p1"), [1, 2, 4, 8, 16, 16, 16, 16], strict=True):
+            assert 0.5 <= pause_s / (OPEN.retry_s * factor) < 1.5
+
+    def test_a_fleet_does_not_ask_in_step(self) -> None:
+        assert len({pauses(f"p{number}")[5] for number in range(100)}) == 100
 
 
 class TestGrants:
