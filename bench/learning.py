@@ -29,7 +29,7 @@ INMF = COOP_PERCEPTION_PAPER
 SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)
 PPO = PpoSettings(passes=10, minibatch_slots=75)
 EPOCHS, EPISODES = 200, 10
-SEEDS = (0, 1, 2)
+SEEDS = tuple(range(10))
 LAST = 20
 """Epochs over which the reward at epoch 200 is averaged."""
 VALUE_SCALE = 0.1
