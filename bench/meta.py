@@ -44,12 +44,12 @@ from learning.ppo import PpoSettings
 SEEDS = (0, 1, 2, 3, 4)
 DATA_SEEDS = (0, 1)
 REPORTED = (0, 1, 2, 3, 5, 10)
-MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 130, 100
+MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 260, 100
 EVALUATION_EPISODES = 100
 PPO = PpoSettings(learning_rate=1e-2, minibatch_slots=250)
 META: dict[str, MetaSettings] = {
     "maml_k1": MetaSettings("maml", inner_steps=1),
-    "maml_k3": MetaSettings("maml", inner_steps=3),
+    "maml_k3": MetaSettings("maml", inner_steps=3, judged="every"),
     "fomaml": MetaSettings("fomaml", inner_steps=1),
     "reptile": MetaSettings("reptile", inner_steps=3, learn_step_sizes=False),
 }

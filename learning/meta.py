@@ -5,14 +5,14 @@ step played, and differentiates the loss after the last step by the parameters b
 Many twins of one server are computed in one batch; each result is the same as if alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 
 from inmf.actor import PolicySpec
-from inmf.spec import EpisodeBatch
+from inmf.spec import EpisodeBatch, InmfSpec
 from learning import surrogate
 from learning.errors import NumericsError, SettingsError
 from learning.likelihood import Likelihood
@@ -49,6 +49,10 @@ class MetaSettings:
     adapted: Literal["all", "head"] = "all"
     """What the inner steps move: all, or the last layer and log_std only (ANIL, arXiv 1909.09157),
     whose step sizes alone are then above 0."""
+
+    judged: Literal["last", "every"] = "last"
+    """Which adapted parameters the adaptation loss is of: those after the last inner step, or the
+    mean over those after every one (multi-step loss, arXiv 1810.09502)."""
 
     normalise_outer: bool = False
     """Whether the outer step weighs all twins alike. Without it the outer step maximises the mean
@@ -110,15 +114,27 @@ class Step:
     reward: Array
     """(twins,) mean J a slot."""
 
-    def hessian_vector(self, vector: Array, kind: Surrogate) -> Array:
-        """Product of the loss's Hessian by `vector`, (twins, n)."""
-        twins, episodes, slots = self.weight.shape
-        groups = twin_groups(twins, episodes * slots)
+    def gradient_with(self, advantage: Array) -> Array:
+        """The gradient on the same data with other advantages, (twins, n)."""
+        weight = surrogate.coefficient(advantage)
+        rows = weight.reshape(weight.shape[0], -1)
         parts = [
-            _group_product(likelihood, self.weight[group], vector[group], kind)
-            for likelihood, group in zip(self.likelihoods, groups, strict=True)
+            likelihood.gradient(rows[group])
+            for likelihood, group in zip(self.likelihoods, self._groups(), strict=True)
         ]
         return np.concatenate(parts)
+
+    def hessian_vector(self, vector: Array, kind: Surrogate) -> Array:
+        """Product of the loss's Hessian by `vector`, (twins, n)."""
+        parts = [
+            _group_product(likelihood, self.weight[group], vector[group], kind)
+            for likelihood, group in zip(self.likelihoods, self._groups(), strict=True)
+        ]
+        return np.concatenate(parts)
+
+    def _groups(self) -> list[slice]:
+        twins, episodes, slots = self.weight.shape
+        return twin_groups(twins, episodes * slots)
 
 
 def _group_product(likelihood: Likelihood, weight: Array, vector: Array, kind: Surrogate) -> Array:
@@ -154,9 +170,13 @@ def policy_gradient(
 ) -> Step:
     """Play a batch with (twins, n) parameters and differentiate the loss on it."""
     rollout = collect(spec, parameters, batch, rngs)
-    advantages = linear_advantages if normalise else raw_advantages
-    advantage = advantages(batch.spec, rollout).astype(np.float32)
+    advantage = _advantage(batch.spec, rollout, normalise=normalise)
     return step_on(spec, parameters, rollout, advantage)
+
+
+def _advantage(inmf: InmfSpec, rollout: Rollout, *, normalise: bool) -> Array:
+    advantages = linear_advantages if normalise else raw_advantages
+    return advantages(inmf, rollout).astype(np.float32)
 
 
 def step_on(spec: PolicySpec, parameters: Array, rollout: Rollout, advantage: Array) -> Step:
@@ -242,8 +262,14 @@ def adaptation_gradients(
     step_sizes = np.exp(log_step_sizes)
     current: Array = np.repeat(parameters[None], len(rngs), axis=0)
     steps: list[Step] = []
-    for _ in range(settings.inner_steps):
-        step = policy_gradient(spec, current, make_batches(rngs), rngs)
+    outer: dict[int, Array] = {}
+    for taken in range(settings.inner_steps):
+        batch = make_batches(rngs)
+        rollout = collect(spec, current, batch, rngs)
+        step = step_on(spec, current, rollout, _advantage(batch.spec, rollout, normalise=True))
+        if settings.judged == "every" and taken:
+            raw = _advantage(batch.spec, rollout, normalise=settings.normalise_outer)
+            outer[taken] = step.gradient_with(raw)
         steps.append(step)
         current = current - step_sizes * step.gradient
     if settings.algorithm == "reptile":
@@ -253,35 +279,43 @@ def adaptation_gradients(
     last = policy_gradient(
         spec, current, make_batches(rngs), rngs, normalise=settings.normalise_outer
     )
-    gradient, by_step_size = backpropagate(steps, last.gradient, step_sizes, settings)
+    outer[len(steps)] = last.gradient
+    gradient, by_step_size = backpropagate(steps, outer, step_sizes, settings)
     return _results([*steps, last], steps, gradient, by_step_size)
 
 
 def backpropagate(
-    steps: Sequence[InnerStep], outer: Array, step_sizes: Array, settings: MetaSettings
+    steps: Sequence[InnerStep],
+    outer: Mapping[int, Array],
+    step_sizes: Array,
+    settings: MetaSettings,
 ) -> tuple[Array, Array]:
-    """Carry the gradient after the last inner step back to before the first.
+    """Carry gradients after inner steps back to before the first, and take their mean.
 
     With theta' = theta - alpha g(theta), a gradient v by theta' is v - H (alpha v) by theta and
     -alpha g v by log alpha; H is the Hessian of the inner loss. First order leaves H out.
 
     Args:
         steps: the inner steps, first one first.
-        outer: (twins, n) gradient at the adapted parameters.
+        outer: (twins, n) gradients at the adapted parameters, by how many steps led there; the
+            last step's is there.
         step_sizes: (n,) alpha.
         settings: algorithm, surrogate and whether step sizes are learned.
 
     Returns:
         (twins, n) gradients by the parameters and by the logarithms of the step sizes.
     """
-    vector = outer
-    by_step_size = np.zeros_like(outer)
-    for step in reversed(steps):
+    share = 1.0 / len(outer)
+    vector = share * outer[len(steps)]
+    by_step_size = np.zeros_like(vector)
+    for taken, step in reversed(list(enumerate(steps))):
         scaled = step_sizes * vector
         if settings.learn_step_sizes:
             by_step_size -= scaled * step.gradient
         if settings.algorithm == "maml":
             vector = vector - step.hessian_vector(scaled, settings.surrogate)
+        if taken in outer:
+            vector = vector + share * outer[taken]
     return vector, by_step_size
 
 

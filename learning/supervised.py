@@ -102,11 +102,15 @@ def regression_gradients(
     step_sizes = np.exp(log_step_sizes)
     current = np.repeat(parameters[None], rounds[0][0].shape[0], axis=0)
     steps: list[RegressionStep] = []
-    for data in rounds[:-1]:
+    outer: dict[int, Array] = {}
+    for taken, data in enumerate(rounds[:-1]):
+        if settings.judged == "every" and taken:
+            outer[taken] = regression_step(sizes, current, rounds[-1]).gradient
         steps.append(regression_step(sizes, current, data))
         current = current - step_sizes * steps[-1].gradient
     last = regression_step(sizes, current, rounds[-1])
-    gradient, by_step_size = backpropagate(steps, last.gradient, step_sizes, settings)
+    outer[len(steps)] = last.gradient
+    gradient, by_step_size = backpropagate(steps, outer, step_sizes, settings)
     if not np.isfinite(gradient).all():
         raise NumericsError("an adaptation gradient is not finite; lower the step sizes")
     return gradient, by_step_size, last.loss

@@ -66,7 +66,9 @@ def test_the_gradient_is_that_of_differentiating_the_head_alone(kind: Surrogate)
         taken.append(step_on(SPEC, current, rollout, advantage.numpy()[None]))
         current = current - step_sizes * taken[-1].gradient
     settings = replace(ANIL, surrogate=kind)
-    gradient, by_step_size = backpropagate(taken[:-1], taken[-1].gradient, step_sizes, settings)
+    gradient, by_step_size = backpropagate(
+        taken[:-1], {STEPS: taken[-1].gradient}, step_sizes, settings
+    )
     expected = by_torch(kind, torch.from_numpy(start[0]), rounds)
     np.testing.assert_allclose(gradient[0], expected.numpy(), atol=1e-12)
     assert gradient[0, : HEAD.start].any()

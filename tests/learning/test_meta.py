@@ -53,7 +53,7 @@ def both_ways(
         taken.append(step_on(SPEC, current, rollout, advantage))
         current = current - step_sizes * taken[-1].gradient
     settings = MetaSettings(algorithm, inner_steps=steps, surrogate=kind)
-    result = backpropagate(taken[:-1], taken[-1].gradient, step_sizes, settings)
+    result = backpropagate(taken[:-1], {steps: taken[-1].gradient}, step_sizes, settings)
     losses = [torch_loss(kind, rollout, advantage) for rollout, advantage in data]
     expected = autograd.meta_gradient(
         torch.from_numpy(start[0]),
@@ -88,6 +88,41 @@ def test_the_written_out_meta_gradient_is_that_of_torch(
     gradient, by_step_size, expected = both_ways(steps, algorithm, kind)
     np.testing.assert_allclose(gradient, expected[0].numpy(), atol=1e-12)
     np.testing.assert_allclose(by_step_size, expected[1].numpy(), atol=1e-12)
+
+
+def test_with_other_advantages_the_gradient_is_that_of_another_step() -> None:
+    rng = np.random.default_rng(1)
+    parameters, rollout = rng.normal(size=(1, SPEC.parameters)), random_rollout(rng)
+    one, other = rng.normal(size=(2, 1, EPISODES, SLOTS))
+    found = step_on(SPEC, parameters, rollout, one).gradient_with(other)
+    np.testing.assert_array_equal(found, step_on(SPEC, parameters, rollout, other).gradient)
+
+
+def test_judged_after_every_step_gradients_are_the_mean_of_those_judged_after_each() -> None:
+    rng = np.random.default_rng(5)
+    current = rng.normal(0.0, 0.5, (1, SPEC.parameters))
+    step_sizes = 0.3 * rng.uniform(0.5, 1.5, SPEC.parameters)
+    steps: list[Step] = []
+    for _ in range(3):
+        advantage = rng.normal(size=(1, EPISODES, SLOTS))
+        steps.append(step_on(SPEC, current, random_rollout(rng), advantage))
+        current = current - step_sizes * steps[-1].gradient
+    outer = {taken: rng.normal(size=current.shape) for taken in (1, 2, 3)}
+    settings = MetaSettings(inner_steps=3, judged="every")
+    together = backpropagate(steps, outer, step_sizes, settings)
+    alone = [backpropagate(steps[:n], {n: outer[n]}, step_sizes, settings) for n in (1, 2, 3)]
+    for found, each in zip(together, zip(*alone, strict=True), strict=True):
+        np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-12)
+
+
+def test_with_one_inner_step_every_step_is_the_last() -> None:
+    (last,) = meta_gradients([1], replace(SETTINGS, inner_steps=1))
+    (every,) = meta_gradients([1], replace(SETTINGS, inner_steps=1, judged="every"))
+    np.testing.assert_array_equal(last.gradient, every.gradient)
+    (last,) = meta_gradients([1], SETTINGS)
+    (every,) = meta_gradients([1], replace(SETTINGS, judged="every"))
+    assert np.abs(last.gradient - every.gradient).max() > 1e-3
+    assert last.slots == every.slots
 
 
 def gap(alpha: float) -> float:

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -9,14 +11,18 @@ from learning.meta import MetaSettings
 from learning.supervised import regression_gradients
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_the_gradient_of_an_adapted_regression_is_that_of_torch(steps: int) -> None:
+@pytest.mark.parametrize(
+    ("steps", "judged"), [(1, "last"), (3, "last"), (1, "every"), (3, "every")]
+)
+def test_the_gradient_of_an_adapted_regression_is_that_of_torch(
+    steps: int, judged: Literal["last", "every"]
+) -> None:
     rng = np.random.default_rng(0)
     flat = initial(rng).astype(np.float64)
     logarithms = np.log(rng.uniform(0.01, 0.05, flat.size))
     rounds = [(rng.normal(size=(2, 6, 1)), rng.normal(size=(2, 6, 1))) for _ in range(steps + 1)]
     gradient, by_logarithm, loss = regression_gradients(
-        SIZES, flat, logarithms, rounds, MetaSettings(inner_steps=steps)
+        SIZES, flat, logarithms, rounds, MetaSettings(inner_steps=steps, judged=judged)
     )
 
     def torch_loss(task: int, number: int) -> autograd.Loss:
@@ -26,9 +32,10 @@ def test_the_gradient_of_an_adapted_regression_is_that_of_torch(steps: int) -> N
     for task in range(2):
         losses = [torch_loss(task, number) for number in range(steps + 1)]
         start, logs = torch.from_numpy(flat), torch.from_numpy(logarithms)
-        expected = autograd.meta_gradient(start, logs, losses[:-1], losses[-1])
-        np.testing.assert_allclose(gradient[task], expected[0].numpy(), atol=1e-10)
-        np.testing.assert_allclose(by_logarithm[task], expected[1].numpy(), atol=1e-10)
+        after = range(1, steps + 1) if judged == "every" else [steps]
+        expected = [autograd.meta_gradient(start, logs, losses[:n], losses[-1]) for n in after]
+        for found, ours in zip((gradient, by_logarithm), zip(*expected, strict=True), strict=True):
+            np.testing.assert_allclose(found[task], torch.stack(ours).mean(0).numpy(), atol=1e-10)
         adapted: Tensor = start.requires_grad_()
         for inner in losses[:-1]:
             adapted = autograd.inner_step(inner, adapted, logs.exp(), second_order=True)
