@@ -124,10 +124,12 @@ class Bus(Protocol):
         qos: Qos,
         retain: bool = False,
         ttl_s: float | None = None,
+        cid: bytes | None = None,
     ) -> None:
         """Hand over a message; at QoS 1 it then is sent until acknowledged, across reconnects.
 
-        Returns when the message is in the window of unacknowledged ones.
+        Returns when the message is in the window of unacknowledged ones. Where the broker speaks
+        MQTT 5, expiry and correlation are its properties too, for clients that do not read ours.
 
         Raises:
             UnavailableError: if the bus is away, or takes nothing, for a bounded time.

@@ -204,6 +204,7 @@ class FaultyBus:
         qos: Qos,
         retain: bool = False,
         ttl_s: float | None = None,
+        cid: bytes | None = None,
     ) -> None:
         """Hand over a message, unless the link is cut."""
         if not self._together.is_set():
@@ -212,7 +213,7 @@ class FaultyBus:
                     await self._together.wait()
             except TimeoutError as error:
                 raise UnavailableError("the link is cut") from error
-        await self._bus.publish(topic, payload, qos=qos, retain=retain, ttl_s=ttl_s)
+        await self._bus.publish(topic, payload, qos=qos, retain=retain, ttl_s=ttl_s, cid=cid)
 
     async def flush(self) -> None:
         """Wait until every QoS 1 message handed over has been acknowledged."""

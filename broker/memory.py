@@ -208,6 +208,7 @@ class MemoryBus:
         qos: Qos,
         retain: bool = False,
         ttl_s: float | None = None,
+        cid: bytes | None = None,
     ) -> None:
         """Hand over a message; see the port."""
         check_publish(topic, payload, self._hub.limit_bytes)

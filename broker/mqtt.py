@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from math import inf
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -183,6 +184,7 @@ class MqttBus:
         qos: Qos,
         retain: bool = False,
         ttl_s: float | None = None,
+        cid: bytes | None = None,
     ) -> None:
         """Hand over a message."""
         check_publish(topic, payload, self._settings.limit_bytes)
@@ -191,10 +193,12 @@ class MqttBus:
         if qos == 0:
             self._send_unsure(topic, payload, retain=retain, ttl_s=ttl_s)
             return
+        void_at = inf if ttl_s is None else asyncio.get_running_loop().time() + ttl_s
+        message = Unacknowledged(topic, payload, retain, void_at, cid)
         if self._window.full:
-            message = await self._add_bounded(topic, payload, retain=retain, ttl_s=ttl_s)
+            await self._add_bounded(message)
         else:
-            message = await self._window.add(topic, payload, retain=retain, ttl_s=ttl_s)
+            await self._window.add(message)
         if self._link is not None and self.up:  # else the next connection sends it
             self._send(self._link, message, ttl_s)
 
@@ -281,8 +285,15 @@ class MqttBus:
         self._window.acknowledged(mid)
 
     def _send(self, link: MqttLink, message: Unacknowledged, ttl_s: float | None) -> None:
-        finite = None if ttl_s is None or ttl_s == float("inf") else ttl_s
-        mid = link.send(message.topic, message.payload, 1, retain=message.retain, ttl_s=finite)
+        finite = None if ttl_s is None or ttl_s == inf else ttl_s
+        mid = link.send(
+            message.topic,
+            message.payload,
+            1,
+            retain=message.retain,
+            ttl_s=finite,
+            cid=message.cid,
+        )
         self._window.sent(message, mid)
 
     def _send_unsure(
@@ -300,12 +311,10 @@ class MqttBus:
         except TimeoutError as error:
             raise UnavailableError(f"no broker for {timeout_s} s") from error
 
-    async def _add_bounded(
-        self, topic: str, payload: bytes, *, retain: bool, ttl_s: float | None
-    ) -> Unacknowledged:
+    async def _add_bounded(self, message: Unacknowledged) -> None:
         timeout_s = self._settings.publish_timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._window.add(topic, payload, retain=retain, ttl_s=ttl_s)
+                await self._window.add(message)
         except TimeoutError as error:
             raise UnavailableError(f"no acknowledgement for {timeout_s} s") from error

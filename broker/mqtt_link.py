@@ -214,10 +214,17 @@ class MqttLink:
             await self._client.unsubscribe(list(filters))
 
     def send(
-        self, topic: str, payload: bytes, qos: int, *, retain: bool, ttl_s: float | None
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        *,
+        retain: bool,
+        ttl_s: float | None,
+        cid: bytes | None = None,
     ) -> int:
         """Send a message; returns its packet id."""
-        properties = self._expiry(ttl_s) if self._is_5 and ttl_s is not None else None
+        properties = self._properties(ttl_s, cid) if self._is_5 else None
         return self._paho.publish(topic, payload, qos, retain, properties).mid
 
     @property
@@ -333,9 +340,18 @@ class MqttLink:
         properties.SessionExpiryInterval = 0
         return properties
 
+    def _properties(self, ttl_s: float | None, cid: bytes | None) -> Properties | None:
+        if cid is None:
+            return None if ttl_s is None else self._expiry(ttl_s)
+        properties = _properties(PacketTypes.PUBLISH)
+        properties.CorrelationData = cid
+        if ttl_s is not None:
+            properties.MessageExpiryInterval = _whole(ttl_s)
+        return properties
+
     def _expiry(self, ttl_s: float) -> Properties:
-        """Expiry in whole seconds; objects are kept, for making one costs as much as a send."""
-        seconds = max(1, math.ceil(ttl_s))
+        """Expiry alone; objects are kept, for making one costs as much as a send."""
+        seconds = _whole(ttl_s)
         if seconds not in self._expiries:
             properties = _properties(PacketTypes.PUBLISH)
             properties.MessageExpiryInterval = seconds
@@ -359,6 +375,11 @@ async def end_session(
 def _undecrypted(sock: "paho.SocketLike") -> bool:
     """Whether a TLS socket holds bytes that no selector will tell of."""
     return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+
+def _whole(ttl_s: float) -> int:
+    """Expiry is in whole seconds, and 0 would be at once."""
+    return max(1, math.ceil(ttl_s))
 
 
 def _properties(packet: int) -> Properties:

@@ -41,6 +41,8 @@ class Outgoing:
     care: Care = "plain"
     bulk: bool = False
     """Whether it may travel in chunks."""
+    cid: bytes | None = None
+    """Ties it to what it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,18 @@ class Encoder:
         limit, sign = self._limit_bytes if row.bulk else MAX_PAYLOAD_BYTES, self._signer(row, topic)
         payload = encode(envelope, self._granting(effect.message), limit_bytes=limit, sign=sign)
         self._seqs[stream] = seq
-        return Outgoing(topic, payload, row.qos, row.retain, ttl_s, stream, seq, row.care, row.bulk)
+        return Outgoing(
+            topic,
+            payload,
+            row.qos,
+            row.retain,
+            ttl_s,
+            stream,
+            seq,
+            row.care,
+            row.bulk,
+            effect.cid,
+        )
 
     def _granting(self, message: Message) -> Message:
         """A grant of the cloud twin, signed; anything else as it is."""
@@ -242,7 +255,12 @@ class SendQueue:
         while item.qos == 1 or bus.up:
             try:
                 await bus.publish(
-                    item.topic, item.payload, qos=item.qos, retain=item.retain, ttl_s=item.ttl_s
+                    item.topic,
+                    item.payload,
+                    qos=item.qos,
+                    retain=item.retain,
+                    ttl_s=item.ttl_s,
+                    cid=item.cid,
                 )
             except UnavailableError:
                 if item.qos == 0 or loop.time() > void_at:

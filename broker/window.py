@@ -5,7 +5,6 @@ again, in order, over the next one; what has expired meanwhile is given up and c
 """
 
 import asyncio
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -19,6 +18,8 @@ class Unacknowledged:
     retain: bool
     void_at: float
     """Loop time from which nobody needs it."""
+    cid: bytes | None = None
+    """Correlation."""
     mid: int = field(default=0)
     """Packet id on the present connection; 0 while it has not been sent there."""
 
@@ -42,16 +43,11 @@ class Window:
         """Whether the next message has to wait."""
         return self._places.locked()
 
-    async def add(
-        self, topic: str, payload: bytes, *, retain: bool, ttl_s: float | None
-    ) -> Unacknowledged:
+    async def add(self, message: Unacknowledged) -> None:
         """Wait for a place and take it."""
         await self._places.acquire()
-        now = asyncio.get_running_loop().time()
-        message = Unacknowledged(topic, payload, retain, math.inf if ttl_s is None else now + ttl_s)
         self._messages[message] = None
         self._empty.clear()
-        return message
 
     def sent(self, message: Unacknowledged, mid: int) -> None:
         """A message went out over the present connection."""
