@@ -172,12 +172,15 @@ def train_meta(
 
 
 def adapted_reward_j(flat: Vector, log_step_sizes: Vector, steps: int) -> float:
-    """Greedy J a slot after each inner step, mean over steps and tasks that are always the same."""
+    """Greedy J a slot after each inner step, mean over steps and tasks that are always the same.
+
+    Without a step it is that of the start.
+    """
     rng = np.random.default_rng(VALIDATION_SEED)
     tasks = draw_tasks(VALIDATION_TASKS, rng)
     shown, judged = batches(tasks, EPISODES), batches(tasks, EPISODES // 2)([rng])
     current: Array = np.repeat(flat[None], VALIDATION_TASKS, axis=0)
-    rewards = []
+    rewards = [] if steps else [mean_reward(collect(SPEC, current, judged, None))]
     for _ in range(steps):
         step = policy_gradient(SPEC, current, shown([rng]), rng.spawn(VALIDATION_TASKS))
         current = current - np.exp(log_step_sizes) * step.gradient

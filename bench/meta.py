@@ -2,8 +2,9 @@
 
 An update is 10 episodes (750 slots) of the condition. Starts that were meta trained with learned
 step sizes take plain gradient steps first, as many as in training, then PPO like the others; all
-others are reheated before PPO. Shares are means over the seven conditions of greedy returns over
-the expert's on common traces, `share_while_exploring` of the returns of the update's own episodes.
+others are reheated before PPO. Shares are means over the seven conditions (`transfer`: the six that
+its source is not) of greedy returns over the expert's on common traces; `share_while_exploring` is
+of the returns of the update's own episodes. Intervals are over training seeds.
 """
 
 import sys
@@ -41,21 +42,26 @@ from learning.network import Array
 from learning.policy import Vector, initial_parameters
 from learning.ppo import PpoSettings
 
-SEEDS = (0, 1, 2, 3, 4)
+SEEDS = (0, 1, 2, 3)
 DATA_SEEDS = (0, 1)
 REPORTED = (0, 1, 2, 3, 5, 10)
 MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 260, 100
+LONGER_ITERATIONS = 1000
+"""Of the mixture that has about the processor time of `maml_k3`, which starts from the other."""
 EVALUATION_EPISODES = 100
 PPO = PpoSettings(learning_rate=1e-2, minibatch_slots=250)
 META: dict[str, MetaSettings] = {
     "maml_k1": MetaSettings("maml", inner_steps=1),
     "maml_k3": MetaSettings("maml", inner_steps=3, judged="every"),
     "fomaml": MetaSettings("fomaml", inner_steps=1),
+    "fomaml_k3": MetaSettings("fomaml", inner_steps=3, judged="every"),
     "reptile": MetaSettings("reptile", inner_steps=3, learn_step_sizes=False),
 }
 Trained = TypeVar("Trained")
-PLAIN_STEPS = {"maml_k1": 1, "maml_k3": 3}
-"""Arms that begin with plain steps; first-order arms are better served by PPO at once."""
+PLAIN_STEPS = {"maml_k1": 1, "maml_k3": 3, "fomaml_k3": 3}
+"""Arms that begin with plain steps; `fomaml` and `reptile` are better served by PPO at once."""
+SOURCE = "A"
+"""Condition whose expert `transfer` starts from, and where it is not judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class Start:
     parameters: Vector
     log_step_sizes: Array | None = None
     plain_steps: int = 0
+    source: str | None = None
+    """Condition that it was trained on alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +150,14 @@ def train_starts(
 ) -> dict[str, Start]:
     """All starts of one training seed."""
     rng = np.random.default_rng([seed, 2])
+    longer = timed("mixture_longer", spent, partial(train_mixture, LONGER_ITERATIONS, rng))
     starts = {
         "mixture_reheated": Start(mixture),
-        "transfer": Start(experts["A"]),
+        "mixture_longer": Start(longer),
+        "transfer": Start(experts[SOURCE], source=SOURCE),
         "scratch": Start(initial_parameters(SPEC, rng)),
     }
-    begin = warm(mixture, DAY["A"], rng)
+    begin = warm(mixture, DAY[SOURCE], rng)
     for name, settings in META.items():
         parameters, logs = timed(
             name, spent, partial(train_meta, begin, settings, META_ITERATIONS, rng)
@@ -181,11 +191,12 @@ def one_seed(seed: int, mixture: Vector, experts: Mapping[str, Vector]) -> Outco
 
 
 def evaluate(start: Start, everywhere: Mapping[str, Judge]) -> tuple[Array, Array]:
-    """Mean shares over conditions and data seeds, after and during the updates."""
+    """Mean shares over conditions but the start's own and data seeds, after and during updates."""
     runs = [
         follow(start, judge, np.random.default_rng([data_seed, number]))
         for data_seed in DATA_SEEDS
-        for number, judge in enumerate(everywhere.values())
+        for number, (name, judge) in enumerate(everywhere.items())
+        if name != start.source
     ]
     after, during = (np.mean([run[part] for run in runs], axis=0) for part in range(2))
     return after, during

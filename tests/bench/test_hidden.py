@@ -3,8 +3,18 @@ from functools import partial
 import numpy as np
 import pytest
 
-from bench._hidden import DAY, INMF, SPEC, batches, draw_tasks, ppo_update, train_meta, warm
-from bench.meta import Judge, Start, follow, table
+from bench._hidden import (
+    DAY,
+    INMF,
+    SPEC,
+    adapted_reward_j,
+    batches,
+    draw_tasks,
+    ppo_update,
+    train_meta,
+    warm,
+)
+from bench.meta import Judge, Start, evaluate, follow, table
 from inmf.condition import PRIOR_HIGH, PRIOR_LOW
 from learning.aggregate import Adam
 from learning.meta import MetaSettings
@@ -58,6 +68,24 @@ def test_meta_training_moves_parameters_and_step_sizes() -> None:
     parameters, logs = train_meta(start, settings, 2, rng)
     assert np.abs(parameters - start).max() == pytest.approx(4e-3, rel=0.3)
     assert np.abs(logs - np.log(0.3)).max() == pytest.approx(6e-2, rel=0.3)
+
+
+def test_without_an_inner_step_the_start_itself_is_validated() -> None:
+    rng = np.random.default_rng(0)
+    start = warm(initial_parameters(SPEC, rng), DAY["A"], rng)
+    logs = np.zeros_like(start)
+    assert np.isfinite(adapted_reward_j(start, logs, 0))
+    trained, _ = train_meta(start, MetaSettings(inner_steps=0, episodes=2), 1, rng)
+    assert np.abs(trained - start).max() > 0.0
+
+
+def test_a_start_is_not_judged_where_it_was_trained() -> None:
+    rng = np.random.default_rng(0)
+    flat = initial_parameters(SPEC, rng)
+    everywhere = {name: Judge(DAY[name], DAY[name].batch(2, rng), 1.0) for name in ("A", "E")}
+    only_e = evaluate(Start(flat), {"E": everywhere["E"]})[0][0]
+    assert evaluate(Start(flat, source="A"), everywhere)[0][0] == only_e
+    assert evaluate(Start(flat), everywhere)[0][0] != only_e
 
 
 def test_one_update_learns_from_ten_episodes() -> None:
