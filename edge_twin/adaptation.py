@@ -15,10 +15,7 @@ import numpy as np
 
 from broker.effects import CancelTimer, Effect, Publish, Save, StartJob, StartTimer, Tally
 from edge_twin.calibration import Calibration
-from edge_twin.individual_model import (
-    IndividualModel,
-    IndividualModelDeleted,
-)
+from edge_twin.individual_model import IndividualModel, IndividualModelDeleted
 from edge_twin.jobs import (
     AdaptationJob,
     AdaptationResult,
@@ -140,6 +137,10 @@ class ManagedInmf:
             return [Tally("adaptations_outdated")]
         self.calibration = result.calibration
         self.tries.add(result)
+        halted = [Tally("adaptations_halted")] if result.halted else []
+        return [*halted, *self._go_on(state, result, now_sim_s)]
+
+    def _go_on(self, state: Training, result: AdaptationResult, now_sim_s: float) -> list[Effect]:
         if not self._is_enough(state.exchange, result):
             return self._exchange(state, result)
         if result.reward_after < result.baseline_reward - self._margin(result.baseline_reward):

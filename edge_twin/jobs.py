@@ -117,6 +117,8 @@ class AdaptationResult:
     updates: int
     true_slots: int
     synthetic_slots: int
+    halted: str = ""
+    """As in `learning.adapt.Adaptation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class AdaptationJob:
             updates=adapted.updates,
             true_slots=adapted.true_slots,
             synthetic_slots=adapted.synthetic_slots,
+            halted=adapted.halted,
         )
 
     def _true_episodes(self, condition: Condition) -> TrueEpisodes | None:

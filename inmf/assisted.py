@@ -72,14 +72,19 @@ class AssistedEpisodes(LiveEpisodes):
             trace.bandwidth_hz, trace.objects, trace.distance_m, trace.present, nobody
         )
 
+    @cached_property
+    def _there_twice(self) -> Mask:
+        """Who is there now and was there before: who comes had no mode, whatever was chosen."""
+        return self.trace.present & self._present_before
+
     def observe(self, slot: int, modes_before: Mask) -> Observation:
         """Observation of one slot, (episodes, 19)."""
         seen = self._all_alone[:, slot].copy()
-        seen[:, _MODES] = modes_before & self.trace.present[:, slot]
+        seen[:, _MODES] = modes_before & self._there_twice[:, slot]
         return seen
 
     def observe_all(self, modes_before: Mask) -> Observation:
         """Observations of all slots, (episodes, slots, 19)."""
         seen = self._all_alone.copy()
-        seen[..., _MODES] = modes_before & self.trace.present
+        seen[..., _MODES] = modes_before & self._there_twice
         return seen

@@ -110,8 +110,7 @@ class LiveEpisodes:
         self.trace = trace
         self.conditions = stack(listed)
         self.physics = physics_of(self.conditions[:, None])
-        self._present_before = np.ones_like(trace.present)
-        self._present_before[:, 1:] = trace.present[:, :-1]
+        self._present_before = trace.present_before
 
     @property
     def episodes(self) -> int:

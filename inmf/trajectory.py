@@ -46,6 +46,13 @@ class Trace:
             )
 
     @property
+    def present_before(self) -> Mask:
+        """(episodes, slots, pairs): `present` of the slot before; True in the first."""
+        before = np.ones_like(self.present)
+        before[:, 1:] = self.present[:, :-1]
+        return before
+
+    @property
     def episodes(self) -> int:
         """Number of episodes."""
         return int(self.objects.shape[0])

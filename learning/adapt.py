@@ -81,6 +81,8 @@ class Adaptation:
     """Slots whose measured reward was learned from."""
     reward_curve: tuple[float, ...]
     """Greedy mean J a slot on the common traces: the start, then after each step."""
+    halted: str
+    """Why the plain steps ended early, and from where it went on; empty if they did not."""
 
 
 @dataclass(slots=True)
@@ -133,9 +135,9 @@ def adapt(
     seen = search.consider(start)
     if not np.isfinite(seen.reward_j).all():
         raise NumericsError("emulated rewards are not finite; check the calibrated condition")
-    slots = 0
+    slots, halted = 0, ""
     if log_step_sizes is not None:
-        slots += _meta_steps(search, emulated, np.exp(log_step_sizes), settings, rng)
+        slots, halted = _meta_steps(search, emulated, np.exp(log_step_sizes), settings, rng)
     slots += _teacher_steps(search, emulated, settings, rng)
     true_slots = 0
     current = reheated(spec, search.best, seen.observations.reshape(-1, spec.observation_dim))
@@ -147,7 +149,8 @@ def adapt(
         search.consider(current)
         slots += experience.advantage.size - measured
         true_slots += measured
-    return Adaptation(search.best, len(search.curve) - 1, slots, true_slots, tuple(search.curve))
+    tried, curve = len(search.curve) - 1, tuple(search.curve)
+    return Adaptation(search.best, tried, slots, true_slots, curve, halted)
 
 
 def _meta_steps(
@@ -156,16 +159,19 @@ def _meta_steps(
     step_sizes: Vector,
     settings: AdaptationSettings,
     rng: np.random.Generator,
-) -> int:
+) -> tuple[int, str]:
+    """Slots that were learned from, and why it ended early, if it did."""
     current, slots = search.best, 0
-    for _ in range(settings.meta_steps):
-        step = policy_gradient(
-            search.spec, current[None], emulated(settings.meta_episodes, rng), [rng]
-        )
-        current = current - step_sizes * step.gradient[0]
+    for number in range(settings.meta_steps):
+        batch = emulated(settings.meta_episodes, rng)
+        with np.errstate(all="ignore"):  # what is not finite is found below
+            step = policy_gradient(search.spec, current[None], batch, [rng])
+            current = current - step_sizes * step.gradient[0]
         slots += step.weight.size
+        if not np.isfinite(current).all():
+            return slots, f"step {number + 1} leaves the finite numbers; the best before it stays"
         search.consider(current)
-    return slots
+    return slots, ""
 
 
 def _teacher_steps(
@@ -224,8 +230,9 @@ def replay(
     rollout = collect(spec, parameters, true.episodes, [rng])
     done = true.trajectories
     absent = ~done.trace.present
+    before = rollout.modes_before & done.trace.present_before
     same = ((rollout.modes == done.modes) | absent).all(axis=-1)
-    same &= ((rollout.modes_before == done.modes_before) | absent).all(axis=-1)
+    same &= ((before == done.modes_before) | absent).all(axis=-1)
     reward = np.where(same, done.reward_j, rollout.reward_j)
     mixed = Rollout(
         rollout.observations, rollout.actions, rollout.modes_before, rollout.modes, reward

@@ -5,6 +5,7 @@ taken in the order of their ids, so the same rows give the same bits.
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import TypeVar
@@ -138,7 +139,7 @@ class MetaOptimizer:
         gradient: Vector,
         step_size_gradient: Vector,
     ) -> tuple[Vector, Vector]:
-        """One step of both; nothing changes if a number is not finite.
+        """One step of both; nothing changes if a number is, or becomes, not finite.
 
         Args:
             parameters: (n,) float32 meta parameters.
@@ -150,7 +151,8 @@ class MetaOptimizer:
             New parameters and new logarithms of the step sizes.
 
         Raises:
-            NumericsError: if a gradient is not finite; the optimiser's memory stays as it was.
+            NumericsError: if a gradient or a result is not finite; the optimiser's memory stays as
+                it was.
         """
         for name, vector in (("gradient", gradient), ("step_size_gradient", step_size_gradient)):
             if not np.isfinite(vector).all():
@@ -161,10 +163,15 @@ class MetaOptimizer:
             factor = 1.0 - 0.8 * done
         self.parameters_adam.learning_rate = self.learning_rate * factor
         self.step_sizes_adam.learning_rate = self.step_size_learning_rate * factor
-        return (
-            self.parameters_adam.step(parameters, gradient),
-            self.step_sizes_adam.step(log_step_sizes, step_size_gradient),
-        )
+        first, second = deepcopy(self.parameters_adam), deepcopy(self.step_sizes_adam)
+        with np.errstate(over="ignore", invalid="ignore"):
+            stepped = first.step(parameters, gradient)
+            logarithms = second.step(log_step_sizes, step_size_gradient)
+        results = (stepped, first.square, logarithms, second.square)
+        if not all(np.isfinite(each).all() for each in results if each is not None):
+            raise NumericsError("the outer step leaves the finite numbers; the meta model stays")
+        self.parameters_adam, self.step_sizes_adam = first, second
+        return stepped, logarithms
 
     def state(self) -> dict[str, Floats]:
         """Memory as named arrays, for a file beside the meta model; empty before a step."""

@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from inmf.actor import Actor, PolicySpec
 from inmf.assisted import COOP_PERCEPTION_ASSISTED, AssistedEpisodes, observe_assisted
 from inmf.condition import Condition, draw_conditions
 from inmf.emulator import EmulatorParameters, draw_trace
 from inmf.live import observe
 from inmf.mobility import Presence
 from inmf.perception import NOMINAL, pair_terms, physics_of
+from learning.policy import initial_parameters
+from learning.rollout import collect
 
 PARAMETERS = EmulatorParameters(presence=(Presence(0.3, 0.2),) * 3)
 
@@ -59,6 +62,7 @@ def test_slots_of_a_batch_are_single_slots() -> None:
     rng = np.random.default_rng(2)
     before = rng.random(episodes.trace.present.shape) < 0.5
     whole, trace = episodes.observe_all(before), episodes.trace
+    modes = before & trace.present_before  # a pair that was not there had no mode
     for slot in (0, 7, 74):
         assert np.array_equal(episodes.observe(slot, before[:, slot]), whole[:, slot])
         alone = observe_assisted(
@@ -66,6 +70,30 @@ def test_slots_of_a_batch_are_single_slots() -> None:
             trace.objects[3, slot],
             trace.distance_m[3, slot],
             trace.present[3, slot],
-            before[3, slot],
+            modes[3, slot],
         )
         assert np.allclose(alone, whole[3, slot], atol=1e-6)
+
+
+def test_a_policy_meets_in_the_batch_what_it_would_meet_in_a_vehicle() -> None:
+    """Pairs come and go; whatever the policy said of one that was away is not its mode."""
+    episodes = batch(3)
+    trace, spec = episodes.trace, PolicySpec(19, 3)
+    flat = initial_parameters(spec, np.random.default_rng(4)) * 3
+    played = collect(spec, flat, episodes, None)
+    actor = Actor(spec, flat)
+    came_back = 0
+    for episode in range(trace.episodes):
+        modes = np.zeros(3, bool)
+        for slot in range(trace.slots):
+            seen = observe_assisted(
+                float(trace.bandwidth_hz[episode, slot]),
+                trace.objects[episode, slot],
+                trace.distance_m[episode, slot],
+                trace.present[episode, slot],
+                modes,
+            )
+            assert np.allclose(seen, played.observations[episode, slot], atol=1e-6)
+            modes = actor.modes(seen) & trace.present[episode, slot]
+            came_back += int((played.modes[episode, slot] & ~trace.present[episode, slot]).sum())
+    assert came_back > 100

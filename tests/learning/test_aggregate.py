@@ -82,6 +82,16 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
     assert {name: array.tolist() for name, array in optimizer.state().items()} == before
 
 
+def test_a_step_that_would_leave_the_finite_numbers_changes_nothing() -> None:
+    optimizer = MetaOptimizer()
+    first = optimizer.step(row(1), row(1), row(1), row(1))
+    before = {name: array.tolist() for name, array in optimizer.state().items()}
+    for huge in ((row(1e20), row(1)), (row(1), row(1e20))):  # their squares are not float32
+        with pytest.raises(NumericsError, match="meta model stays"):
+            optimizer.step(*first, *huge)
+        assert {name: array.tolist() for name, array in optimizer.state().items()} == before
+
+
 def test_step_sizes_without_a_gradient_stay() -> None:
     _, logs = MetaOptimizer().step(row(1), row(-1.5), row(1), row(0))
     assert logs.tolist() == [-1.5]

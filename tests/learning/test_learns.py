@@ -148,6 +148,27 @@ def test_learned_step_sizes_are_used_before_ppo() -> None:
     assert max(result.reward_curve) > result.reward_curve[0] + 0.1
 
 
+def test_a_plain_step_beyond_the_finite_numbers_ends_them_and_costs_nothing() -> None:
+    flat = initial_parameters(SPEC, np.random.default_rng(0))
+
+    def hard(episodes: int, rng: np.random.Generator) -> ToyEpisodes:
+        """Doing nothing, as NaN does, would be the best here."""
+        return replace(toy_episodes(episodes, rng), limit=2.0)
+
+    for log_step_size, halted in ((0.0, False), (88.0, True)):
+        result = adapt(
+            SPEC,
+            flat,
+            hard,
+            settings=replace(SHORT, updates=2),
+            rng=np.random.default_rng(1),
+            log_step_sizes=np.full_like(flat, log_step_size),
+        )
+        assert bool(result.halted) == halted
+        assert (result.updates < 5) == halted
+        assert np.isfinite(result.parameters).all()
+
+
 def test_the_same_seed_adapts_to_the_same_bits() -> None:
     flat = initial_parameters(SPEC, np.random.default_rng(0))
     runs = [
