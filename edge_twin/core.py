@@ -23,8 +23,8 @@ from edge_twin.individual_model import IndividualModel
 from edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, MetaTask, TaskFailure
 from edge_twin.life_cycle import CachedModel
 from edge_twin.mirror import IncompleteSlotsError, KeptTrajectories, Mirror
-from edge_twin.rounds import gradient_messages, round_job_key, seed_of
-from edge_twin.routes import plvn_route
+from edge_twin.rounds import failure_message, gradient_messages, round_job_key, seed_of
+from edge_twin.routes import is_of_cloud_twin, plvn_route
 from edge_twin.settings import EdgeSettings
 from edge_twin.twin import Twin, TwinRecord
 from learning.meta import MetaGradient, MetaSettings
@@ -35,7 +35,6 @@ from protocol.messages import (
     AttributesReported,
     CategoryAssigned,
     EdgeStatusReported,
-    GradientsFailed,
     LibraryIndexed,
     MessageReturned,
     MetaModelMissing,
@@ -113,7 +112,8 @@ class EdgeCore:
             case UploadsAcknowledged() as acknowledged:
                 return [Settle(acknowledged)]
             case MessageReturned(code=code) as returned:
-                return [Settle(returned), Tally(f"returned.{code}")]
+                settled = [Settle(returned)] if is_of_cloud_twin(received) else []
+                return [*settled, Tally(f"returned.{code}")]
             case _ if address.plvn:
                 return self._on_plvn_message(address.plvn, received, envelope, now)
             case _:
@@ -385,9 +385,7 @@ class EdgeCore:
     def _failed(
         self, started: MetaRoundStarted, inmf: InmfId, plvns: tuple[PlvnId, ...], reason: str
     ) -> Publish:
-        failed = GradientsFailed(
-            job=started.job, iteration=started.iteration, plvns=plvns, reason=reason[:512]
-        )
+        failed = failure_message(started, plvns, reason)
         return Publish(failed, Address(edge=self.edge, inmf=inmf), ttl_s=started.deadline_s)
 
     # Jobs

@@ -7,7 +7,7 @@ import numpy as np
 
 from learning.meta import MetaGradient
 from protocol.ids import InmfId, PlvnId
-from protocol.messages import GradientRow, GradientsComputed, MetaRoundStarted
+from protocol.messages import GradientRow, GradientsComputed, GradientsFailed, MetaRoundStarted
 from protocol.tensors import Tensors
 
 
@@ -40,6 +40,15 @@ def gradient_messages(
                 }
             ),
         )
+
+
+def failure_message(
+    started: MetaRoundStarted, plvns: tuple[PlvnId, ...], reason: str
+) -> GradientsFailed:
+    """Which twins a round gets no gradients of, and why."""
+    return GradientsFailed(
+        job=started.job, iteration=started.iteration, plvns=plvns, reason=reason[:512]
+    )
 
 
 def _row(plvn: PlvnId, gradient: MetaGradient) -> GradientRow:

@@ -1,5 +1,6 @@
 """What an edge server listens to: its `down` branch, the library, its PLVNs' `up` branches."""
 
+from broker.core import Received
 from broker.effects import Subscribe
 from protocol.address import Address
 from protocol.ids import EdgeId, PlvnId
@@ -55,3 +56,8 @@ def routes(edge: EdgeId) -> list[Subscribe]:
 def plvn_route(plvn: PlvnId) -> Subscribe:
     """What it listens to on the topics of a PLVN that it owns; subscribed as they come."""
     return Subscribe(_OF_PLVN, Address(plvn=plvn, branch="plvn/up"))
+
+
+def is_of_cloud_twin(received: Received) -> bool:
+    """Whether it came on our `down` branch, where only the cloud twin may write."""
+    return received.address.branch == "edge/down" and received.envelope.role == "cloud"

@@ -325,10 +325,12 @@ class AgentCore:
         return received.envelope.fence == fence and self._is_owner(received)
 
     def _on_returned(self, returned: MessageReturned, received: Received) -> Sequence[Effect]:
-        """A message of ours was refused; only the owner or the cloud twin may say so."""
-        if received.envelope.role != "cloud" and not self._is_owner(received):
+        """A message of ours was refused; uploads go to the owner, so only it ends one."""
+        is_owner = self._is_owner(received)
+        if not is_owner and received.envelope.role != "cloud":
             return [Tally("not_owner")]
-        return [Settle(returned), Tally(f"returned.{returned.code}")]
+        settled = [Settle(returned)] if is_owner else []
+        return [*settled, Tally(f"returned.{returned.code}")]
 
     @staticmethod
     def _refusal(order: ModelDispatched) -> ModelRefused | None:

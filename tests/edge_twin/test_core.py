@@ -13,6 +13,7 @@ from broker.effects import (
     Effect,
     Publish,
     Save,
+    Settle,
     StartJob,
     StartTimer,
     Tally,
@@ -36,6 +37,7 @@ from protocol.messages import (
     GradientsFailed,
     Grant,
     LibraryIndexed,
+    MessageReturned,
     MetaModelMatch,
     MetaModelMissing,
     MetaModelOffered,
@@ -74,12 +76,17 @@ WEIGHTS = Tensors.pack({"parameters": ZEROS, "log_step_sizes": ZEROS})
 
 
 def received(
-    message: Message, to: Address, *, fence: int | None = None, boot: str = "b1"
+    message: Message,
+    to: Address,
+    *,
+    fence: int | None = None,
+    boot: str = "b1",
+    src: str = "cloud:cloud",
 ) -> Received:
     envelope = Envelope(
         type=row_of(type(message)).name,
         id=b"i" * 16,
-        src="cloud:cloud",
+        src=src,
         boot=boot,
         stream="s",
         seq=1,
@@ -165,6 +172,9 @@ def row(value: float) -> MetaGradient:
     return MetaGradient(gradient, gradient, 0.5, 1.0, 2.0, 75)
 
 
+RETURNED = MessageReturned(
+    type="retrain-triggered.v1", boot="b1", stream="s", seq=4, code="failed", reason="why"
+)
 FETCH = f"fetch/{COOP_PERCEPTION}/"
 REQUEST = Publish(
     MetaModelRequested(inmf=COOP_PERCEPTION, category="", version=0), Address(edge=E1)
@@ -346,6 +356,20 @@ class TestLibrary:
             other = offered().message.model_copy(update={"category": f"city={name}"})
             core.receive(received(other, Address(edge=E1)), 3.0)
         assert [category for _, category in core.cache] == ["", "city=c"]
+
+
+class TestUploads:
+    def test_a_refusal_of_the_cloud_twin_ends_an_upload(self) -> None:
+        down = Address(edge=E1, branch="edge/down")
+        effects = server(P1).receive(received(RETURNED, down), 1.0)
+        assert effects == [Settle(RETURNED), Tally("returned.failed")]
+
+    @pytest.mark.parametrize("src", ["plvn:p1", "cloud:cloud"])
+    def test_a_refusal_on_the_branch_of_a_hosted_plvn_only_counts(self, src: str) -> None:
+        up = Address(plvn=P1, branch="plvn/up")
+        assert server(P1).receive(received(RETURNED, up, fence=1, src=src), 1.0) == [
+            Tally("returned.failed")
+        ]
 
 
 class TestRounds:

@@ -214,8 +214,15 @@ class TestUploads:
         assert core.receive(received(ACKNOWLEDGED, key=THIEF), 1.0) == NOT_OWNER
         assert core.receive(received(ACKNOWLEDGED, key=EDGE), 1.0) == [Settle(ACKNOWLEDGED)]
 
-    def test_a_refusal_of_the_owner_or_the_cloud_twin_ends_an_upload(self) -> None:
-        core, ended = managed(), [Settle(RETURNED), Tally("returned.failed")]
-        assert core.receive(received(RETURNED), 1.0) == ended
-        assert core.receive(received(RETURNED, "cloud:cloud"), 1.0) == ended
+    def test_only_a_refusal_of_the_owner_ends_an_upload(self) -> None:
+        core, counted = managed(), Tally("returned.failed")
+        assert core.receive(received(RETURNED), 1.0) == [Settle(RETURNED), counted]
+        assert core.receive(received(RETURNED, "cloud:cloud"), 1.0) == [counted]
         assert core.receive(received(RETURNED, "edge:e2"), 1.0) == NOT_OWNER
+
+    @pytest.mark.parametrize("key", [None, THIEF])
+    def test_a_forged_refusal_loses_nothing(self, key: Ed25519PrivateKey | None) -> None:
+        core, counted = managed(CHECKING), Tally("returned.failed")
+        assert core.receive(received(RETURNED, key=key), 1.0) == NOT_OWNER
+        assert core.receive(received(RETURNED, "cloud:cloud", key=key), 1.0) == [counted]
+        assert core.receive(received(RETURNED, key=EDGE), 1.0) == [Settle(RETURNED), counted]
