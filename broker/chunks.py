@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from broker.bus import Delivery
+from broker.journal import StreamKey
+from broker.positions import key_of
 from protocol.codec import Announced
 from protocol.envelope import BlobRef
 from protocol.messages import ChunkSent, ChunksRequested
@@ -69,6 +71,20 @@ class Assembly:
     """Chunks below this index have been asked for."""
     held: deque[Delivery] = field(default_factory=deque)
     """Deliveries of the same stream that came after it."""
+    retry_at: float = 0.0
+    """When what is missing is asked for again."""
+    silences: int = 0
+    """How often that has happened since the last new chunk."""
+
+    @property
+    def src(self) -> str:
+        """Whose it is."""
+        return self.announced.envelope.src
+
+    @property
+    def stream(self) -> StreamKey:
+        """The stream that waits for it."""
+        return key_of(self.announced.envelope)
 
     @property
     def blob(self) -> BlobRef:
@@ -107,6 +123,7 @@ class Assembly:
         if len(chunk.data) != expected:
             return False
         self.chunks[index] = chunk.data
+        self.silences = 0
         return True
 
     def payload(self) -> bytes | None:

@@ -11,16 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from broker.assemblies import Assemblies
 from broker.branches import own_branch, reply_address, source_address
 from broker.bulk import Bulk
 from broker.bus import Delivery
 from broker.chunks import LONGEST_S, Assembly, KeptMessages
 from broker.clock import Clock
 from broker.effects import Publish
-from broker.journal import JournalRecord, StreamKey, Upload
+from broker.journal import JournalRecord, Upload
 from broker.outbound import Listening, Outgoing, SendQueue
 from broker.outbox import Outbox, OutboxSettings
-from broker.positions import Positions, key_of
+from broker.positions import Positions
 from broker.store import Store
 from protocol.address import Address
 from protocol.catalogue import Role
@@ -29,8 +30,8 @@ from protocol.envelope import Envelope
 from protocol.messages import ChunkSent, ChunksRequested, MessageReturned, UploadsAcknowledged
 from protocol.topics import subscription
 
-MAX_ASSEMBLED_BYTES = 256 * 1024 * 1024
-"""Of all large messages that are on their way in at a time."""
+MAX_SILENCES = 30
+"""After so many without a new chunk a large message is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,7 @@ class Courier:
         self.outbox = Outbox(src, store.uploads(src), settings.outbox)
         self.positions = Positions(store.accepted(clock.now()))
         self._kept = KeptMessages()
-        self._assemblies: dict[str, Assembly] = {}
-        self._by_stream: dict[StreamKey, str] = {}
-        self._retry_at: dict[str, float] = {}
+        self.assemblies = Assemblies()
         self._wake = asyncio.Event()
         self._owing = asyncio.Event()
         self._hooks: Hooks | None = None
@@ -171,50 +170,38 @@ class Courier:
         self.positions.owe(envelope, again=again)
         self._owing.set()
 
-    def waits(self, stream: StreamKey) -> Assembly | None:
-        """The large message that a stream waits for, if it does."""
-        digest = self._by_stream.get(stream)
-        return None if digest is None else self._assemblies[digest]
-
     def assemble(self, announced: Announced, delivery: Delivery) -> None:
         """Begin to ask for a large message; its head is acknowledged when it has its effect."""
-        blob, now = announced.blob, self._clock.now()
-        ttl_ms = announced.envelope.ttl_ms
+        now, ttl_ms = self._clock.now(), announced.envelope.ttl_ms
         longest_s = LONGEST_S if ttl_ms is None else min(ttl_ms / 1000, LONGEST_S)
         assembly = Assembly(announced, delivery, now + longest_s)
-        under_way = sum(a.blob.size for a in self._assemblies.values())
-        assert self._hooks is not None
-        if under_way + blob.size > MAX_ASSEMBLED_BYTES:
-            reason = f"{blob.size} bytes, with {under_way} under way, exceed {MAX_ASSEMBLED_BYTES}"
-            self._hooks.failed(assembly, reason)
+        excess = self.assemblies.excess(announced)
+        if excess is not None:
+            assert self._hooks is not None
+            self._hooks.failed(assembly, excess)
             return
-        self._assemblies[blob.digest] = assembly
-        self._by_stream[key_of(announced.envelope)] = blob.digest
-        self._retry_at[blob.digest] = now + self._settings.silence_s
+        assembly.retry_at = now + self._settings.silence_s
+        self.assemblies.add(assembly)
         self._listen(assembly, on=True)
         self._wake.set()
 
     def listens(self, listening: Listening) -> None:
         """A change of filters is in force: chunks may be asked for now."""
-        for assembly in list(self._assemblies.values()):
+        for assembly in self.assemblies:
             if listening.on and self._filter(assembly) in listening.filters:
                 self._ask(assembly, assembly.requests())
 
-    def on_chunk(self, chunk: ChunkSent, digest: str) -> None:
+    def on_chunk(self, chunk: ChunkSent, src: str, digest: str) -> None:
         """Take a chunk in; the last one makes the message whole."""
-        assembly = self._assemblies.get(digest)
-        if assembly is None:
-            return
-        if chunk.state == "gone":
-            self._end(assembly, "its sender no longer has it; wait until it is sent anew")
-            return
-        if not assembly.add(chunk):
-            return
-        self._retry_at[digest] = self._clock.now() + self._settings.silence_s
-        if assembly.complete:
-            self._end(assembly, "")
-        else:
-            self._ask(assembly, assembly.requests())
+        for assembly in self.assemblies.fed_by(src, digest):
+            if chunk.state == "gone":
+                self._end(assembly, "its sender no longer has it; wait until it is sent anew")
+            elif assembly.add(chunk):
+                assembly.retry_at = self._clock.now() + self._settings.silence_s
+                if assembly.complete:
+                    self._end(assembly, "")
+                else:
+                    self._ask(assembly, assembly.requests())
 
     # Work in the background
 
@@ -235,7 +222,8 @@ class Courier:
                 self._send_again(now)
             self._chase(now)
             resend_at = self.outbox.next_due()
-            due = [*([] if resend_at is None else [resend_at]), *self._retry_at.values()]
+            due = [assembly.retry_at for assembly in self.assemblies]
+            due += [] if resend_at is None else [resend_at]
             pause_s = max(min(due) - now, 0.05) if due else None
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
@@ -271,13 +259,13 @@ class Courier:
             )
 
     def _chase(self, now: float) -> None:
-        for digest, at in list(self._retry_at.items()):
-            assembly = self._assemblies[digest]
-            if now >= assembly.until:
-                have, wanted = len(assembly.chunks), assembly.blob.chunks
+        for assembly in self.assemblies:
+            have, wanted = len(assembly.chunks), assembly.blob.chunks
+            if now >= assembly.until or assembly.silences >= MAX_SILENCES:
                 self._end(assembly, f"{have} of {wanted} chunks came in time; send it again")
-            elif now >= at:
-                self._retry_at[digest] = now + self._settings.silence_s
+            elif now >= assembly.retry_at:
+                assembly.retry_at = now + self._settings.silence_s
+                assembly.silences += 1
                 self._ask(assembly, assembly.missing() or assembly.requests())
 
     def _ask(self, assembly: Assembly, requests: Sequence[ChunksRequested]) -> None:
@@ -289,9 +277,7 @@ class Courier:
     def _end(self, assembly: Assembly, problem: str) -> None:
         """The message is whole, or never will be; then its stream goes on."""
         assert self._hooks is not None
-        digest = assembly.blob.digest
-        del self._assemblies[digest], self._retry_at[digest]
-        del self._by_stream[key_of(assembly.announced.envelope)]
+        self.assemblies.remove(assembly)
         self._listen(assembly, on=False)
         payload = None if problem else assembly.payload()
         if payload is None:
@@ -301,13 +287,16 @@ class Courier:
             self._hooks.arrived(assembly, payload)
         while assembly.held:
             self._hooks.go_on(assembly.held.popleft())
-            waiting = self.waits(key_of(assembly.announced.envelope))
+            waiting = self.assemblies.of(assembly.stream)
             if waiting is not None:  # the next of the stream is large too
                 waiting.held.extend(assembly.held)
                 return
 
     def _listen(self, assembly: Assembly, *, on: bool) -> None:
-        self._bulk_queue().put_listening(Listening((self._filter(assembly),), on))
+        """Begin or end to hear chunks, unless another large message needs the same ones."""
+        wanted = self._filter(assembly)
+        if on or all(self._filter(other) != wanted for other in self.assemblies):
+            self._bulk_queue().put_listening(Listening((wanted,), on))
 
     def _filter(self, assembly: Assembly) -> str:
         own = own_branch(assembly.delivery.topic, self._root)

@@ -8,6 +8,7 @@ outcome.
 from collections.abc import Callable
 from typing import Protocol
 
+from broker.assemblies import MAX_HELD
 from broker.bus import Delivery
 from broker.chunks import Assembly
 from broker.clock import Clock
@@ -75,11 +76,13 @@ class Reception:
         """Take a delivery and acknowledge it, unless it is or waits for a large message."""
         try:
             found = self._inbound.read(delivery)
-            waiting = self._courier.waits(key_of(found.envelope))
-            if waiting is not None:
-                waiting.held.append(delivery)
+            assemblies = self._courier.assemblies
+            waiting = assemblies.of(key_of(found.envelope))
+            if waiting is not None and assemblies.hold(waiting, delivery):
                 return
-            if isinstance(found, Announced):
+            if waiting is not None:
+                self._leave(found, delivery)
+            elif isinstance(found, Announced):
                 if self._is_wanted(found.envelope, found.row):
                     self._courier.assemble(found, delivery)
                     return
@@ -88,6 +91,15 @@ class Reception:
         except RemoteProtocolError as error:
             self._refusals.refuse(error.code, error.reason, delivery, error.envelope)
         self._queue.put_ack(delivery)
+
+    def _leave(self, found: Decoded | Announced, delivery: Delivery) -> None:
+        """Too much waits already; whoever keeps it sends it again."""
+        row = found.row if isinstance(found, Announced) else row_of(type(found.message))
+        kept = is_upload(found.envelope, row)
+        if kept:
+            self._courier.owe(found.envelope, again=True)
+        reason = f"{MAX_HELD} messages wait behind large ones; send it again later"
+        self._refusals.refuse("incomplete", reason, delivery, None if kept else found.envelope)
 
     def on_whole(self, assembly: Assembly, payload: bytes) -> None:
         """A large message has come in all its chunks."""
@@ -119,7 +131,7 @@ class Reception:
             self._refusals.refuse(error.code, error.reason, delivery)
             return
         if isinstance(found, Decoded) and isinstance(found.message, ChunkSent):
-            self._courier.on_chunk(found.message, found.address.digest or "")
+            self._courier.on_chunk(found.message, found.envelope.src, found.address.digest or "")
 
     def _admit(self, decoded: Decoded, delivery: Delivery) -> None:
         """Give a message to whoever it is for: this runtime, or the core."""
@@ -129,7 +141,7 @@ class Reception:
         if heard != "nothing":
             self._meet(heard)
         elif isinstance(message, ChunkSent):
-            self._courier.on_chunk(message, decoded.address.digest or "")
+            self._courier.on_chunk(message, envelope.src, decoded.address.digest or "")
         elif not self._is_wanted(envelope, row_of(type(message)), retain=delivery.retain):
             pass
         elif isinstance(message, ChunksRequested):

@@ -136,7 +136,9 @@ class Runtime:
         )
         self._presence = Presence(self._encoder.src, settings.boot)
         self._ledger = Ledger(settings.ledger_path)
-        self._meter = Meter(core.role, bus, self._inbound, self._queue, self._courier.outbox)
+        self._meter = Meter(
+            core.role, bus, self._inbound, self._queue, self._courier.outbox, bulk=self._bulk
+        )
         self._schedule = Schedule(jobs, lambda taken: self._take(taken, None))
         self._refusals = Refusals(
             core.role, settings.root, self._meter, settings.reports_per_s, self._publish
@@ -169,6 +171,11 @@ class Runtime:
     def kept(self) -> int:
         """Uploads that nobody has acknowledged yet."""
         return len(self._courier.outbox)
+
+    @property
+    def large_under_way(self) -> int:
+        """Large messages that are on their way in."""
+        return len(self._courier.assemblies)
 
     async def run(self) -> None:
         """Run until `stop`; also ends cleanly, though without a goodbye, when cancelled.

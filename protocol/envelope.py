@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from protocol.ids import LEVEL_PATTERN, Fence
 
 Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
+Sequence = Annotated[int, Field(ge=1, le=2**53)]
+"""As far as positions of streams go; a number of JavaScript is exact up to there."""
 Identifier = Annotated[bytes, Field(min_length=16, max_length=16)]
 
 
@@ -23,7 +25,7 @@ class BlobRef(BaseModel):
     """blake2b-256 of the whole message's bytes."""
     size: Annotated[int, Field(ge=1, lt=2**63)]
     """Bytes of the whole message."""
-    chunk_size: Annotated[int, Field(ge=1, le=2**20)]
+    chunk_size: Annotated[int, Field(ge=1024, le=2**20)]
     """Bytes of each chunk but the last."""
 
     @property
@@ -50,7 +52,7 @@ class Envelope(BaseModel):
     """Nonce of the sender's process."""
     stream: Annotated[str, Field(min_length=1, max_length=256)]
     """Within it, `seq` grows by one from message to message, starting at 1."""
-    seq: Annotated[int, Field(ge=1, lt=2**63)]
+    seq: Sequence
     ts_ns: Nanoseconds
     """The sender's UTC clock when it sent."""
     fence: Annotated[Fence, Field(ge=1, lt=2**63)] | None = None
@@ -67,7 +69,7 @@ class Envelope(BaseModel):
     """Topic on which an answer is expected, where it is not the catalogue's."""
     trace: Annotated[str, Field(max_length=128)] | None = None
     """W3C `traceparent`."""
-    floor: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    floor: Sequence | None = None
     """Of what its sender keeps until it is acknowledged: the smallest `seq` that may still come."""
     blob: BlobRef | None = None
     """The body is absent; the whole message is asked for in chunks."""
