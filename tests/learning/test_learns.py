@@ -12,7 +12,7 @@ from learning import autograd
 from learning.adapt import AdaptationSettings, TrueEpisodes, adapt, replay
 from learning.aggregate import Adam
 from learning.errors import NumericsError
-from learning.policy import Vector, initial_parameters
+from learning.policy import Vector, head_of, initial_parameters
 from learning.ppo import Experience, PpoSettings, clipped_gradient, linear_advantages, update
 from learning.rollout import collect, mean_reward
 from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
@@ -198,6 +198,26 @@ def test_a_measured_reward_stands_only_where_the_vehicle_did_the_same() -> None:
     assert measured == int(same.sum()) > 0
     assert (rollout.reward_j[same] == 100.0).all()
     assert (rollout.reward_j[~same] < 10.0).all()
+
+
+def test_a_pair_that_was_away_had_no_mode_whatever_the_policy_said() -> None:
+    true = true_episodes(100.0)
+    present = true.trajectories.trace.present.copy()
+    present[:, 3, 0] = False
+    before = (
+        true.trajectories.modes_before
+        & replace(true.trajectories.trace, present=present).present_before
+    )  # as the vehicle reports it
+    done = replace(
+        true.trajectories,
+        trace=replace(true.trajectories.trace, present=present),
+        modes_before=before,
+        modes=present,
+    )
+    always = np.zeros(SPEC.parameters, np.float32)
+    always[head_of(SPEC)][-2 * SPEC.action_dim : -SPEC.action_dim] = 50.0
+    _, measured = replay(SPEC, always, TrueEpisodes(done, true.episodes), np.random.default_rng(1))
+    assert measured == done.reward_j.size
 
 
 def test_measured_rewards_that_contradict_the_emulator_move_the_policy() -> None:
