@@ -23,8 +23,13 @@ class Bulk:
 
     @property
     def dropped(self) -> int:
-        """Messages that a full queue or an absent bus has cost."""
-        return self.queue.dropped + self.queue.unsendable + self._bus.dropped
+        """Messages that a full queue, an absent bus or a refusal of the broker has cost."""
+        return self.queue.lost + self._bus.dropped + self._bus.refused
+
+    @property
+    def refused(self) -> int:
+        """Messages that the broker refused; they are among the dropped."""
+        return self._bus.refused
 
     def use(self) -> None:
         """Something large is to travel."""

@@ -80,6 +80,11 @@ class Bus(Protocol):
         """QoS 0 messages that arrived faster than they were taken."""
         ...
 
+    @property
+    def refused(self) -> int:
+        """QoS 1 messages that the broker refused and said so; they reach nobody."""
+        ...
+
     async def connect(
         self,
         will: Callable[[], Will] | None = None,

@@ -160,6 +160,11 @@ class FaultyBus:
         """QoS 0 messages that arrived faster than they were taken."""
         return self._incoming.dropped + self._bus.dropped
 
+    @property
+    def refused(self) -> int:
+        """QoS 1 messages that the broker behind it refused."""
+        return self._bus.refused
+
     async def connect(
         self,
         will: Callable[[], Will] | None = None,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from broker.bulk import Bulk
 from broker.bus import Bus
 from broker.core import Role
 from broker.inbound import Inbound
@@ -19,13 +20,21 @@ class Meter:
     """Counters and simulated time of one process."""
 
     def __init__(
-        self, role: Role, bus: Bus, inbound: Inbound, queue: SendQueue, outbox: Outbox
+        self,
+        role: Role,
+        bus: Bus,
+        inbound: Inbound,
+        queue: SendQueue,
+        outbox: Outbox,
+        *,
+        bulk: Bulk | None = None,
     ) -> None:
         self._role: Role = role
         self._bus = bus
         self._inbound = inbound
         self._queue = queue
         self._outbox = outbox
+        self._bulk = bulk
         self._started_at = 0.0
         self._last = (0.0, 0.0)
         self._sim_time_s = 0.0
@@ -52,8 +61,14 @@ class Meter:
 
     @property
     def dropped(self) -> int:
-        """Messages that a full queue or an absent bus has cost, in and out."""
-        return self._queue.dropped + self._queue.unsendable + self._bus.dropped
+        """Messages that a full queue, an absent bus or a refusal of the broker has cost."""
+        control = self._queue.lost + self._bus.dropped + self._bus.refused
+        return control + (0 if self._bulk is None else self._bulk.dropped)
+
+    @property
+    def refused_by_broker(self) -> int:
+        """Messages of ours that the broker refused and said so; they are among the dropped."""
+        return self._bus.refused + (0 if self._bulk is None else self._bulk.refused)
 
     @property
     def messages(self) -> Messages:
@@ -77,6 +92,8 @@ class Meter:
             tallies["uploads_kept"] = len(self._outbox)
         if self._inbound.expired:
             tallies["expired"] = self._inbound.expired
+        if self.refused_by_broker:
+            tallies["refused_by_broker"] = self.refused_by_broker
         return HealthReported(
             role=self._role,
             uptime_s=max(0.0, now - self._started_at),

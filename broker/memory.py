@@ -165,6 +165,11 @@ class MemoryBus:
         """QoS 0 messages that came faster than they were taken."""
         return self._incoming.dropped
 
+    @property
+    def refused(self) -> int:
+        """None: a hub has no access rules."""
+        return 0
+
     async def connect(
         self,
         will: Callable[[], Will] | None = None,

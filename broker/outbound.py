@@ -189,11 +189,17 @@ class SendQueue:
         self._room = asyncio.Event()
         self.published = 0
         self.dropped = 0
+        """Messages that a full queue or an absent bus has cost."""
         self.unsendable = 0
-        """Messages that the bus cannot carry at all."""
+        """Messages that the bus cannot carry at all; these are not among the dropped."""
 
     def __len__(self) -> int:
         return self._messages
+
+    @property
+    def lost(self) -> int:
+        """Messages that were queued and never handed over, each counted once."""
+        return self.dropped + self.unsendable
 
     @property
     def full(self) -> bool:
@@ -267,7 +273,7 @@ class SendQueue:
                     break
             except LocalBusError:
                 self.unsendable += 1
-                break
+                return
             else:
                 self.published += 1
                 return
