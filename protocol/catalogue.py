@@ -22,6 +22,7 @@ PLVN: tuple[Role, ...] = ("plvn",)
 EDGE: tuple[Role, ...] = ("edge",)
 CLOUD: tuple[Role, ...] = ("cloud",)
 ALL: tuple[Role, ...] = ("plvn", "edge", "cloud")
+WILL_STREAM = "will"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,17 @@ class Row:
     def signed(self) -> bool:
         """Whether it orders a PLVN about, where every edge server may write."""
         return "edge" in self.publishers and self.topic.startswith("plvn/{plvn}/down/")
+
+    @property
+    def shared_stream(self) -> str | None:
+        """A stream other than its topic that it may count in; None where there is none.
+
+        A will is written before anything else is sent, so statuses have one for wills; chunks of
+        all messages of a branch are served in one.
+        """
+        if self.retain and self.topic.endswith("/status"):
+            return WILL_STREAM
+        return f"{self.branch}/blob" if self.topic.endswith("/blob/{digest}") else None
 
 
 FLOWS: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = {

@@ -17,7 +17,7 @@ from protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolErr
 from protocol.messages.base import Message
 from protocol.signing import MARK, SIGNATURE_BYTES, Signature
 from protocol.tensors import blob_digest
-from protocol.topics import DEFAULT_ROOT, ParsedTopic, check_source, parse
+from protocol.topics import DEFAULT_ROOT, ParsedTopic, check_source, check_stream, parse
 from protocol.upcast import newest, upcast
 
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
@@ -149,6 +149,7 @@ def read(
     try:
         row = _row(newest(name), parsed, topic)
         check_source(envelope.src, row, parsed.address)
+        check_stream(envelope.stream, row, topic, root)
         if envelope.blob is not None:
             return Announced(envelope, _blob_of(envelope.blob, row), row)
         message = _body(row, name, fields.get("body"))

@@ -46,8 +46,9 @@ RULES = f"""\
   `mon/{{role}}/{{id}}`; below `down/` it must have the role that the table names. Else the
   message is refused.
 - **Order and duplicates.** `seq` counts from 1 within (`src`, `boot`, `stream`); the stream is
-  the topic without root and version. A receiver takes each number once; of those missing it
-  waits for the last 1024.
+  the topic without root and version, else the message is `malformed`. Two others are allowed:
+  `will` for a status, and for `chunk-sent` its branch and `/blob`, such as `plvn/up/blob`. A
+  receiver takes each number once; of those missing it waits for the last 1024.
 - **Expiry.** `ttl_ms` is relative. A receiver takes the smallest difference between its clock
   and `ts_ns` that it has seen from a process as "no age", so a skewed clock ends nothing.
 - **Presence.** Statuses are retained and carry a lease; the will is the same message, offline,

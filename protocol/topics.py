@@ -139,6 +139,19 @@ def check_source(src: str, row: Row, address: Address) -> None:
         raise RemoteProtocolError("wrong_source", f"{row.name} from {src}, expected {expected}")
 
 
+def check_stream(stream: str, row: Row, topic: str, root: str = DEFAULT_ROOT) -> None:
+    """Refuse a stream that the sender has made up: a message counts in that of its topic.
+
+    Raises:
+        RemoteProtocolError: `malformed`, if it is another.
+    """
+    expected = topic[len(prefix(root)) :]
+    if stream not in (expected, row.shared_stream):
+        shared = "" if row.shared_stream is None else f" or {row.shared_stream!r}"
+        reason = f"{row.name} in stream {stream[:64]!r}, expected {expected!r}{shared}"
+        raise RemoteProtocolError("malformed", reason[:512])
+
+
 def _owner(row: Row, address: Address) -> str | None:
     """The only source of a branch; None where the row's roles are all there is to know."""
     branch = row.topic.split("/")

@@ -18,11 +18,16 @@ from protocol.codec import (
 from protocol.envelope import BlobRef
 from protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
 from protocol.messages import (
+    AgentStatusReported,
+    ChunkSent,
+    CloudStatusReported,
+    EdgeStatusReported,
     MessageRefused,
     ModelRequested,
     PerformanceReported,
     TrajectoriesReported,
 )
+from protocol.messages.base import Message
 from protocol.tensors import blob_digest
 from protocol.topics import topic_for
 from tests.support.wire import address, envelope, sample
@@ -203,6 +208,36 @@ def test_a_large_message_is_announced_and_its_head_is_told_from_a_whole() -> Non
 def test_only_what_may_be_large_travels_in_chunks() -> None:
     head, _ = announce(GOOD, 1024)
     assert code_of(head) == "invalid_body"
+
+
+@pytest.mark.parametrize("stream", ["will", "plvn/p1/up/perf", TOPIC, "\U0001f6d1" * 250])
+def test_a_stream_that_its_sender_made_up_is_malformed(stream: str) -> None:
+    assert code_of(changed(stream=stream)) == "malformed"
+
+
+def test_the_head_of_a_large_message_counts_in_the_stream_of_its_topic_too() -> None:
+    row = row_of(TrajectoriesReported)
+    made_up = envelope(row).model_copy(update={"stream": "of-my-own"})
+    head, _ = announce(encode(made_up, sample(TrajectoriesReported)), 1024)
+    assert code_of(head, topic_for(TrajectoriesReported, address(row))) == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("message", "stream"),
+    [
+        (AgentStatusReported, "will"),
+        (EdgeStatusReported, "will"),
+        (CloudStatusReported, "will"),
+        (ChunkSent, "plvn/up/blob"),
+    ],
+)
+def test_wills_and_chunks_have_streams_that_they_share(message: type[Message], stream: str) -> None:
+    row = row_of(message)
+    sent = envelope(row).model_copy(update={"stream": stream})
+    topic = topic_for(message, address(row))
+    assert decode(encode(sent, sample(message)), topic).envelope == sent
+    other = sent.model_copy(update={"stream": "edge/down/blob"})
+    assert code_of(encode(other, sample(message)), topic) == "malformed"
 
 
 def test_a_refusal_tells_whose_message_it_was() -> None:

@@ -7,7 +7,7 @@ from protocol.catalogue import row_of
 from protocol.codec import Decoded, decode, encode
 from protocol.envelope import Envelope
 from protocol.messages.base import Message
-from protocol.topics import topic_for
+from protocol.topics import stream_for, topic_for
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Peer:
             id=bytes(16),
             src=self.src,
             boot=self.boot,
-            stream=topic,
+            stream=stream_for(type(message), address),
             seq=self.seqs[topic],
             ts_ns=int((now + self.clock_ahead_s) * 1e9),
         )
