@@ -3,20 +3,28 @@
 A message is lost if a sender accepted it at QoS 1, it has not expired, some receiver listened to
 its stream before it was sent, and no receiver has it. Retained messages and what was sent after
 quiescence do not count.
+
+Senders name their boots and streams, so what is kept of them is bounded: the oldest is given up and
+counted as `forgotten`. Then more may look lost than is, never less.
 """
 
 import json
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from broker.ranges import Ranges
 from protocol.topics import matches
 
 HORIZON_S = 900.0
 """Messages older than this are no longer accounted for, one by one; the longest ttl is 600 s."""
+MAX_RANGES = 65_536
+"""Ranges of numbers that arrived, over all streams."""
+MAX_ENDED = 4096
+"""Filters that were in force once; each large message that comes in has one."""
 
 
 class _Model(BaseModel):
@@ -60,6 +68,8 @@ class LedgerPage(_Model):
     filters: tuple[Listened, ...]
     sent: tuple[SentStream, ...]
     received: tuple[ReceivedStream, ...]
+    forgotten: int = 0
+    """Ranges of numbers that arrived, and filters, that were too many to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,40 +81,6 @@ class Messages:
     redelivered: int
     refused: int
     lost: int
-
-
-class Ranges:
-    """A set of integers that come nearly in order, as inclusive ranges."""
-
-    def __init__(self) -> None:
-        self._ranges: list[list[int]] = []
-
-    def add(self, number: int) -> bool:
-        """Add a number; returns whether it is new."""
-        for index in range(len(self._ranges) - 1, -1, -1):
-            low, high = self._ranges[index]
-            if low <= number <= high:
-                return False
-            if number == high + 1:
-                self._ranges[index][1] = number
-                self._join(index)
-                return True
-            if number > high:
-                self._ranges.insert(index + 1, [number, number])
-                self._join(index + 1)
-                return True
-        self._ranges.insert(0, [number, number])
-        self._join(0)
-        return True
-
-    def items(self) -> tuple[tuple[int, int], ...]:
-        """The ranges in order."""
-        return tuple((low, high) for low, high in self._ranges)
-
-    def _join(self, index: int) -> None:
-        high, following = self._ranges[index][1], self._ranges[index + 1 : index + 2]
-        if following and following[0][0] == high + 1:
-            self._ranges[index][1] = self._ranges.pop(index + 1)[1]
 
 
 @dataclass(slots=True)
@@ -119,9 +95,11 @@ class Ledger:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self._sent: dict[str, _Sent] = {}
-        self._received: dict[tuple[str, str, str], Ranges] = {}
+        self._received: OrderedDict[tuple[str, str, str], Ranges] = OrderedDict()
+        self._ranges = 0
         self._since: dict[str, float] = {}
-        self._ended: list[Listened] = []
+        self._ended: deque[Listened] = deque(maxlen=MAX_ENDED)
+        self._forgotten = 0
 
     def subscribed(self, filters: Sequence[str], now: float) -> None:
         """Filters, without the root, that are in force from now on."""
@@ -133,6 +111,7 @@ class Ledger:
         for topic_filter in filters:
             since = self._since.pop(topic_filter, None)
             if since is not None:
+                self._forgotten += len(self._ended) == MAX_ENDED
                 self._ended.append(Listened(topic_filter=topic_filter, since=since, until=now))
 
     def ended(self, now: float) -> None:
@@ -149,7 +128,17 @@ class Ledger:
 
     def received(self, src: str, boot: str, stream: str, seq: int) -> bool:
         """A QoS 1 message arrived; returns whether for the first time."""
-        return self._received.setdefault((src, boot, stream), Ranges()).add(seq)
+        ranges = self._received.setdefault((src, boot, stream), Ranges())
+        self._received.move_to_end((src, boot, stream))
+        held, given_up = len(ranges), ranges.given_up
+        new = ranges.add(seq)
+        self._ranges += len(ranges) - held
+        self._forgotten += ranges.given_up - given_up
+        while self._ranges > MAX_RANGES:
+            _, oldest = self._received.popitem(last=False)
+            self._ranges -= len(oldest)
+            self._forgotten += len(oldest)
+        return new
 
     def page(self, src: str, boot: str, now: float, counts: Messages, dropped: int) -> LedgerPage:
         """The account at a time."""
@@ -173,6 +162,7 @@ class Ledger:
                 ReceivedStream(src=a, boot=b, stream=s, ranges=ranges.items())
                 for (a, b, s), ranges in self._received.items()
             ),
+            forgotten=self._forgotten,
         )
 
     def write(self, page: LedgerPage) -> None:

@@ -1,10 +1,20 @@
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.ledger import Ledger, Messages, Ranges, count_messages, lost_messages, read_page
+from broker.ledger import (
+    MAX_ENDED,
+    MAX_RANGES,
+    Ledger,
+    Messages,
+    count_messages,
+    lost_messages,
+    read_page,
+)
+from broker.ranges import Ranges
 
 COUNTS = Messages(published=3, delivered=2, redelivered=1, refused=0, lost=0)
 
@@ -19,6 +29,60 @@ def test_ranges_hold_exactly_what_was_added(numbers: list[int]) -> None:
     assert held == sorted(seen)
     gaps = [b[0] - a[1] for a, b in zip(ranges.items(), ranges.items()[1:], strict=False)]
     assert all(gap > 1 for gap in gaps)
+
+
+@pytest.mark.parametrize("ahead", [1, -1])
+def test_numbers_with_gaps_cost_bounded_time_and_memory(ahead: int) -> None:
+    ranges, start = Ranges(), time.process_time()
+    numbers = range(2, 80_002, 2)[::ahead]
+    for number in numbers:
+        ranges.add(number)
+    assert time.process_time() - start < 2.0
+    assert len(ranges) == 1024
+    assert ranges.given_up == (40_000 - 1024 if ahead > 0 else 1)
+
+
+def test_the_highest_numbers_stay_and_what_was_given_up_is_not_new_again() -> None:
+    ranges = Ranges(limit=2)
+    assert [ranges.add(number) for number in (1, 3, 5, 1, 6, 4)] == [True] * 3 + [False, True, True]
+    assert ranges.items() == ((3, 6),)
+    assert ranges.given_up == 1
+
+
+def test_what_a_sender_invents_costs_a_bounded_account_that_says_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("broker.ledger.MAX_RANGES", 2000)
+    ledger = receiver(1, 2, 3)
+    for number in range(2010):
+        ledger.received("plvn:p2", f"boot-{number}", "plvn/p2/up/perf/x", 1)
+        if number % 1000 == 0:
+            ledger.received("plvn:p1", "b1", "plvn/p1/up/perf/x", 3)
+    page = ledger.page("edge:e1", "b2", 60.0, COUNTS, 0)
+    assert len(page.received) == 2000
+    assert page.forgotten == 11
+    honest = [r for r in page.received if r.src == "plvn:p1"]
+    assert [r.ranges for r in honest] == [((1, 3),)]
+
+
+def test_gaps_in_many_streams_are_bounded_together() -> None:
+    ledger = Ledger()
+    for stream in range(80):
+        for seq in range(2, 2050, 2):
+            ledger.received("plvn:p2", "b2", f"plvn/p2/up/perf/x{stream}", seq)
+    page = ledger.page("edge:e1", "b2", 60.0, COUNTS, 0)
+    assert sum(len(r.ranges) for r in page.received) == MAX_RANGES
+    assert page.forgotten == 80 * 1024 - MAX_RANGES
+
+
+def test_filters_that_are_over_are_bounded_too() -> None:
+    ledger = Ledger()
+    for number in range(MAX_ENDED + 5):
+        ledger.subscribed([f"plvn/p1/up/blob/{number}"], number)
+        ledger.unsubscribed([f"plvn/p1/up/blob/{number}"], number + 1)
+    page = ledger.page("edge:e1", "b2", 1e6, COUNTS, 0)
+    assert (len(page.filters), page.forgotten) == (MAX_ENDED, 5)
+    assert page.filters[0].topic_filter == "plvn/p1/up/blob/5"
 
 
 def sender() -> Ledger:
