@@ -117,16 +117,19 @@ class Courier:
     # Sending
 
     def keep(self, outgoings: Iterable[Outgoing], boot: str, now: float) -> list[JournalRecord]:
-        """Take messages of care `outbox` in; the records are to be saved before they are sent."""
-        records: list[JournalRecord] = []
+        """What of messages of care `outbox` is to be saved; then call `kept`, then send them."""
+        uploads: list[Upload] = []
         for outgoing in outgoings:
             until = now + (LONGEST_S if outgoing.ttl_s is None else outgoing.ttl_s)
             place = (self.src, boot, outgoing.stream, outgoing.seq)
-            upload = Upload(*place, outgoing.topic, outgoing.payload, until)
-            records += self.outbox.add(upload, now)
+            uploads.append(Upload(*place, outgoing.topic, outgoing.payload, until))
+        return self.outbox.planned(uploads)
+
+    def kept(self, records: Sequence[JournalRecord], now: float) -> None:
+        """The records of `keep` are saved: from here on their messages are sent until settled."""
         if records:
+            self.outbox.add(records, now)
             self._wake.set()
-        return records
 
     def post(self, outgoing: Outgoing) -> None:
         """Queue a message, or its head if it is large."""

@@ -7,7 +7,7 @@ acknowledged only after what it caused has been handed to the bus.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -142,6 +142,11 @@ class Encoder:
             row.bulk,
             effect.cid,
         )
+
+    def take_back(self, outgoings: Sequence[Outgoing]) -> None:
+        """The latest messages will not be sent: their numbers are given again."""
+        for outgoing in reversed(outgoings):
+            self._seqs[outgoing.stream] = outgoing.seq - 1
 
     def _granting(self, message: Message) -> Message:
         """A grant of the cloud twin, signed; anything else as it is."""

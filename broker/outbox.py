@@ -2,13 +2,15 @@
 
 Acknowledgements are cumulative. What a receiver misses is sent again from there on, in order, after
 a pause that doubles and is jittered. Bounded: when it is full the oldest goes, and is counted.
-Pure: what must be durable is returned as records.
+Pure: what must be durable is returned as records, and uploads are kept once they are durable.
 """
 
+import heapq
 import random
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from broker.journal import JournalRecord, Settled, Upload
 from protocol.messages import StreamPosition
@@ -66,13 +68,24 @@ class Outbox:
         found = self._streams.get((boot, stream))
         return 1 if found is None else found.gone + 1
 
-    def add(self, upload: Upload, now: float) -> list[JournalRecord]:
-        """Keep an upload that is about to be sent; at the limit the oldest of all goes."""
-        stream = self._keep(upload)
-        if len(stream.uploads) == 1:
-            stream.pause_s = self._settings.pause_s[0]
-            self._wait(stream, now)
-        return [upload, *self._make_room()]
+    def planned(self, uploads: Sequence[Upload]) -> list[JournalRecord]:
+        """What must be durable before these are sent; nothing is kept before `add`.
+
+        At the limit the oldest of all goes.
+        """
+        return [*uploads, *(_settled(upload) for upload in self._surplus(uploads))]
+
+    def add(self, records: Iterable[JournalRecord], now: float) -> None:
+        """What was planned is durable: keep the uploads, which are about to be sent."""
+        for record in records:
+            if isinstance(record, Upload):
+                stream = self._keep(record)
+                if len(stream.uploads) == 1:
+                    stream.pause_s = self._settings.pause_s[0]
+                    self._wait(stream, now)
+            elif isinstance(record, Settled):
+                stream = self._streams[record.boot, record.stream]
+                self._give_up(stream, stream.uploads[record.first], "uploads_dropped")
 
     def settle(self, position: StreamPosition, now: float) -> list[JournalRecord]:
         """The receiver has everything up to a number; and asks for the rest, if it says so."""
@@ -143,20 +156,27 @@ class Outbox:
             return []
         return [Settled(self._src, position.boot, position.stream, settled[0], last)]
 
-    def _make_room(self) -> list[JournalRecord]:
-        settings, records = self._settings, list[JournalRecord]()
-        while len(self) > settings.limit or self._bytes > settings.limit_bytes:
-            holding = [s for s in self._streams.values() if s.uploads]
-            stream = min(holding, key=lambda s: _oldest(s).expires_at)
-            records += self._give_up(stream, _oldest(stream), "uploads_dropped")
-        return records
+    def _surplus(self, uploads: Sequence[Upload]) -> Iterator[Upload]:
+        """What has to go so that these fit; of the oldest of each stream, the first to expire."""
+        settings, fresh = self._settings, dict[tuple[str, str], list[Upload]]()
+        for upload in uploads:
+            fresh.setdefault((upload.boot, upload.stream), []).append(upload)
+        kept = {key: stream.uploads.values() for key, stream in self._streams.items()}
+        streams = [chain(kept.get(key, ()), fresh.get(key, ())) for key in {**kept, **fresh}]
+        oldest = heapq.merge(*streams, key=lambda upload: upload.expires_at)
+        count = len(self) + len(uploads)
+        size = self._bytes + sum(len(upload.payload) for upload in uploads)
+        while count > settings.limit or size > settings.limit_bytes:
+            surplus = next(oldest)
+            count, size = count - 1, size - len(surplus.payload)
+            yield surplus
 
     def _give_up(self, stream: _Stream, upload: Upload, count: str) -> Sequence[JournalRecord]:
         del stream.uploads[upload.seq]
         self._bytes -= len(upload.payload)
         self._advance(stream)
         self.counts[count] += 1
-        return [Settled(self._src, upload.boot, upload.stream, upload.seq, upload.seq)]
+        return [_settled(upload)]
 
     def _wait(self, stream: _Stream, now: float) -> None:
         stream.sent_at = now
@@ -166,6 +186,10 @@ class Outbox:
     def _advance(stream: _Stream) -> None:
         """What is kept no more cannot come; numbers in between went the same way."""
         stream.gone = next(iter(stream.uploads)) - 1 if stream.uploads else stream.last
+
+
+def _settled(upload: Upload) -> Settled:
+    return Settled(upload.src, upload.boot, upload.stream, upload.seq, upload.seq)
 
 
 def _oldest(stream: _Stream) -> Upload:

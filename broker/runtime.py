@@ -282,10 +282,21 @@ class Runtime:
             reason = f"{_kind(taken)}: {type(cause).__name__}: {cause}"
             log.exception("input failed", role=self._core.role, id=self._core.id, reason=reason)
             envelope = taken.envelope if isinstance(taken, Received) else None
+            if accepted is not None and not self._is_over(accepted, error):
+                envelope = None  # it comes again, unless its sender were told that it was refused
             self._refusals.refuse("failed", reason, delivery, envelope)
-            if accepted is not None and not isinstance(error, _NotSavedError):
-                self._accept(accepted, [])  # it would fail again
             return []
+
+    def _is_over(self, accepted: Acceptance, error: Exception) -> bool:
+        """Make durable that an upload has failed, for it would again; not if saving has failed."""
+        if isinstance(error, _NotSavedError):
+            return False
+        try:
+            self._accept(accepted, [])
+        except _NotSavedError:
+            log.exception("refusal not saved", role=self._core.role, id=self._core.id)
+            return False
+        return True
 
     def _acceptance(self, taken: Input) -> Acceptance | None:
         """What is to be kept with the effect of an upload of a peer."""
@@ -305,13 +316,18 @@ class Runtime:
             for index, effect in enumerate(effects)
             if isinstance(effect, Publish)
         }
-        kept = [outgoing for outgoing in encoded.values() if outgoing.care == "outbox"]
+        uploads = [outgoing for outgoing in encoded.values() if outgoing.care == "outbox"]
+        kept = self._courier.keep(uploads, self._settings.boot, now)
         records: list[Record] = [effect.record for effect in effects if isinstance(effect, Save)]
-        records += self._courier.keep(kept, self._settings.boot, now)
         if acceptance is not None and any(isinstance(effect, Defer) for effect in effects):
             self._meter.tallies["deferred"] += 1
             acceptance = None
-        self._accept(acceptance, records)
+        try:
+            self._accept(acceptance, [*records, *kept])
+        except _NotSavedError:
+            self._encoder.take_back(tuple(encoded.values()))
+            raise
+        self._courier.kept(kept, now)
         for index, effect in enumerate(effects):
             if isinstance(effect, Publish):
                 self._post(effect, encoded[index], now)

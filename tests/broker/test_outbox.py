@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.journal import Accepted, Settled, Upload
+from broker.journal import Accepted, JournalRecord, Settled, Upload
 from broker.outbox import Outbox, OutboxSettings
 from broker.positions import Positions
 from protocol.envelope import Envelope
@@ -38,8 +38,14 @@ def envelope(seq: int, floor: int, boot: str = BOOT) -> Envelope:
 def box(count: int, **settings: object) -> Outbox:
     outbox = Outbox(SRC, (), OutboxSettings(seed=1, **settings))  # type: ignore[arg-type]
     for seq in range(1, count + 1):
-        outbox.add(upload(seq), 0.0)
+        add(outbox, upload(seq))
     return outbox
+
+
+def add(outbox: Outbox, *uploads: Upload) -> list[JournalRecord]:
+    records = outbox.planned(uploads)
+    outbox.add(records, 0.0)
+    return records
 
 
 def test_what_is_acknowledged_is_forgotten_and_raises_the_floor() -> None:
@@ -84,21 +90,39 @@ def test_a_receiver_that_misses_something_is_sent_it_at_once_but_not_in_a_storm(
 
 def test_a_full_outbox_costs_the_oldest_and_says_so() -> None:
     outbox = Outbox(SRC, (), OutboxSettings(limit=2))
-    for seq in (1, 2):
-        outbox.add(upload(seq), 0.0)
-    assert outbox.add(upload(3), 0.0) == [upload(3), Settled(SRC, BOOT, STREAM, 1, 1)]
+    add(outbox, upload(1), upload(2))
+    assert add(outbox, upload(3)) == [upload(3), Settled(SRC, BOOT, STREAM, 1, 1)]
     assert (outbox.floor(BOOT, STREAM), outbox.counts["uploads_dropped"]) == (2, 1)
     small = Outbox(SRC, (), OutboxSettings(limit_bytes=25))
     for seq in (1, 2, 3):
-        small.add(upload(seq), 0.0)
+        add(small, upload(seq))
     assert (len(small), small.counts["uploads_dropped"]) == (2, 1)
+
+
+def test_what_goes_first_is_the_first_to_expire_among_the_oldest_of_each_stream() -> None:
+    outbox = Outbox(SRC, (), OutboxSettings(limit=3))
+    add(outbox, upload(1, expires_at=9.0), upload(2, expires_at=1.0))
+    add(outbox, upload(1, expires_at=5.0, stream="other"))
+    new = upload(1, expires_at=3.0, stream="new"), upload(2, expires_at=99.0, stream="new")
+    gone = [Settled(SRC, BOOT, "new", 1, 1), Settled(SRC, BOOT, "other", 1, 1)]
+    assert add(outbox, *new) == [*new, *gone]
+    assert (len(outbox), outbox.counts["uploads_dropped"]) == (3, 2)
+    assert (outbox.floor(BOOT, "new"), outbox.floor(BOOT, STREAM)) == (2, 1)
+
+
+def test_nothing_is_kept_before_it_is_durable() -> None:
+    outbox = Outbox(SRC, (), OutboxSettings(limit=1))
+    assert outbox.planned([upload(1)]) == [upload(1)]
+    assert (len(outbox), outbox.next_due(), outbox.due(99.0)) == (0, None, [])
+    add(outbox, upload(1))
+    assert outbox.planned([upload(2)]) == [upload(2), Settled(SRC, BOOT, STREAM, 1, 1)]
+    assert (len(outbox), outbox.floor(BOOT, STREAM)) == (1, 1)
+    assert outbox.counts["uploads_dropped"] == 0
 
 
 def test_expired_and_refused_uploads_are_counted_apart() -> None:
     outbox = Outbox(SRC, (), OutboxSettings())
-    outbox.add(upload(1, expires_at=5.0), 0.0)
-    outbox.add(upload(2), 0.0)
-    outbox.add(upload(3), 0.0)
+    add(outbox, upload(1, expires_at=5.0), upload(2), upload(3))
     assert outbox.refused(BOOT, STREAM, 3) == [Settled(SRC, BOOT, STREAM, 3, 3)]
     assert outbox.refused(BOOT, STREAM, 3) == []
     assert outbox.expire(5.0) == [Settled(SRC, BOOT, STREAM, 1, 1)]
@@ -186,7 +210,7 @@ def test_whatever_is_lost_doubled_or_reordered_each_upload_is_taken_once_in_orde
     link, now = Link(seed, refused), 0.0
     for seq in range(1, count + 1):
         one = upload(seq, expires_at=1e9)
-        link.outbox.add(one, now)
+        link.outbox.add(link.outbox.planned([one]), now)
         link.send([one])
     for _ in range(10_000):
         if not len(link.outbox):
