@@ -69,6 +69,8 @@ class Accepted:
     seq: int
     at: float
     """Unix seconds."""
+    instead_of: StreamKey | None = None
+    """A stream of the same source that is forgotten for it."""
 
 
 JournalRecord = Upload | Settled | Accepted
@@ -112,6 +114,11 @@ def write_journal(execute: Execute, record: JournalRecord) -> None:
                 "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?, ?)",
                 (record.src, record.boot, record.stream, record.seq, record.at),
             )
+            if record.instead_of is not None:
+                execute(
+                    "DELETE FROM accepted WHERE src = ? AND boot = ? AND stream = ?",
+                    record.instead_of,
+                )
 
 
 def read_uploads(execute: Execute, src: str) -> list[Upload]:
@@ -128,9 +135,9 @@ def read_uploads(execute: Execute, src: str) -> list[Upload]:
 
 
 def read_accepted(execute: Execute, now: float) -> dict[StreamKey, int]:
-    """How far each stream has come; what is long over is forgotten."""
+    """How far each stream has come, quiet longest first; what is long over is forgotten."""
     execute("DELETE FROM accepted WHERE at < ?", (now - FORGOTTEN_AFTER_S,))
-    rows = execute("SELECT src, boot, stream, seq FROM accepted", ())
+    rows = execute("SELECT src, boot, stream, seq FROM accepted ORDER BY at", ())
     return {(str(a), str(b), str(s)): int(str(n)) for a, b, s, n in rows}
 
 

@@ -166,6 +166,7 @@ class Reception:
             return True
         self._meter.redelivered += verdict == "repeated"
         self._meter.tallies["uploads_ahead"] += verdict == "ahead"
+        self._meter.tallies["uploads_turned_away"] += verdict == "full"
         self._courier.owe(envelope, again=verdict == "ahead")
         return False
 
