@@ -17,7 +17,8 @@ export class Sender {
   constructor(src, clockId) {
     this.src = src;
     this.clockId = clockId;
-    this.boot = randomBytes(6).toString("hex");
+    const started = Date.now().toString(16).padStart(11, "0"); // boots are time-ordered
+    this.boot = `${started}-${randomBytes(3).toString("hex")}`;
   }
 
   /** The bytes of a message on a topic; the stream is the topic without root and version. */
