@@ -1,12 +1,15 @@
 """What a core may ask for: the whole vocabulary between pure behaviour and I/O."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, get_args
 
 from protocol.address import Address
+from protocol.errors import RefusalCode
 from protocol.ids import Fence
 from protocol.messages import MessageReturned, UploadsAcknowledged
 from protocol.messages.base import Message
+
+_CODES = frozenset(get_args(RefusalCode))
 
 
 class Job(Protocol):
@@ -99,6 +102,11 @@ class Tally:
 
     counter: str
     count: int = 1
+
+
+def tally_of(returned: MessageReturned) -> Tally:
+    """Counts a message that came back by its code; any but ours, which a peer may make up, alike."""
+    return Tally(f"returned.{returned.code if returned.code in _CODES else 'other'}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from broker.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
-from broker.effects import CancelTimer, Effect, Publish, Save, Settle, StartTimer, Tally
+from broker.effects import CancelTimer, Effect, Publish, Save, Settle, StartTimer, Tally, tally_of
 from cloud_twin.categories import InvalidCategoryError
 from cloud_twin.librarian import Librarian
 from cloud_twin.library import MetaModel
@@ -98,8 +98,8 @@ class CloudCore:
                 return self._on_gradients_failed(failure, now)
             case MetaModelRequested() as request if address.edge:
                 return [self.librarian.offer(address.edge, request, envelope.id)]
-            case MessageReturned(code=code) as returned:
-                return [Settle(returned), Tally(f"returned.{code}")]
+            case MessageReturned() as returned:
+                return [Settle(returned), tally_of(returned)]
             case _:  # statuses of agents and reports of edge servers are kept for those who watch
                 return []
 

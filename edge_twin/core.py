@@ -18,6 +18,7 @@ from broker.effects import (
     StartJob,
     StartTimer,
     Tally,
+    tally_of,
 )
 from edge_twin.individual_model import IndividualModel
 from edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, MetaTask, TaskFailure
@@ -111,9 +112,9 @@ class EdgeCore:
                 return self._on_round(started, address.inmf)
             case UploadsAcknowledged() as acknowledged:
                 return [Settle(acknowledged)]
-            case MessageReturned(code=code) as returned:
+            case MessageReturned() as returned:
                 settled = [Settle(returned)] if is_of_cloud_twin(received) else []
-                return [*settled, Tally(f"returned.{code}")]
+                return [*settled, tally_of(returned)]
             case _ if address.plvn:
                 return self._on_plvn_message(address.plvn, received, envelope, now)
             case _:

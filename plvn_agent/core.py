@@ -21,6 +21,7 @@ from broker.effects import (
     Settle,
     StartTimer,
     Tally,
+    tally_of,
 )
 from inmf.actor import Actor, PolicySpec
 from inmf.assisted import COOP_PERCEPTION_ASSISTED as SPEC
@@ -330,7 +331,7 @@ class AgentCore:
         if not is_owner and received.envelope.role != "cloud":
             return [Tally("not_owner")]
         settled = [Settle(returned)] if is_owner else []
-        return [*settled, Tally(f"returned.{returned.code}")]
+        return [*settled, tally_of(returned)]
 
     @staticmethod
     def _refusal(order: ModelDispatched) -> ModelRefused | None:
