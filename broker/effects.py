@@ -105,7 +105,7 @@ class Tally:
 
 
 def tally_of(returned: MessageReturned) -> Tally:
-    """Counts a message that came back by its code; any but ours, which a peer may make up, alike."""
+    """Counts a message that came back by its code; those that are not ours share one counter."""
     return Tally(f"returned.{returned.code if returned.code in _CODES else 'other'}")
 
 
