@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import structlog
+
 from broker.assemblies import Assemblies
 from broker.branches import own_branch, reply_address, source_address
 from broker.bulk import Bulk
@@ -29,6 +31,8 @@ from protocol.codec import CHUNK_BYTES, Announced, announce, with_floor
 from protocol.envelope import Envelope
 from protocol.messages import ChunkSent, ChunksRequested, MessageReturned, UploadsAcknowledged
 from protocol.topics import subscription
+
+log = structlog.get_logger()
 
 MAX_SILENCES = 30
 """After so many without a new chunk a large message is given up."""
@@ -67,6 +71,8 @@ class Hooks:
     """Something came over the connection of large things."""
     failed: Callable[[Assembly, str], None]
     """A large message will not become whole, and why."""
+    unsaved: Callable[[], None]
+    """The store has failed."""
     go_on: Callable[[Delivery], None]
     """A delivery that waited behind a large message of its stream."""
 
@@ -313,5 +319,12 @@ class Courier:
         return self._bulk.queue
 
     def _save(self, records: Sequence[JournalRecord]) -> None:
-        if records:
+        """Write down what is over; if that fails, it is only found again after a restart."""
+        if not records:
+            return
+        try:
             self._store.save(records)
+        except Exception:  # whatever the store raises: what it forgets is only sent once more
+            assert self._hooks is not None
+            self._hooks.unsaved()
+            log.exception("not saved", src=self.src, records=len(records))

@@ -250,6 +250,7 @@ class Runtime:
                 arrived=self._reception.on_whole,
                 chunk=self._reception.on_chunk,
                 failed=self._reception.on_incomplete,
+                unsaved=lambda: self._meter.tallies.update(unsaved=1),
                 go_on=self._reception.on_delivery,
             )
         )

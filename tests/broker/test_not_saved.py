@@ -207,3 +207,20 @@ def test_what_an_unsaved_upload_causes_is_sent_once_when_it_comes_again() -> Non
         assert len(of(edge.core, PerformanceReported)) >= 2
 
     virtual(main())
+
+
+def test_an_upload_that_expires_while_the_store_fails_ends_nothing_but_itself() -> None:
+    async def main() -> None:
+        hub = MemoryHub()
+        agent = agent_on(hub)
+        async with running(agent):
+            say(agent, Publish(performance(0), AT))
+            agent.store.full = True
+            await asyncio.sleep(400)
+            assert agent.runtime.kept == 0
+            assert agent.runtime.meter.tallies["unsaved"] == 1
+            agent.store.full = False
+            say(agent, Publish(performance(1), AT))
+            assert agent.runtime.kept == 1
+
+    virtual(main())
