@@ -14,6 +14,7 @@ from protocol.address import Address
 from protocol.catalogue import BY_NAME, NAMES, Row, row_of
 from protocol.envelope import BlobRef, Envelope
 from protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
+from protocol.items import holds_more_than
 from protocol.messages.base import Message
 from protocol.signing import MARK, SIGNATURE_BYTES, Signature
 from protocol.tensors import blob_digest
@@ -27,6 +28,9 @@ CHUNK_BYTES = 256 * 1024
 """Above it a message travels in chunks, unless configured otherwise."""
 MAX_CONTAINERS = 8192
 MAX_ITEMS = 8192
+"""Of one map or array."""
+MAX_VALUES = 65_536
+"""Keys, containers and what is in them; arrays of numbers travel as one."""
 
 
 class Decoded(NamedTuple):
@@ -160,6 +164,8 @@ def read(
 
 
 def _unpack(payload: bytes) -> dict[object, object]:
+    if holds_more_than(MAX_VALUES, payload):
+        raise RemoteProtocolError("malformed", f"more than {MAX_VALUES} values; send fewer")
     budget = _Budget()
     try:
         unpacked: object = msgpack.unpackb(

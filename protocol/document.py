@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from protocol.catalogue import BY_NAME, CATALOGUE, Row
-from protocol.codec import CHUNK_BYTES, MAX_CONTAINERS, MAX_PAYLOAD_BYTES
+from protocol.codec import CHUNK_BYTES, MAX_CONTAINERS, MAX_PAYLOAD_BYTES, MAX_VALUES
 from protocol.envelope import Envelope
 from protocol.errors import RefusalCode
 from protocol.ids import LEVEL_PATTERN, MAX_ID_LENGTH
@@ -34,9 +34,9 @@ changed body is a new version of the type (`.v2`). Older versions are understood
 {", ".join(f"`{name}`" for name in UPCASTERS)}.
 
 Refused: a key twice, NaN or infinity,
-bytes after the map, more than {MAX_CONTAINERS} maps and arrays, more than {MAX_PAYLOAD_BYTES}
-bytes. Integers stand for floats where a float is expected. Numbers are SI with the unit in the
-name.
+bytes after the map, more than {MAX_CONTAINERS} maps and arrays, more than {MAX_VALUES} values in
+all, more than {MAX_PAYLOAD_BYTES} bytes. Integers stand for floats where a float is expected.
+Numbers are SI with the unit in the name.
 """
 
 RULES = f"""\

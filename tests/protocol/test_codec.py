@@ -1,13 +1,22 @@
 import math
+import time
+import tracemalloc
+from collections.abc import Sequence
+from typing import Annotated, Any, get_args, get_origin
 
+import annotated_types
 import msgpack
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from protocol.address import Address
-from protocol.catalogue import row_of
+from protocol.catalogue import CATALOGUE, Row, row_of
 from protocol.codec import (
     MAX_CONTAINERS,
     MAX_PAYLOAD_BYTES,
+    MAX_VALUES,
     Announced,
     announce,
     decode,
@@ -17,6 +26,7 @@ from protocol.codec import (
 )
 from protocol.envelope import BlobRef
 from protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
+from protocol.items import holds_more_than
 from protocol.messages import (
     AgentStatusReported,
     ChunkSent,
@@ -25,6 +35,7 @@ from protocol.messages import (
     MessageRefused,
     ModelRequested,
     PerformanceReported,
+    TelemetryReported,
     TrajectoriesReported,
 )
 from protocol.messages.base import Message
@@ -32,6 +43,12 @@ from protocol.tensors import blob_digest
 from protocol.topics import topic_for
 from tests.support.wire import address, envelope, sample
 
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats()
+    | st.text(max_size=40) | st.binary(max_size=300),
+    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=20,
+)  # fmt: skip
 ROW = row_of(PerformanceReported)
 MESSAGE = sample(PerformanceReported)
 TOPIC = topic_for(PerformanceReported, address(ROW))
@@ -136,6 +153,81 @@ def test_containers_are_limited_for_they_cost_far_more_memory_than_bytes() -> No
     rows = [[0] * 0] * 2000
     nested = msgpack.packb(fields() | {"extra": [rows] * (MAX_CONTAINERS // 2000 + 1)})
     assert code_of(nested) == "malformed"
+
+
+def telemetry_with(unknown_keys: int) -> tuple[bytes, str]:
+    """64 vehicles, each with so many keys that nobody knows."""
+    row = row_of(TelemetryReported)
+    sent = msgpack.unpackb(encode(envelope(row), sample(TelemetryReported)))
+    vehicle = {f"k{number}": 0 for number in range(unknown_keys)}
+    sent["body"]["vehicles"] = [vehicle] * 64
+    return msgpack.packb(sent), topic_for(TelemetryReported, address(row))
+
+
+def test_a_message_of_many_small_values_costs_little_before_it_is_refused() -> None:
+    for payload, topic in (telemetry_with(8190), telemetry_with(500)):
+        tracemalloc.start()
+        start = time.process_time()
+        code = code_of(payload, topic)
+        took_s = time.process_time() - start
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert code in {"malformed", "invalid_body"}
+        assert took_s < 2.0
+        assert peak < 64_000_000
+
+
+def test_values_are_limited_though_no_container_ends_before_the_last_byte() -> None:
+    level = b"\xde\x1f\xff" + b"".join(
+        b"\xcd" + n.to_bytes(2, "big") + b"\x01" for n in range(8190)
+    )
+    nested = level * 200 + b"\x00\x01"
+    tracemalloc.start()
+    assert code_of(nested) == "malformed"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
+def test_no_message_of_the_catalogue_reaches_the_limits(row: Row) -> None:
+    assert most_values(row.message) + 64 < MAX_VALUES // 4  # 64: the envelope and its blob
+
+
+def most_values(kind: Any, longest: int = 0) -> int:  # noqa: ANN401  # any type
+    """The most values that a type of the messages can have on the wire."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields_of = kind.model_fields.values()
+        return 1 + sum(1 + most_values(f.annotation, _longest(f.metadata)) for f in fields_of)
+    if origin is Annotated:
+        return most_values(parts[0], _longest(parts[1:]) or longest)
+    if origin is tuple:
+        assert longest, kind
+        return 1 + longest * most_values(parts[0])
+    return max((most_values(part, longest) for part in parts), default=1)
+
+
+def _longest(metadata: Sequence[object]) -> int:
+    flat = [m for each in metadata for m in getattr(each, "metadata", [each])]
+    return next((m.max_length for m in flat if isinstance(m, annotated_types.MaxLen)), 0)
+
+
+@given(value=VALUES, limit=st.integers(0, 40))
+def test_values_are_counted_as_they_are_packed(value: object, limit: int) -> None:
+    packed = msgpack.packb(value)
+    assert holds_more_than(limit, packed) == (count(value) > limit)
+    assert holds_more_than(limit, packed + packed) == (2 * count(value) > limit)
+
+
+def count(value: object) -> int:
+    match value:
+        case dict():
+            return 1 + sum(count(key) + count(each) for key, each in value.items())
+        case list():
+            return 1 + sum(count(each) for each in value)
+        case _:
+            return 1
 
 
 def test_a_repeated_key_anywhere_is_malformed() -> None:
