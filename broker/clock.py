@@ -14,14 +14,21 @@ class Clock(Protocol):
 
 
 class WallClock:
-    """The machine's clock, kept from running backwards."""
+    """The machine's clock, kept from running backwards; it goes on while the machine sleeps."""
 
     def __init__(self) -> None:
-        self._offset_s = time.time() - time.monotonic()
+        self._offset_s = time.time() - _passed_s()
 
     def now(self) -> float:
         """Unix seconds at the start, plus what has passed since."""
-        return self._offset_s + time.monotonic()
+        return self._offset_s + _passed_s()
+
+
+def _passed_s() -> float:
+    """Seconds that only grow, with those of sleep where the system counts them."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 class LoopClock:

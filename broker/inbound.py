@@ -1,8 +1,9 @@
 """From a delivery to an input of a core: decoded, once, not expired.
 
-A message's age is never taken from two clocks: the smallest difference ever seen between our clock
-and a sender's stands for "no age", and what exceeds it is age. So a skewed clock kills nothing, and
-the first message of a sender is never too old.
+A message's age is never taken from two clocks: the smallest difference lately seen between our
+clock and a sender's stands for "no age", and what exceeds it is age. So a skewed clock kills
+nothing, the first message of a sender is never too old, and a clock that jumps costs messages for a
+minute. Acknowledgements of uploads are cumulative and do no harm when they are old.
 """
 
 from collections import OrderedDict
@@ -12,6 +13,7 @@ from typing import Generic, TypeVar
 
 from broker.bus import Delivery
 from broker.core import Received
+from protocol.catalogue import row_of
 from protocol.codec import (
     MAX_MESSAGE_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -21,12 +23,17 @@ from protocol.codec import (
     read,
 )
 from protocol.envelope import Envelope
+from protocol.messages import UploadsAcknowledged
 
 MAX_MISSING = 1024
 """Numbers of a stream that may still come late; far above what a broker holds under way (100)."""
 JOINED_LATE = 128
 """Numbers before the first that was seen, which may still come too."""
 MAX_STREAMS = 20_000
+WINDOW_S = 60.0
+"""The smallest difference of clocks is that of the present window and the one before."""
+AGELESS = f"{row_of(UploadsAcknowledged).name.partition('.')[0]}."
+"""Types that begin so do not expire here."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -48,14 +55,34 @@ class Recent(Generic[K, V]):
         self._items.move_to_end(key)
         return self._items[key]
 
-    def put(self, key: K, value: V) -> None:
-        """Replace the value of a key."""
-        self._items[key] = value
-        self._items.move_to_end(key)
-
     def last(self, count: int) -> list[tuple[K, V]]:
         """Those used last, the very last first."""
         return list(islice(reversed(self._items.items()), count))
+
+
+class ClockDifference:
+    """How far a sender's clock goes behind ours: the smallest difference of two windows.
+
+    A window ends with the first message after it, so silence forgets nothing: what has waited
+    somewhere meanwhile is told from a clock that has jumped by going on for another window.
+    """
+
+    def __init__(self, difference_s: float, now: float) -> None:
+        self._began = now
+        self._before_s = self._smallest_s = difference_s
+
+    @property
+    def smallest_s(self) -> float:
+        """What stands for "no age"."""
+        return min(self._before_s, self._smallest_s)
+
+    def add(self, difference_s: float, now: float) -> None:
+        """Note the difference at which a message came."""
+        if now - self._began >= WINDOW_S:
+            self._began = now
+            self._before_s, self._smallest_s = self._smallest_s, difference_s
+        else:
+            self._smallest_s = min(self._smallest_s, difference_s)
 
 
 class SeenNumbers:
@@ -95,7 +122,7 @@ class Inbound:
         self._root = root
         self._limit_bytes = limit_bytes
         self._seen: Recent[tuple[str, str, str], SeenNumbers] = Recent(MAX_STREAMS)
-        self._offsets_s: Recent[tuple[str, str], float] = Recent(MAX_STREAMS)
+        self._differences: Recent[tuple[str, str], ClockDifference] = Recent(MAX_STREAMS)
         self.redelivered = 0
         self.expired = 0
 
@@ -136,18 +163,20 @@ class Inbound:
     def is_expired(self, envelope: Envelope, now: float) -> bool:
         """Whether nobody needs the message any more; counted."""
         age_s = self.heard(envelope, now)
-        expired = envelope.ttl_ms is not None and age_s * 1000 > envelope.ttl_ms
+        ttl_ms = None if envelope.type.startswith(AGELESS) else envelope.ttl_ms
+        expired = ttl_ms is not None and age_s * 1000 > ttl_ms
         self.expired += expired
         return expired
 
     def offsets_s(self, count: int) -> dict[str, float]:
         """How far the clocks of those heard last go behind ours, by source."""
-        return {src: offset_s for (src, _), offset_s in reversed(self._offsets_s.last(count))}
+        last = reversed(self._differences.last(count))
+        return {src: difference.smallest_s for (src, _), difference in last}
 
     def heard(self, envelope: Envelope, now: float) -> float:
         """Note the sender's clock; returns the age of the message, seconds."""
         difference_s = now - envelope.ts_ns / 1e9
         key = (envelope.src, envelope.boot)
-        smallest_s = min(self._offsets_s.get(key, lambda: difference_s), difference_s)
-        self._offsets_s.put(key, smallest_s)
-        return difference_s - smallest_s
+        known = self._differences.get(key, lambda: ClockDifference(difference_s, now))
+        known.add(difference_s, now)
+        return difference_s - known.smallest_s

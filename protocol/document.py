@@ -50,7 +50,8 @@ RULES = f"""\
   `will` for a status, and for `chunk-sent` its branch and `/blob`, such as `plvn/up/blob`. A
   receiver takes each number once; of those missing it waits for the last 1024.
 - **Expiry.** `ttl_ms` is relative. A receiver takes the smallest difference between its clock
-  and `ts_ns` that it has seen from a process as "no age", so a skewed clock ends nothing.
+  and `ts_ns` that it has lately seen from a process as "no age", so a skewed clock ends nothing,
+  and one that jumps only for a minute. `uploads-acknowledged` does not expire in a receiver.
 - **Presence.** Statuses are retained and carry a lease; the will is the same message, offline,
   on a stream of its own (`will`). Boots are time-ordered: a process that hears a live status of
   its own source under a greater boot has been replaced and ends.
