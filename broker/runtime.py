@@ -48,7 +48,7 @@ from broker.reception import Reception
 from broker.refusals import Refusals
 from broker.schedule import Schedule
 from broker.store import Store
-from protocol.catalogue import row_of
+from protocol.catalogue import WILL_STREAM, row_of
 from protocol.envelope import Envelope
 from protocol.topics import DEFAULT_ROOT, prefix, subscriptions
 
@@ -403,7 +403,7 @@ class Runtime:
         now = self._clock.now()
         for effect in self._core.goodbye():
             if isinstance(effect, Publish) and row_of(type(effect.message)).retain:
-                outgoing = self._encoder.encode(effect, now, stream="will")
+                outgoing = self._encoder.encode(effect, now, stream=WILL_STREAM)
                 return Will(outgoing.topic, outgoing.payload)
         raise TypeError(f"goodbye of {self._core.role} {self._core.id} retains no status")
 
