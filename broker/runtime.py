@@ -208,7 +208,10 @@ class Runtime:
             )
 
     def quiesce(self) -> None:
-        """End timers, jobs and observations; messages are still received and acknowledged."""
+        """End timers, jobs and observations; messages are still received and acknowledged.
+
+        Those that are retained, such as goodbyes of others that end too, move the core no more.
+        """
         self._quiet = True
         self._schedule.end()
 
@@ -275,6 +278,8 @@ class Runtime:
             self._say_status()
 
     def _take(self, taken: Input, delivery: Delivery | None) -> list[Actuate]:
+        if self._quiet and isinstance(taken, Received) and row_of(type(taken.message)).retain:
+            return []  # who else leaves now is no news: what is retained is read at the next start
         accepted = self._acceptance(taken)
         try:
             return self._apply(self._core.receive(taken, self._clock.now()), accepted)

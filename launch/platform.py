@@ -87,13 +87,9 @@ class InProcesses:
                 )
 
     async def stop(self) -> None:
-        """End the cloud twin, then the others at once.
-
-        It would take the goodbye of an edge server for a reason to place its twins elsewhere.
-        """
-        children, self._children = self._children, []
-        killed = await asyncio.to_thread(end_children, children[:1])
-        killed += await asyncio.to_thread(end_children, children[1:])
+        """End all processes at once."""
+        killed = await asyncio.to_thread(end_children, self._children)
+        self._children = []
         for name in killed:
             print(f"twintier: {name} did not end in time and was killed")
 

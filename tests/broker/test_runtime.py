@@ -418,6 +418,26 @@ def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
     virtual(main())
 
 
+def test_who_ends_is_not_moved_by_the_goodbyes_of_others_but_takes_their_last_messages() -> None:
+    def each_slot(taken: Input, _now: float) -> Sequence[Effect]:
+        return [Publish(performance(1), AT)] if isinstance(taken, Observed) else []
+
+    async def main() -> None:
+        hub = MemoryHub()
+        first, second = (node(hub, ToyCore("edge", name), *EDGE_ROUTES) for name in ("e1", "e2"))
+        agent = node(hub, ToyCore("plvn", "p1", each_slot))
+        async with running(first, second):
+            async with running(agent):
+                first.runtime.quiesce()
+                agent.runtime.observe("slot")
+            await asyncio.sleep(1)
+            goodbye = status("plvn", "offline")
+            assert received(first.core) == [performance(1)]
+            assert received(second.core) == [performance(1), goodbye]
+
+    virtual(main())
+
+
 def test_a_full_queue_costs_the_oldest_messages_and_counts_them() -> None:
     async def main() -> None:
         hub = MemoryHub()
