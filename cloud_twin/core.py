@@ -67,6 +67,7 @@ class CloudCore:
             case TimerFired(key=key):
                 return self._on_timer(key, now)
             case Started():
+                self.registry.heard_all_at = now + self.settings.lease_s
                 return [*self._on_lease(), *self.ownership.prolong(), *self.librarian.announce()]
             case JobDone() | JobFailed() | Observed():
                 return []

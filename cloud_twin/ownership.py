@@ -27,6 +27,7 @@ class Ownership:
         self.settings = settings
         self.registry = registry
         self.known_inmfs = known_inmfs
+        self._first_asked_at: float | None = None
 
     def on_registration(
         self, plvn: PlvnId, request: RegistrationRequested, cid: bytes, now: float
@@ -39,10 +40,10 @@ class Ownership:
             reason = f"INMF {unknown[0]!r} is not managed here; known are {known}"
             refusal = RegistrationRefused(code="unknown_inmf", reason=reason, retry_s=60.0)
             return [Publish(refusal, to, cid=cid)]
-        record = self.registry.place(plvn, request.site, request.requested_inmfs, now)
-        if record is None:
-            return [Publish(self._no_server(), to, cid=cid), Tally("registrations_refused")]
         before = self.registry.plvns.get(plvn)
+        record = self.registry.place(plvn, request.site, request.requested_inmfs, now)
+        if record is None or (before is None and self._awaits_servers(now)):
+            return [Publish(self._no_server(), to, cid=cid), Tally("registrations_refused")]
         self.registry.plvns[plvn] = record
         changed: list[Effect] = [Save(record)] if record != before else []
         if before is not None and before.requested_inmfs != record.requested_inmfs:
@@ -52,6 +53,14 @@ class Ownership:
             return [*changed, self._granted(plvn, cid)]
         self.registry.waiting[plvn] = cid  # granted once the edge server listens
         return [*changed, *self.place_again(plvn)]
+
+    def _awaits_servers(self, now: float) -> bool:
+        """Whether a nearer edge server may still come."""
+        if len(self.registry.servers) >= self.settings.expected_edges:
+            return False
+        if self._first_asked_at is None:
+            self._first_asked_at = now
+        return now < self._first_asked_at + self.settings.edges_wait_s
 
     def _granted(self, plvn: PlvnId, cid: bytes) -> Publish:
         grant = self.registry.grant(plvn, self.settings.grant_valid_s)
@@ -63,10 +72,14 @@ class Ownership:
         return Publish(GrantRenewed(grant=grant), Address(plvn=plvn), fence=grant.fence)
 
     def _no_server(self) -> RegistrationRefused:
-        if self.registry.servers:
+        known, expected = len(self.registry.servers), self.settings.expected_edges
+        if known < expected:
+            reason = f"{known} of {expected} edge servers have reported; ask again"
+            return RegistrationRefused(code="no_edge_server", reason=reason, retry_s=1.0)
+        if known:
             return RegistrationRefused(
                 code="no_capacity",
-                reason=f"none of {len(self.registry.servers)} edge servers is online with room",
+                reason=f"none of {known} edge servers is online with room",
                 retry_s=2.0,
             )
         reason = "no edge server has reported yet"

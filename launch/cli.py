@@ -148,6 +148,9 @@ def up_cloud(  # noqa: PLR0913  # one parameter an option
     inbox: Inbox = None,
     inject: Inject = "",
     seed: Seed = 1,
+    expected_edges: Annotated[
+        int, typer.Option(min=0, help="Edge servers that new twins wait for, for 10 s at most.")
+    ] = 0,
     expected_plvns: Annotated[
         int, typer.Option(min=0, help="PLVNs that planning waits for; 0: until no more come.")
     ] = 0,
@@ -159,7 +162,11 @@ def up_cloud(  # noqa: PLR0913  # one parameter an option
     from launch.roles import RoleOptions, run_cloud  # noqa: PLC0415
 
     settings = CloudSettings(
-        seed=seed, expected_plvns=expected_plvns, planning_s=planning_s, n_min=n_min
+        seed=seed,
+        expected_edges=expected_edges,
+        expected_plvns=expected_plvns,
+        planning_s=planning_s,
+        n_min=n_min,
     )
     role = RoleOptions(url, state, root, ledgers, certs, instruments_of(inbox, inject))
     raise typer.Exit(run_cloud(role, settings))

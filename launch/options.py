@@ -79,6 +79,7 @@ class DemoOptions:
     def cloud_settings(self) -> CloudSettings:
         """The cloud twin's."""
         return CloudSettings(
+            expected_edges=len(self.edges),
             expected_plvns=self.expected_plvns,
             planning_s=self.planning_s,
             n_min=self.n_min,

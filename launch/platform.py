@@ -117,6 +117,7 @@ class InProcesses:
         common += ["--inject", options.inject] if options.inject else []
         common += ["--ledgers", str(self._state / "ledgers"), "--seed", str(options.seed)]
         cloud = ["--expected-plvns", str(options.expected_plvns)]
+        cloud += ["--expected-edges", str(len(options.edges))]
         cloud += ["--planning-s", str(options.planning_s), "--n-min", str(options.n_min)]
         commands = [("cloud", ["up", "cloud", *common, *cloud])]
         for edge, settings in zip(options.edges, options.edge_settings(), strict=True):

@@ -12,7 +12,7 @@ from cloud_twin.library import MetaModel
 from cloud_twin.planner import TrainingRecord
 from cloud_twin.registry import PlvnRecord
 from protocol.address import Address
-from protocol.ids import SUPER_CATEGORY, CategoryKey, Fence, InmfId, PlvnId
+from protocol.ids import SUPER_CATEGORY, CategoryKey, EdgeId, Fence, InmfId, PlvnId
 from protocol.messages import (
     CategoryAssigned,
     CloudStatusReported,
@@ -132,6 +132,25 @@ class TestRegistration:
         assert (refusal.message.code, refusal.to, refusal.cid) == (code, Address(plvn=P1), CID)
         assert tally == Tally("registrations_refused")
 
+    def test_a_new_plvn_waits_for_the_edge_servers_that_are_expected(self) -> None:
+        core = cloud(expected_edges=2, edges_wait_s=10.0)
+        core.receive(status(), 0.0)
+        refusal, _tally = core.receive(registration(), 1.0)
+        assert isinstance(refusal, Publish)
+        reason = "1 of 2 edge servers have reported; ask again"
+        assert refusal.message == RegistrationRefused(
+            code="no_edge_server", reason=reason, retry_s=1.0
+        )
+        core.receive(status(edge=E2), 2.0)
+        assert placement() in core.receive(registration(), 3.0)
+
+    def test_it_does_not_wait_for_ever(self) -> None:
+        core = cloud(expected_edges=2, edges_wait_s=10.0)
+        core.receive(status(), 0.0)
+        core.receive(registration(), 1.0)
+        assert published(core.receive(registration(), 10.9), TwinPlaced) == []
+        assert core.receive(registration(), 11.0) == [Save(RECORD), placement(), RETRY]
+
     def test_an_inmf_that_is_not_managed_is_refused(self) -> None:
         core = cloud()
         core.receive(status(), 0.0)
@@ -177,6 +196,16 @@ class TestOwnership:
             Tally("twins_replaced"),
         ]
         assert core.receive(attributes(), 3.0) == [Tally("stale_fence")]
+
+    def test_after_a_start_twins_stay_with_a_server_whose_status_is_late(self) -> None:
+        core = cloud([RECORD])
+        core.receive(Started(), 100.0)
+        core.receive(status(edge=E2), 100.1)
+        assert core.receive(status("offline", edge=EdgeId("e3")), 100.2) == []
+        assert core.receive(registration(), 100.3) == [placement(), RETRY]
+        effects = core.receive(TimerFired("grants"), 100.0 + QUICK.lease_s)
+        assert Tally("twins_replaced") in effects
+        assert placement(edge=E2, fence=2) in effects
 
     def test_twins_of_a_server_whose_lease_ends_go_to_another(self) -> None:
         core = with_twins(cloud(), P1)
