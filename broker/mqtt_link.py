@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, Self
 
 import aiomqtt
@@ -121,7 +122,6 @@ class MqttLink:
         self._is_5 = version == "5"
         self._closed = CLOSED_SECURE if secure else CLOSED_PLAIN
         self._open = False
-        self._expiries: dict[int, Properties] = {}
         self._client = aiomqtt.Client(
             *address,
             identifier=settings.client_id,
@@ -342,21 +342,12 @@ class MqttLink:
 
     def _properties(self, ttl_s: float | None, cid: bytes | None) -> Properties | None:
         if cid is None:
-            return None if ttl_s is None else self._expiry(ttl_s)
+            return None if ttl_s is None else _expiry(_whole(ttl_s))
         properties = _properties(PacketTypes.PUBLISH)
         properties.CorrelationData = cid
         if ttl_s is not None:
             properties.MessageExpiryInterval = _whole(ttl_s)
         return properties
-
-    def _expiry(self, ttl_s: float) -> Properties:
-        """Expiry alone; objects are kept, for making one costs as much as a send."""
-        seconds = _whole(ttl_s)
-        if seconds not in self._expiries:
-            properties = _properties(PacketTypes.PUBLISH)
-            properties.MessageExpiryInterval = seconds
-            self._expiries[seconds] = properties
-        return self._expiries[seconds]
 
 
 async def end_session(
@@ -380,6 +371,23 @@ def _undecrypted(sock: "paho.SocketLike") -> bool:
 def _whole(ttl_s: float) -> int:
     """Expiry is in whole seconds, and 0 would be at once."""
     return max(1, math.ceil(ttl_s))
+
+
+class _Expiry(Properties):
+    """An expiry alone, made and packed once: each costs as much as the rest of a send."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's
+        self.MessageExpiryInterval = seconds
+        self.__dict__["packed"] = super().pack()  # type: ignore[no-untyped-call]  # paho's
+
+    def pack(self) -> bytes:
+        """The bytes of the properties."""
+        packed: bytes = self.__dict__["packed"]
+        return packed
+
+
+_expiry = lru_cache(maxsize=128)(_Expiry)
 
 
 def _properties(packet: int) -> Properties:

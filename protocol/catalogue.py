@@ -139,11 +139,11 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.TelemetryReported, "plvn/{plvn}/up/telemetry", PLVN, EDGE, 5, "seq, latest wins", qos=0,
-        bulk=True,
+        bulk=True, version=2,
     ),
     Row(
         m.TrajectoriesReported, "plvn/{plvn}/up/traj/{inmf}", PLVN, EDGE, 600,
-        "(plvn, model version, batch)", bulk=True, care="outbox",
+        "(plvn, model version, batch)", bulk=True, care="outbox", version=2,
     ),
     Row(
         m.PerformanceReported, "plvn/{plvn}/up/perf/{inmf}", PLVN, EDGE, 300, "(plvn, seq)",
@@ -159,11 +159,11 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.MetaRoundStarted, "edge/{edge}/down/meta/{inmf}/round", CLOUD, EDGE, None,
-        "(job, iteration, edge)", bulk=True, care="answered",
+        "(job, iteration, edge)", bulk=True, care="answered", version=2,
     ),
     Row(
         m.GradientsComputed, "edge/{edge}/up/meta/{inmf}/grad", EDGE, CLOUD, None,
-        "(job, iteration, plvn)", bulk=True, care="answered",
+        "(job, iteration, plvn)", bulk=True, care="answered", version=2,
     ),
     Row(
         m.GradientsFailed, "edge/{edge}/up/meta/{inmf}/grad", EDGE, CLOUD, None,
@@ -183,7 +183,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.MetaModelOffered, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid", bulk=True,
-        care="answered",
+        care="answered", version=2,
     ),
     Row(
         m.MetaModelMissing, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid",
@@ -191,7 +191,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.ModelDispatched, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300,
-        "(inmf, version), digest", bulk=True, care="answered",
+        "(inmf, version), digest", bulk=True, care="answered", version=2,
     ),
     Row(
         m.BaselineOrdered, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300, "(inmf, version)",

@@ -251,6 +251,8 @@ def _body(row: Row, name: str, body: object) -> Message:
         return row.message.model_validate(upcast(name, body), strict=True)
     except ValidationError as error:
         raise RemoteProtocolError("invalid_body", f"{row.name}: {_first(error)}") from error
+    except ValueError as error:
+        raise RemoteProtocolError("invalid_body", f"{name}: {error}") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -1,6 +1,7 @@
-// Bytes: envelopes in msgpack, arrays as one little-endian blob with its blake2b-256 digest.
+// Bytes: envelopes in msgpack, arrays as one little-endian blob with its CRC-32.
 
 import { randomBytes } from "node:crypto";
+import { crc32 } from "node:zlib";
 import { decode, encode } from "@msgpack/msgpack";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
@@ -8,7 +9,7 @@ import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 const NANOSECONDS_PER_MS = 1_000_000n;
 const OPTIONS = { useBigInt64: true, ignoreUndefined: true };
 
-export const digestOf = (bytes) => bytesToHex(blake2b(bytes, { dkLen: 32 }));
+const digestOf = (bytes) => bytesToHex(blake2b(bytes, { dkLen: 32 }));
 
 /** Numbers what one process sends, and wraps it. */
 export class Sender {
@@ -62,12 +63,12 @@ export function packTensors(arrays) {
     }),
   );
   const shapes = entries.map(([name, { shape }]) => ({ name, shape }));
-  return { dtype: "<f4", shapes, digest: digestOf(blob), blob };
+  return { dtype: "<f4", shapes, crc32: crc32(blob), blob };
 }
 
-/** Why a received model cannot be used, or null if both its digests are right. */
+/** Why a received model cannot be used, or null if it came whole and is what it says. */
 export function refusalOf({ model, schema_id: schemaId, parameters }) {
-  if (digestOf(parameters.blob) !== parameters.digest) return "the blob has another digest";
+  if (crc32(parameters.blob) !== parameters.crc32) return "the blob has another CRC-32";
   const identity = Buffer.concat([utf8ToBytes(schemaId), Buffer.from([0]), parameters.blob]);
   if (digestOf(identity) !== model) return `parameters do not have the id ${model}`;
   return null;

@@ -35,7 +35,7 @@ MEBIBYTE = 1024 * 1024
 
 def announced(src: str = "plvn:p1", boot: str = "b1", size: int = 2048) -> Announced:
     envelope = Envelope(
-        type="trajectories-reported.v1",
+        type="trajectories-reported.v2",
         id=bytes(16),
         src=src,
         boot=boot,

@@ -328,7 +328,7 @@ class TestLargeMessages:
 def foreign_head() -> tuple[str, bytes]:
     stream = "edge/e1/down/library/coop-perception"
     envelope = Envelope(
-        type="meta-model-offered.v1",
+        type="meta-model-offered.v2",
         id=bytes(16),
         src="cloud:cloud",
         boot="elsewhere",

@@ -131,7 +131,7 @@ def test_a_message_that_brings_others_through_needs_its_branch() -> None:
         ("attributes-reported.v1", "plvn:e1"),
         ("grant-renewed.v2", "edge:e1"),
         ("grant-renewed.v2", "cloud:imposter"),
-        ("model-dispatched.v1", "plvn:p1"),
+        ("model-dispatched.v2", "plvn:p1"),
         ("cloud-status-reported.v1", "edge:cloud"),
         ("health-reported.v2", "plvn:p2"),
         ("uploads-acknowledged.v1", "plvn:p1"),
@@ -146,7 +146,7 @@ def test_a_source_that_may_not_publish_there_is_refused(name: str, src: str) -> 
 
 def test_sources_of_the_right_identity_or_role_may_publish() -> None:
     edge = EdgeId("e9")
-    check_source("edge:e9", BY_NAME["model-dispatched.v1"], Address(plvn=P1, edge=edge))
+    check_source("edge:e9", BY_NAME["model-dispatched.v2"], Address(plvn=P1, edge=edge))
     check_source("plvn:p1", BY_NAME["performance-reported.v1"], Address(plvn=P1))
     check_source("plvn:p1", BY_NAME["message-refused.v1"], Address())
     health = parse(topic_for(HealthReported, Address(role="edge", id="e1"))).address

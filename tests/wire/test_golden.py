@@ -45,9 +45,15 @@ def test_every_old_version_has_its_bytes() -> None:
 _UNSIGNED = Grant(plvn=P1, edge=E1, fence=Fence(3), valid_s=120.0)
 _OLD: dict[str, dict[str, object]] = {
     "edge-status-reported.v1": {"verify_key": ""},
+    "gradients-computed.v1": {},
     "grant-renewed.v1": {"grant": _UNSIGNED},
     "health-reported.v1": {"peers": ()},
+    "meta-model-offered.v1": {},
+    "meta-round-started.v1": {},
+    "model-dispatched.v1": {},
     "registration-granted.v1": {"grant": _UNSIGNED},
+    "telemetry-reported.v1": {},
+    "trajectories-reported.v1": {},
     "twin-placed.v1": {"grant": _UNSIGNED},
     "twin-registered.v1": {"grant": _UNSIGNED},
 }
