@@ -69,7 +69,7 @@ class Tensors(Value):
         Raises:
             pydantic.ValidationError: if a number is not finite or a name or shape is out of bounds.
         """
-        ordered = [np.ascontiguousarray(array, dtype) for array in arrays.values()]
+        ordered = [np.asarray(array, dtype, order="C") for array in arrays.values()]
         blob = b"".join([array.tobytes() for array in ordered])
         shapes = tuple(Shape(name=n, shape=a.shape) for n, a in zip(arrays, ordered, strict=True))
         sound = 0 < len(shapes) <= MAX_ARRAYS and all(_is_finite(array) for array in ordered)

@@ -46,7 +46,7 @@ def test_arrays_come_back_as_they_were(dtype: Dtype, data: st.DataObject) -> Non
     back = packed.unpack()
     assert list(back) == list(named)
     for name, array in named.items():
-        np.testing.assert_array_equal(back[name], array)
+        np.testing.assert_array_equal(back[name], array, strict=True)
         assert not back[name].flags.writeable
 
 
