@@ -33,7 +33,7 @@ TASKS, EPISODES = 20, 10
 VALIDATED_EACH, VALIDATION_TASKS, VALIDATION_SEED = 15, 60, 777
 META_TASKS = 40
 """Tasks of an iteration of meta training; with 20, trainings of one arm differed by 2 points."""
-META_LEARNING_RATE = 2e-3
+META_LEARNING_RATE = 4e-3
 """Outer step size of Adam (beta)."""
 
 

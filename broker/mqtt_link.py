@@ -374,7 +374,7 @@ def _whole(ttl_s: float) -> int:
 
 
 class _Expiry(Properties):
-    """An expiry alone, made and packed once: each costs as much as the rest of a send."""
+    """An expiry alone, packed once; paho packs properties anew for every message."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's

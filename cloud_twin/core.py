@@ -67,8 +67,12 @@ class CloudCore:
             case TimerFired(key=key):
                 return self._on_timer(key, now)
             case Started():
-                self.registry.heard_all_at = now + self.settings.lease_s
-                return [*self._on_lease(), *self.ownership.prolong(), *self.librarian.announce()]
+                return [
+                    *self._on_lease(),
+                    *self.ownership.on_started(),
+                    *self.ownership.prolong(),
+                    *self.librarian.announce(),
+                ]
             case JobDone() | JobFailed() | Observed():
                 return []
 
@@ -111,6 +115,8 @@ class CloudCore:
                 return self._on_lease()
             case "grants":
                 return [*self.ownership.replace_orphans(now), *self.ownership.prolong()]
+            case "servers":
+                return self.ownership.on_waited(now)
             case "place":
                 return self.ownership.place_again(PlvnId(rest))
             case "settle":

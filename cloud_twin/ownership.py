@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from broker.effects import CancelTimer, Effect, Publish, Save, StartTimer, Tally
 from cloud_twin.placement import EdgeServer
-from cloud_twin.registry import Registry
+from cloud_twin.registry import PlvnRecord, Registry
 from cloud_twin.settings import CloudSettings
 from protocol.address import Address
 from protocol.ids import EdgeId, InmfId, PlvnId
@@ -27,7 +27,18 @@ class Ownership:
         self.settings = settings
         self.registry = registry
         self.known_inmfs = known_inmfs
-        self._first_asked_at: float | None = None
+        self._awaiting = False
+        """Whether edge servers may still report after a start."""
+
+    def on_started(self) -> list[Effect]:
+        """Edge servers are about to report."""
+        self._awaiting = True
+        return [StartTimer("servers", self.settings.edges_wait_s)]
+
+    def on_waited(self, now: float) -> list[Effect]:
+        """Whoever has not reported by now is gone."""
+        self._awaiting = False
+        return self.replace_orphans(now)
 
     def on_registration(
         self, plvn: PlvnId, request: RegistrationRequested, cid: bytes, now: float
@@ -41,9 +52,9 @@ class Ownership:
             refusal = RegistrationRefused(code="unknown_inmf", reason=reason, retry_s=60.0)
             return [Publish(refusal, to, cid=cid)]
         before = self.registry.plvns.get(plvn)
-        record = self.registry.place(plvn, request.site, request.requested_inmfs, now)
-        if record is None or (before is None and self._awaits_servers(now)):
-            return [Publish(self._no_server(), to, cid=cid), Tally("registrations_refused")]
+        record = self._place(plvn, request, before, now)
+        if isinstance(record, RegistrationRefused):
+            return [Publish(record, to, cid=cid), Tally("registrations_refused")]
         self.registry.plvns[plvn] = record
         changed: list[Effect] = [Save(record)] if record != before else []
         if before is not None and before.requested_inmfs != record.requested_inmfs:
@@ -54,13 +65,26 @@ class Ownership:
         self.registry.waiting[plvn] = cid  # granted once the edge server listens
         return [*changed, *self.place_again(plvn)]
 
-    def _awaits_servers(self, now: float) -> bool:
-        """Whether a nearer edge server may still come."""
-        if len(self.registry.servers) >= self.settings.expected_edges:
-            return False
-        if self._first_asked_at is None:
-            self._first_asked_at = now
-        return now < self._first_asked_at + self.settings.edges_wait_s
+    def _place(
+        self, plvn: PlvnId, request: RegistrationRequested, before: PlvnRecord | None, now: float
+    ) -> PlvnRecord | RegistrationRefused:
+        record = self.registry.place(plvn, request.site, request.requested_inmfs, now)
+        if record is None:
+            return self._no_server()
+        moves = before is None or before.edge != record.edge
+        missing = self._missing(before, now) if self._awaiting and moves else None
+        if missing is None:
+            return record
+        reason = f"{missing}; ask again"
+        return RegistrationRefused(code="no_edge_server", reason=reason, retry_s=1.0)
+
+    def _missing(self, before: PlvnRecord | None, now: float) -> str | None:
+        """Who may still report before a PLVN is placed anew."""
+        servers, expected = self.registry.servers, self.settings.expected_edges
+        if before is not None and before.edge not in servers:
+            return f"edge server {before.edge} has not reported yet"
+        online = sum(self.registry.is_online(edge, now) for edge in servers)
+        return None if online >= expected else f"{online} of {expected} edge servers are online"
 
     def _granted(self, plvn: PlvnId, cid: bytes) -> Publish:
         grant = self.registry.grant(plvn, self.settings.grant_valid_s)
@@ -72,14 +96,10 @@ class Ownership:
         return Publish(GrantRenewed(grant=grant), Address(plvn=plvn), fence=grant.fence)
 
     def _no_server(self) -> RegistrationRefused:
-        known, expected = len(self.registry.servers), self.settings.expected_edges
-        if known < expected:
-            reason = f"{known} of {expected} edge servers have reported; ask again"
-            return RegistrationRefused(code="no_edge_server", reason=reason, retry_s=1.0)
-        if known:
+        if self.registry.servers:
             return RegistrationRefused(
                 code="no_capacity",
-                reason=f"none of {known} edge servers is online with room",
+                reason=f"none of {len(self.registry.servers)} edge servers is online with room",
                 retry_s=2.0,
             )
         reason = "no edge server has reported yet"
@@ -112,6 +132,8 @@ class Ownership:
 
     def replace_orphans(self, now: float) -> list[Effect]:
         """Give the twins of edge servers that are gone to others, under a new fence."""
+        if self._awaiting:
+            return []
         effects: list[Effect] = []
         for plvn, record in sorted(self.registry.plvns.items()):
             if self.registry.is_online(record.edge, now):

@@ -33,9 +33,6 @@ class Registry:
     attributes: dict[PlvnId, AttributesReported] = field(default_factory=dict)
     sent_matches: dict[PlvnId, tuple[MetaModelMatch, ...]] = field(default_factory=dict)
     category_versions: dict[PlvnId, int] = field(default_factory=dict)
-    heard_all_at: float = 0.0
-    """Wall time until which the status of an edge server may be on its way: after a start they come
-    one by one, and no twin moves because that of its server is late."""
 
     def load(self) -> Counter[EdgeId]:
         """Twins of each edge server."""
@@ -63,9 +60,9 @@ class Registry:
         )
 
     def is_online(self, edge: EdgeId, now: float) -> bool:
-        """Whether the edge server's lease still runs, or may."""
+        """Whether the edge server's lease still runs."""
         server = self.servers.get(edge)
-        return (self.heard_all_at if server is None else server.lease_until) > now
+        return server is not None and server.lease_until > now
 
     def is_owner(self, plvn: PlvnId, edge: EdgeId, fence: Fence | None) -> bool:
         """Whether this edge server speaks for the twin under the newest fence."""

@@ -51,11 +51,11 @@ class CloudSettings:
     """Longest offline planning, from the first registered twin."""
     super_share: float = 0.6
     """Share of the planning time after which the super model must be done."""
-    expected_edges: int = 0
-    """New twins wait for this many edge servers, so that none goes to a far one which was heard
-    first; 0 takes whichever is there."""
     edges_wait_s: float = 10.0
-    """They wait no longer than this after the first of them has asked."""
+    """After a start edge servers report one by one; this long no twin moves to another server."""
+    expected_edges: int = 0
+    """As long, a new twin waits for this many, so that none goes to a far one which was heard
+    first; 0 takes whichever is there."""
     expected_plvns: int = 0
     """Planning waits for this many twins; 0 waits until none has come for `settle_s`."""
     settle_s: float = 3.0

@@ -29,10 +29,15 @@ from edge_twin.individual_model import IndividualModel, IndividualModelDeleted
 from edge_twin.mirror import KeptTrajectories
 from edge_twin.twin import TwinRecord
 from inmf.emulator import EmulatorParameters
+from protocol.catalogue import row_of
 from protocol.ids import InmfId, ModelId, PlvnId
 from protocol.messages import Grant, IndividualModelReported, Site, TrajectoriesReported
+from protocol.upcast import upcast
 
 SCHEMA_VERSION = 1
+_TYPE = row_of(TrajectoriesReported).name
+_FIRST_TYPE = "trajectories-reported.v1"
+"""Of trajectories that do not say theirs: they were kept before there was another."""
 _metadata = MetaData()
 _twins = Table(
     "twins",
@@ -136,7 +141,7 @@ class EdgeStore(SqlStore):
         values = {
             "plvn": record.plvn,
             "slots": record.message.slots.shapes[0].shape[0],
-            "message": msgpack.packb(record.message.model_dump()),
+            "message": msgpack.packb({"type": _TYPE, **record.message.model_dump()}),
         }
         connection.execute(insert(table).values(values))
         newer = table.alias()
@@ -183,5 +188,6 @@ def _trajectories_of(row: RowMapping) -> KeptTrajectories:
     message = row["message"]
     assert isinstance(message, bytes)
     fields = msgpack.unpackb(message, use_list=False)
-    reported = TrajectoriesReported.model_validate(fields, strict=True)
+    body = upcast(fields.pop("type", _FIRST_TYPE), fields)
+    reported = TrajectoriesReported.model_validate(body, strict=True)
     return KeptTrajectories(PlvnId(str(row["plvn"])), reported)

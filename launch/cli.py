@@ -149,7 +149,7 @@ def up_cloud(  # noqa: PLR0913  # one parameter an option
     inject: Inject = "",
     seed: Seed = 1,
     expected_edges: Annotated[
-        int, typer.Option(min=0, help="Edge servers that new twins wait for, for 10 s at most.")
+        int, typer.Option(min=0, help="Edge servers that new twins wait for after a start, 10 s.")
     ] = 0,
     expected_plvns: Annotated[
         int, typer.Option(min=0, help="PLVNs that planning waits for; 0: until no more come.")

@@ -335,7 +335,7 @@ class AgentCore:
 
     @staticmethod
     def _refusal(order: ModelDispatched) -> ModelRefused | None:
-        """Why this model cannot act here; NaN and wrong digests of the blob never get this far."""
+        """Why this model cannot act here; NaN and wrong checksums never get this far."""
         if order.schema_id != POLICY.schema_id:
             return ModelRefused(
                 inmf=order.inmf,

@@ -191,7 +191,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.ModelDispatched, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300,
-        "(inmf, version), digest", bulk=True, care="answered", version=2,
+        "(inmf, version), model", bulk=True, care="answered", version=2,
     ),
     Row(
         m.BaselineOrdered, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300, "(inmf, version)",

@@ -37,7 +37,7 @@ class Tensors(Value):
     """Named arrays of one dtype in one blob; finite, little-endian, C order.
 
     The checksum finds bytes that changed by accident. Against changes on purpose, orders to a PLVN
-    are signed, and models are known by their id.
+    are signed, and agents hold a model to its id.
     """
 
     dtype: Dtype

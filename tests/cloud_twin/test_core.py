@@ -61,6 +61,11 @@ def placement(plvn: PlvnId = P1, edge: str = E1, fence: int = 1) -> Publish:
     return Publish(message, Address(plvn=plvn, edge=given.edge), fence=given.fence)
 
 
+def ask_again(why: str) -> Publish:
+    message = RegistrationRefused(code="no_edge_server", reason=f"{why}; ask again", retry_s=1.0)
+    return Publish(message, Address(plvn=P1), cid=CID)
+
+
 def granted(plvn: PlvnId = P1, fence: int = 1) -> Publish:
     message = RegistrationGranted(grant=grant(plvn, E1, fence))
     return Publish(message, Address(plvn=plvn), cid=CID, fence=Fence(fence))
@@ -132,24 +137,45 @@ class TestRegistration:
         assert (refusal.message.code, refusal.to, refusal.cid) == (code, Address(plvn=P1), CID)
         assert tally == Tally("registrations_refused")
 
-    def test_a_new_plvn_waits_for_the_edge_servers_that_are_expected(self) -> None:
-        core = cloud(expected_edges=2, edges_wait_s=10.0)
-        core.receive(status(), 0.0)
-        refusal, _tally = core.receive(registration(), 1.0)
-        assert isinstance(refusal, Publish)
-        reason = "1 of 2 edge servers have reported; ask again"
-        assert refusal.message == RegistrationRefused(
-            code="no_edge_server", reason=reason, retry_s=1.0
-        )
-        core.receive(status(edge=E2), 2.0)
-        assert placement() in core.receive(registration(), 3.0)
+    @pytest.mark.parametrize("left_over", [False, True])
+    def test_a_new_plvn_waits_for_the_near_edge_server_if_it_is_expected(
+        self, *, left_over: bool
+    ) -> None:
+        core = cloud(expected_edges=2)
+        core.receive(Started(), 0.0)
+        core.receive(status(edge=E2), 0.0)
+        if left_over:
+            core.receive(status("offline"), 0.0)  # retained, of before
+        refused = [ask_again("1 of 2 edge servers are online"), Tally("registrations_refused")]
+        assert core.receive(registration(), 1.0) == refused
+        core.receive(status(), 2.0)
+        assert core.receive(registration(), 3.0) == [Save(RECORD), placement(), RETRY]
 
     def test_it_does_not_wait_for_ever(self) -> None:
-        core = cloud(expected_edges=2, edges_wait_s=10.0)
-        core.receive(status(), 0.0)
+        core = cloud(expected_edges=2)
+        core.receive(Started(), 0.0)
+        core.receive(status(edge=E2), 0.0)
         core.receive(registration(), 1.0)
-        assert published(core.receive(registration(), 10.9), TwinPlaced) == []
-        assert core.receive(registration(), 11.0) == [Save(RECORD), placement(), RETRY]
+        core.receive(TimerFired("servers"), QUICK.edges_wait_s)
+        (placed,) = published(core.receive(registration(), 11.0), TwinPlaced)
+        assert isinstance(placed, TwinPlaced)
+        assert placed.grant.edge == E2
+
+    def test_without_a_number_it_goes_to_whoever_is_there(self) -> None:
+        core = cloud()
+        core.receive(Started(), 0.0)
+        core.receive(status(edge=E2), 0.0)
+        assert published(core.receive(registration(), 0.1), TwinPlaced) != []
+
+    def test_after_the_wait_a_full_server_is_said_to_be_full(self) -> None:
+        core = cloud(expected_edges=2)
+        core.receive(Started(), 0.0)
+        core.receive(status("offline"), 0.0)
+        core.receive(TimerFired("servers"), QUICK.edges_wait_s)
+        refusal, _tally = core.receive(registration(), 1000.0)
+        assert isinstance(refusal, Publish)
+        assert isinstance(refusal.message, RegistrationRefused)
+        assert (refusal.message.code, refusal.message.retry_s) == ("no_capacity", 2.0)
 
     def test_an_inmf_that_is_not_managed_is_refused(self) -> None:
         core = cloud()
@@ -202,10 +228,33 @@ class TestOwnership:
         core.receive(Started(), 100.0)
         core.receive(status(edge=E2), 100.1)
         assert core.receive(status("offline", edge=EdgeId("e3")), 100.2) == []
-        assert core.receive(registration(), 100.3) == [placement(), RETRY]
-        effects = core.receive(TimerFired("grants"), 100.0 + QUICK.lease_s)
-        assert Tally("twins_replaced") in effects
-        assert placement(edge=E2, fence=2) in effects
+        refused = [ask_again("edge server e1 has not reported yet"), Tally("registrations_refused")]
+        assert core.receive(registration(), 100.3) == refused
+        core.receive(status(), 100.4)
+        assert core.receive(registration(), 100.5) == [placement(), RETRY]
+        assert core.receive(TimerFired("servers"), 110.0) == []
+
+    def test_after_a_start_twins_stay_with_a_server_that_is_about_to_come_back(self) -> None:
+        core = cloud([RECORD], expected_edges=2)
+        core.receive(Started(), 100.0)
+        core.receive(status(edge=E2), 100.1)
+        assert core.receive(status("offline"), 100.2) == []  # retained, of before
+        refused = [ask_again("1 of 2 edge servers are online"), Tally("registrations_refused")]
+        assert core.receive(registration(), 100.3) == refused
+        assert core.receive(status(boot="b2"), 101.0) == [placement(), RETRY]
+
+    def test_twins_of_a_server_that_does_not_report_after_a_start_go_to_another(self) -> None:
+        core = cloud([RECORD])
+        started = core.receive(Started(), 100.0)
+        assert StartTimer("servers", QUICK.edges_wait_s) in started
+        core.receive(status(edge=E2), 100.1)
+        moved = replace(RECORD, edge=E2, fence=Fence(2))
+        assert core.receive(TimerFired("servers"), 110.0) == [
+            Save(moved),
+            placement(edge=E2, fence=2),
+            RETRY,
+            Tally("twins_replaced"),
+        ]
 
     def test_twins_of_a_server_whose_lease_ends_go_to_another(self) -> None:
         core = with_twins(cloud(), P1)
@@ -235,6 +284,7 @@ class TestOwnership:
         assert core.receive(Started(), 0.0) == [
             Publish(online),
             StartTimer("lease", 5.0),
+            StartTimer("servers", QUICK.edges_wait_s),
             StartTimer("grants", QUICK.grant_valid_s / 4),
             placement(),
         ]

@@ -1,8 +1,10 @@
 """An edge server's memory survives a restart and forgets what is deleted."""
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pytest
 
@@ -12,8 +14,9 @@ from edge_twin.mirror import KeptTrajectories
 from edge_twin.store import EdgeStore
 from edge_twin.twin import TwinRecord
 from protocol.ids import COOP_PERCEPTION, EdgeId, Fence, PlvnId
-from protocol.messages import Grant, Site
+from protocol.messages import Grant, Site, TrajectoriesReported
 from tests.edge_twin.managing import in_force, trajectories
+from tests.support.wire import GOLDEN, sample
 
 P1 = PlvnId("p1")
 SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
@@ -52,6 +55,17 @@ def test_twins_and_the_newest_model_survive(tmp_path: Path) -> None:
     assert np.array_equal(kept.parameters, sent.parameters)
     assert np.array_equal(kept.start, sent.start)
     assert len(found) == 2
+
+
+def test_trajectories_that_an_older_release_kept_are_read(tmp_path: Path) -> None:
+    old = msgpack.unpackb((GOLDEN / "trajectories-reported.v1.msgpack").read_bytes())
+    EdgeStore(tmp_path).close()
+    with sqlite3.connect(tmp_path / "edge.sqlite") as database:  # bodies did not say their type
+        row = (P1, 3, msgpack.packb(old["body"]))
+        database.execute("INSERT INTO trajectories (plvn, slots, message) VALUES (?, ?, ?)", row)
+    reported = sample(TrajectoriesReported)
+    assert isinstance(reported, TrajectoriesReported)
+    assert stored(tmp_path) == [KeptTrajectories(P1, reported)]
 
 
 def test_a_deleted_model_goes_with_its_file(tmp_path: Path) -> None:
