@@ -45,8 +45,8 @@ from learning.ppo import PpoSettings
 SEEDS = (0, 1, 2, 3)
 DATA_SEEDS = (0, 1)
 REPORTED = (0, 1, 2, 3, 5, 10)
-MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 400, 100
-LONGER_ITERATIONS = 1800
+MIXTURE_ITERATIONS, META_ITERATIONS, EXPERT_EPOCHS = 150, 260, 100
+LONGER_ITERATIONS = 1000
 """Of the mixture that has about the processor time of `maml_k3`, which starts from the other."""
 EVALUATION_EPISODES = 100
 PPO = PpoSettings(learning_rate=1e-2, minibatch_slots=250)
