@@ -6,6 +6,7 @@ import pytest
 from bench._hidden import (
     DAY,
     INMF,
+    META_LEARNING_RATE,
     SPEC,
     adapted_reward_j,
     batches,
@@ -66,7 +67,7 @@ def test_meta_training_moves_parameters_and_step_sizes() -> None:
     start = warm(initial_parameters(SPEC, rng), DAY["A"], rng)
     settings = MetaSettings("maml", inner_steps=1, episodes=2)
     parameters, logs = train_meta(start, settings, 2, rng)
-    assert np.abs(parameters - start).max() == pytest.approx(4e-3, rel=0.3)
+    assert np.abs(parameters - start).max() == pytest.approx(2 * META_LEARNING_RATE, rel=0.3)
     assert np.abs(logs - np.log(0.3)).max() == pytest.approx(6e-2, rel=0.3)
 
 
