@@ -6,15 +6,14 @@ it reports, in that run. One that says `passed` ends with 1 if it has not.
 
 import argparse
 import json
-import os
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
 import bench
+from broker.one_thread import use_one_thread
 
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")  # as the platform does; numpy is imported after this
+use_one_thread()  # before a benchmark imports numpy
 
 
 def names() -> list[str]:

@@ -20,10 +20,10 @@ import structlog
 
 from broker.effects import Job
 from broker.errors import JobError
+from broker.one_thread import ONE_THREAD
 
 log = structlog.get_logger()
 
-ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 NICENESS = 1
 JOIN_S = 0.3
 MAX_FAILED_STARTS = 3

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from broker.one_thread import use_one_thread
 from launch.cli_bus import bus
 from launch.cli_certs import certs as certs_app
 from launch.cli_doctor import doctor
@@ -14,8 +15,7 @@ from launch.cli_options import Certs, Identity, Inbox, Inject, Url, instruments_
 from launch.cli_replay import replay
 from launch.cli_schema import schema
 
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")  # small networks are slower on two threads
+use_one_thread()
 
 app = typer.Typer(
     name="twintier",
