@@ -61,6 +61,15 @@ def placement(plvn: PlvnId = P1, edge: str = E1, fence: int = 1) -> Publish:
     return Publish(message, Address(plvn=plvn, edge=given.edge), fence=given.fence)
 
 
+TAKEN_OVER = [
+    Save(replace(RECORD, edge=E2, fence=Fence(2))),
+    placement(edge=E2, fence=2),
+    RETRY,
+    Tally("twins_replaced"),
+]
+"""What is done when the second edge server takes over the twin of the first."""
+
+
 def ask_again(why: str) -> Publish:
     message = RegistrationRefused(code="no_edge_server", reason=f"{why}; ask again", retry_s=1.0)
     return Publish(message, Address(plvn=P1), cid=CID)
@@ -214,13 +223,7 @@ class TestOwnership:
     def test_twins_of_a_server_that_leaves_go_to_another_under_a_new_fence(self) -> None:
         core = with_twins(cloud(), P1)
         core.receive(status(edge=E2), 1.0)
-        moved = replace(RECORD, edge=E2, fence=Fence(2))
-        assert core.receive(status("offline"), 2.0) == [
-            Save(moved),
-            placement(edge=E2, fence=2),
-            RETRY,
-            Tally("twins_replaced"),
-        ]
+        assert core.receive(status("offline"), 2.0) == TAKEN_OVER
         assert core.receive(attributes(), 3.0) == [Tally("stale_fence")]
 
     def test_after_a_start_twins_stay_with_a_server_whose_status_is_late(self) -> None:
@@ -248,22 +251,13 @@ class TestOwnership:
         started = core.receive(Started(), 100.0)
         assert StartTimer("servers", QUICK.edges_wait_s) in started
         core.receive(status(edge=E2), 100.1)
-        moved = replace(RECORD, edge=E2, fence=Fence(2))
-        assert core.receive(TimerFired("servers"), 110.0) == [
-            Save(moved),
-            placement(edge=E2, fence=2),
-            RETRY,
-            Tally("twins_replaced"),
-        ]
+        assert core.receive(TimerFired("servers"), 110.0) == TAKEN_OVER
 
     def test_twins_of_a_server_whose_lease_ends_go_to_another(self) -> None:
         core = with_twins(cloud(), P1)
         core.receive(status(edge=E2), 10.0)
         effects = core.receive(TimerFired("grants"), 16.0)
-        assert effects[:2] == [
-            Save(replace(RECORD, edge=E2, fence=Fence(2))),
-            placement(edge=E2, fence=2),
-        ]
+        assert effects[:2] == TAKEN_OVER[:2]
         assert core.registry.is_owner(P1, E2, Fence(2))
 
     def test_without_another_server_a_twin_waits_for_its_own(self) -> None:

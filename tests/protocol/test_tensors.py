@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pydantic import ValidationError
 
+from protocol.catalogue import row_of
 from protocol.codec import decode, encode
 from protocol.errors import RemoteProtocolError
 from protocol.messages import TrajectoriesReported
 from protocol.tensors import MAX_ARRAYS, Dtype, Shape, Tensors
 from protocol.topics import topic_for
-from tests.support.wire import GOLDEN, address, envelope, rows, sample
+from tests.support.wire import GOLDEN, address, envelope, sample
 
 BLOB = np.asarray([0.5, -1.25, 3.0], "<f4").tobytes()
-ROW = next(row for row in rows() if row.message is TrajectoriesReported)
+ROW = row_of(TrajectoriesReported)
 TOPIC = topic_for(TrajectoriesReported, address(ROW))
 
 
