@@ -52,7 +52,7 @@ class CloudSettings:
     super_share: float = 0.6
     """Share of the planning time after which the super model must be done."""
     edges_wait_s: float = 10.0
-    """After a start edge servers report one by one; this long no twin moves to another server."""
+    """After a start edge servers report one by one; this long none that is silent loses a twin."""
     expected_edges: int = 0
     """As long, a new twin waits for this many, so that none goes to a far one which was heard
     first; 0 takes whichever is there."""
