@@ -11,7 +11,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 import bench
-from broker.one_thread import use_one_thread
+from twintier.runtime.one_thread import use_one_thread
 
 use_one_thread()  # before a benchmark imports numpy
 

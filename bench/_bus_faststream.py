@@ -23,7 +23,7 @@ from bench._bus_peer import (
     raw_payload,
     stamp_of,
 )
-from broker.bus import WINDOW
+from twintier.broker.bus import WINDOW
 
 TYPED_BYTES = 1400
 """Smaller messages are models."""

@@ -19,23 +19,23 @@ import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.bus import WINDOW
-from broker.effects import Publish
-from broker.inbound import Inbound
-from broker.mqtt import MqttBus, parse_url
-from broker.mqtt_link import MqttSettings
-from broker.observe import configure_logs
-from broker.outbound import Encoder
-from protocol.address import Address
-from protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
-from protocol.messages import (
+from twintier.broker.bus import WINDOW
+from twintier.broker.mqtt.bus import MqttBus, parse_url
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.protocol.address import Address
+from twintier.protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
+from twintier.protocol.messages import (
     MetaModelOffered,
     ModelDispatched,
     PerformanceReported,
     TrajectoriesReported,
 )
-from protocol.messages.base import Message
-from protocol.tensors import Tensors
+from twintier.protocol.messages.base import Message
+from twintier.protocol.tensors import Tensors
+from twintier.runtime.delivery.inbound import Inbound
+from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.effects import Publish
+from twintier.runtime.logs import configure_logs
 
 TOPIC = "twintier/v1/plvn/p1/up/bench"
 STAMP = struct.Struct("<q")

@@ -14,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from bench._hidden import DAY, INMF, Task, batches, draw_tasks
-from edge_twin.calibration import calibrate
-from inmf.baselines import all_modes, enumerate_live
-from inmf.condition import Condition, stack
-from inmf.emulator import REWARD_NOISE_J
-from inmf.evaluate import before, mean_reward_j
-from inmf.live import PAIRS, LiveEpisodes
-from inmf.perception import RATE_CAP, Physics, gain_at, pair_terms, physics_of
-from inmf.spec import InmfSpec, Observation
-from inmf.trajectory import Array, Mask, Trace, Trajectories
-from learning.aggregate import Adam
-from learning.network import backward, forward, layers_of, parameter_count
-from learning.policy import Vector
+from twintier.inmf.evaluate import before, mean_reward_j
+from twintier.inmf.perception.baselines import all_modes, enumerate_live
+from twintier.inmf.perception.calibration import calibrate
+from twintier.inmf.perception.condition import Condition, stack
+from twintier.inmf.perception.emulator import REWARD_NOISE_J
+from twintier.inmf.perception.live import PAIRS, LiveEpisodes
+from twintier.inmf.perception.physics import RATE_CAP, Physics, gain_at, pair_terms, physics_of
+from twintier.inmf.spec import InmfSpec, Observation
+from twintier.inmf.trajectory import Array, Mask, Trace, Trajectories
+from twintier.learning.aggregate import Adam
+from twintier.learning.network import backward, forward, layers_of, parameter_count
+from twintier.learning.policy import Vector
 
 SEEN = replace(INMF, observation_dim=1 + 5 * PAIRS)
 CHOICES = all_modes(PAIRS)

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from bench._hidden import DAY, INMF, HiddenEpisodes, Task, batches, draw_tasks
-from inmf.baselines import all_modes
-from inmf.emulator import REWARD_NOISE_J
-from inmf.evaluate import before, mean_reward_j
-from inmf.live import PAIRS
-from inmf.spec import Observation
-from inmf.trajectory import Array, Mask, Trace
-from learning.encoder import (
+from twintier.inmf.evaluate import before, mean_reward_j
+from twintier.inmf.perception.baselines import all_modes
+from twintier.inmf.perception.emulator import REWARD_NOISE_J
+from twintier.inmf.perception.live import PAIRS
+from twintier.inmf.spec import Observation
+from twintier.inmf.trajectory import Array, Mask, Trace
+from twintier.learning.encoder import (
     EncoderBatch,
     EncoderPolicy,
     EncoderSettings,

@@ -12,19 +12,25 @@ from operator import itemgetter
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from inmf.condition import Condition, draw_conditions
-from inmf.emulator import EmulatorParameters, draw_trace
-from inmf.live import COOP_PERCEPTION, PAIRS, LiveEpisodes
-from inmf.spec import InmfSpec, Observation
-from inmf.trajectory import Mask, Trace
-from learning.aggregate import Adam, MetaOptimizer
-from learning.meta import MetaSettings, policy_gradient
-from learning.meta_training import MetaTraining
-from learning.network import Array
-from learning.policy import Vector, initial_parameters, reheated
-from learning.ppo import Experience, PpoSettings, linear_advantages, mixed_advantages, update
-from learning.rollout import collect, mean_reward
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.perception.condition import Condition, draw_conditions
+from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
+from twintier.inmf.perception.live import COOP_PERCEPTION, PAIRS, LiveEpisodes
+from twintier.inmf.spec import InmfSpec, Observation
+from twintier.inmf.trajectory import Mask, Trace
+from twintier.learning.aggregate import Adam, MetaOptimizer
+from twintier.learning.meta import MetaSettings, policy_gradient
+from twintier.learning.meta_training import MetaTraining
+from twintier.learning.network import Array
+from twintier.learning.policy import Vector, initial_parameters, reheated
+from twintier.learning.ppo import (
+    Experience,
+    PpoSettings,
+    linear_advantages,
+    mixed_advantages,
+    update,
+)
+from twintier.learning.rollout import collect, mean_reward
 
 INMF = replace(COOP_PERCEPTION, observation_dim=1 + 3 * PAIRS)
 SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)

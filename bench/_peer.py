@@ -14,10 +14,10 @@ import stable_baselines3
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
-from inmf.baselines import all_modes
-from inmf.paper import COOP_PERCEPTION_PAPER, TASK_LOW, PaperEpisodes
-from inmf.spec import Observation
-from inmf.trajectory import Array
+from twintier.inmf.perception.baselines import all_modes
+from twintier.inmf.perception.paper import COOP_PERCEPTION_PAPER, TASK_LOW, PaperEpisodes
+from twintier.inmf.spec import Observation
+from twintier.inmf.trajectory import Array
 
 SPEC = COOP_PERCEPTION_PAPER
 LIMIT = 100.0

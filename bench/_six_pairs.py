@@ -11,17 +11,17 @@ import numpy as np
 
 from bench._conditioned import Choices, features, fresh, teach
 from bench._hidden import INMF, LEVELS_HZ
-from inmf.baselines import all_modes, enumerate_modes
-from inmf.condition import draw_conditions, stack
-from inmf.emulator import EmulatorParameters, draw_trace
-from inmf.live import outcome
-from inmf.mobility import Presence
-from inmf.perception import Physics, physics_of
-from inmf.spec import Observation
-from inmf.trajectory import Array, Mask
-from learning.aggregate import Adam
-from learning.network import Layers, forward, layers_of
-from learning.policy import Vector
+from twintier.inmf.mobility import Presence
+from twintier.inmf.perception.baselines import all_modes, enumerate_modes
+from twintier.inmf.perception.condition import draw_conditions, stack
+from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
+from twintier.inmf.perception.live import outcome
+from twintier.inmf.perception.physics import Physics, physics_of
+from twintier.inmf.spec import Observation
+from twintier.inmf.trajectory import Array, Mask
+from twintier.learning.aggregate import Adam
+from twintier.learning.network import Layers, forward, layers_of
+from twintier.learning.policy import Vector
 
 PAIRS = 6
 CHOICES = all_modes(PAIRS)

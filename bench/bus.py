@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from broker.mosquitto import start_mosquitto
+from twintier.broker.servers.mosquitto import start_mosquitto
 
 ROUNDS = 5
 COUNTS: Mapping[int, int] = {200: 5000, 40_000: 800, 4_000_000: 15}

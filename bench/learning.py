@@ -12,18 +12,23 @@ from time import process_time
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from inmf.paper import COOP_PERCEPTION_PAPER, TASK_LOW, PaperEpisodes, draw_pattern
-from inmf.trajectory import Array as Rewards
-from launch.case_study_summary import half_width
-from learning import gae
-from learning.aggregate import Adam, average_gradients
-from learning.meta import MetaSettings, adaptation_gradients
-from learning.network import Array, layers_of, orthogonalise
-from learning.policy import OUTPUT_GAIN, Vector, initial_parameters
-from learning.ppo import Experience, PpoSettings, linear_advantages, update
-from learning.rollout import Rollout, collect
-from learning.value import ValueNetwork
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.perception.paper import (
+    COOP_PERCEPTION_PAPER,
+    TASK_LOW,
+    PaperEpisodes,
+    draw_pattern,
+)
+from twintier.inmf.trajectory import Array as Rewards
+from twintier.launch.case_study.summary import half_width
+from twintier.learning import gae
+from twintier.learning.aggregate import Adam, average_gradients
+from twintier.learning.meta import MetaSettings, adaptation_gradients
+from twintier.learning.network import Array, layers_of, orthogonalise
+from twintier.learning.policy import OUTPUT_GAIN, Vector, initial_parameters
+from twintier.learning.ppo import Experience, PpoSettings, linear_advantages, update
+from twintier.learning.rollout import Rollout, collect
+from twintier.learning.value import ValueNetwork
 
 INMF = COOP_PERCEPTION_PAPER
 SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)

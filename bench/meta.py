@@ -34,13 +34,13 @@ from bench._hidden import (
     train_mixture,
     warm,
 )
-from launch.case_study_summary import half_width
-from learning.aggregate import Adam
-from learning.errors import SettingsError
-from learning.meta import MetaSettings, policy_gradient
-from learning.network import Array
-from learning.policy import Vector, initial_parameters
-from learning.ppo import PpoSettings
+from twintier.launch.case_study.summary import half_width
+from twintier.learning.aggregate import Adam
+from twintier.learning.errors import SettingsError
+from twintier.learning.meta import MetaSettings, policy_gradient
+from twintier.learning.network import Array
+from twintier.learning.policy import Vector, initial_parameters
+from twintier.learning.ppo import PpoSettings
 
 SEEDS = (0, 1, 2, 3)
 DATA_SEEDS = (0, 1)

@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from learning.aggregate import Adam
-from learning.meta import MetaSettings
-from learning.network import Array, forward, layers_of, parameter_count
-from learning.supervised import Labelled, regression_gradients, regression_step
+from twintier.learning.aggregate import Adam
+from twintier.learning.meta import MetaSettings
+from twintier.learning.network import Array, forward, layers_of, parameter_count
+from twintier.learning.supervised import Labelled, regression_gradients, regression_step
 
 SIZES = (1, 40, 40, 1)
 INNER_STEP = 0.01

@@ -1,1 +1,1 @@
-"""The bus port, what stands behind it, and the runtime that drives a core on it."""
+"""The bus port and what stands behind it: MQTT, memory, faults on purpose, tapes of the wire."""

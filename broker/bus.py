@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from broker.errors import LocalBusError
+from twintier.broker.errors import LocalBusError
 
 Qos = Literal[0, 1]
 WINDOW = 64

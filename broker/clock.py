@@ -1,6 +1,5 @@
 """Wall time as a port, so that a run can take place in virtual time."""
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -29,14 +28,3 @@ def _passed_s() -> float:
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
-
-
-class LoopClock:
-    """The running event loop's time, which may be virtual."""
-
-    def __init__(self, epoch_s: float = 1_700_000_000.0) -> None:
-        self._epoch_s = epoch_s
-
-    def now(self) -> float:
-        """Unix seconds: the epoch plus the loop's time."""
-        return self._epoch_s + asyncio.get_running_loop().time()

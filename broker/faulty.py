@@ -13,10 +13,10 @@ from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Self
 
-from broker.bus import Bus, Delivery, Qos, Will
-from broker.clock import Clock
-from broker.errors import LocalBusError, UnavailableError
-from broker.incoming import Incoming
+from twintier.broker.bus import Bus, Delivery, Qos, Will
+from twintier.broker.clock import Clock
+from twintier.broker.errors import LocalBusError, UnavailableError
+from twintier.broker.incoming import Incoming
 
 QOS0_LIMIT = 1000
 

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from broker.bus import Qos, Will, check_publish
-from broker.errors import UnavailableError
-from broker.incoming import Incoming
-from protocol.codec import MAX_PAYLOAD_BYTES
-from protocol.topics import matches
+from twintier.broker.bus import Qos, Will, check_publish
+from twintier.broker.errors import UnavailableError
+from twintier.broker.incoming import Incoming
+from twintier.protocol.codec import MAX_PAYLOAD_BYTES
+from twintier.protocol.topics import matches
 
 QOS0_LIMIT = 1000
 

@@ -15,10 +15,10 @@ from typing import BinaryIO, Self
 
 import msgpack
 
-from broker.bus import Bus, Qos
-from broker.errors import BrokerError, UnavailableError
-from protocol.errors import InvalidIdError
-from protocol.topics import prefix
+from twintier.broker.bus import Bus, Qos
+from twintier.broker.errors import BrokerError, UnavailableError
+from twintier.protocol.errors import InvalidIdError
+from twintier.protocol.topics import prefix
 
 MAGIC = b"twintier tape\n"
 VERSION = 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NewType
 
-from protocol.ids import SUPER_CATEGORY, CategoryKey, PlvnId
+from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, PlvnId
 
 Pairs = NewType("Pairs", frozenset[str])
 

@@ -9,19 +9,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from broker.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
-from broker.effects import CancelTimer, Effect, Publish, Save, Settle, StartTimer, Tally, tally_of
-from cloud_twin.categories import InvalidCategoryError
-from cloud_twin.librarian import Librarian
-from cloud_twin.library import MetaModel
-from cloud_twin.meta_training import Training
-from cloud_twin.ownership import Ownership
-from cloud_twin.planner import Phase, Planner, TrainingRecord
-from cloud_twin.registry import PlvnRecord, Registry
-from cloud_twin.rounds import Rounds
-from cloud_twin.settings import CloudSettings
-from protocol.ids import SUPER_CATEGORY, CategoryKey, EdgeId, PlvnId
-from protocol.messages import (
+from twintier.cloud_twin.categories import InvalidCategoryError
+from twintier.cloud_twin.librarian import Librarian
+from twintier.cloud_twin.library import MetaModel
+from twintier.cloud_twin.meta_training import Training
+from twintier.cloud_twin.ownership import Ownership
+from twintier.cloud_twin.planner import Phase, Planner, TrainingRecord
+from twintier.cloud_twin.registry import PlvnRecord, Registry
+from twintier.cloud_twin.rounds import Rounds
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, EdgeId, PlvnId
+from twintier.protocol.messages import (
     AttributesReported,
     CloudStatusReported,
     EdgeStatusReported,
@@ -32,6 +30,17 @@ from protocol.messages import (
     MetaModelRequested,
     RegistrationRequested,
     TwinRegistered,
+)
+from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
+from twintier.runtime.effects import (
+    CancelTimer,
+    Effect,
+    Publish,
+    Save,
+    Settle,
+    StartTimer,
+    Tally,
+    tally_of,
 )
 
 CloudRecord = PlvnRecord | MetaModel | TrainingRecord

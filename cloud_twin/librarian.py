@@ -1,13 +1,12 @@
 """What is told of the library: which model fits a PLVN, what there is, the model. Pure."""
 
-from broker.effects import Effect, Publish
-from cloud_twin.categories import Lattice, candidates
-from cloud_twin.library import Library, MetaModel
-from cloud_twin.meta_training import MetaParameters
-from cloud_twin.registry import Registry
-from protocol.address import Address
-from protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId
-from protocol.messages import (
+from twintier.cloud_twin.categories import Lattice, candidates
+from twintier.cloud_twin.library import Library, MetaModel
+from twintier.cloud_twin.meta_training import MetaParameters
+from twintier.cloud_twin.registry import Registry
+from twintier.protocol.address import Address
+from twintier.protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId
+from twintier.protocol.messages import (
     CategoryAssigned,
     LibraryIndexed,
     MetaModelMatch,
@@ -15,8 +14,9 @@ from protocol.messages import (
     MetaModelOffered,
     MetaModelRequested,
 )
-from protocol.tensors import Tensors
-from protocol.topics import category_digest
+from twintier.protocol.tensors import Tensors
+from twintier.protocol.topics import category_digest
+from twintier.runtime.effects import Effect, Publish
 
 
 def tensors_of(model: MetaParameters) -> Tensors:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cloud_twin.categories import Available
-from cloud_twin.meta_training import MetaParameters
-from protocol.ids import CategoryKey, InmfId, ModelId
+from twintier.cloud_twin.categories import Available
+from twintier.cloud_twin.meta_training import MetaParameters
+from twintier.protocol.ids import CategoryKey, InmfId, ModelId
 
 
 @dataclass(frozen=True, slots=True)

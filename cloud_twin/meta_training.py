@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from cloud_twin.settings import CloudSettings
-from learning.aggregate import MetaOptimizer, average_gradients
-from learning.errors import LearningError
-from protocol.ids import CategoryKey, InmfId, PlvnId
-from protocol.messages import GradientRow, GradientsComputed, MetaTrainingSettings
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.learning.aggregate import MetaOptimizer, average_gradients
+from twintier.learning.errors import LearningError
+from twintier.protocol.ids import CategoryKey, InmfId, PlvnId
+from twintier.protocol.messages import GradientRow, GradientsComputed, MetaTrainingSettings
 
 Vector = npt.NDArray[np.float32]
 RowOutcome = Literal["counted", "duplicate", "late", "unasked", "malformed"]

@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Sequence
 
-from broker.effects import CancelTimer, Effect, Publish, Save, StartTimer, Tally
-from cloud_twin.placement import EdgeServer
-from cloud_twin.registry import PlvnRecord, Registry
-from cloud_twin.settings import CloudSettings
-from protocol.address import Address
-from protocol.ids import EdgeId, InmfId, PlvnId
-from protocol.messages import (
+from twintier.cloud_twin.placement import EdgeServer
+from twintier.cloud_twin.registry import PlvnRecord, Registry
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.protocol.address import Address
+from twintier.protocol.ids import EdgeId, InmfId, PlvnId
+from twintier.protocol.messages import (
     EdgeStatusReported,
     GrantRenewed,
     RegistrationGranted,
@@ -16,6 +15,7 @@ from protocol.messages import (
     RegistrationRequested,
     TwinPlaced,
 )
+from twintier.runtime.effects import CancelTimer, Effect, Publish, Save, StartTimer, Tally
 
 
 class Ownership:

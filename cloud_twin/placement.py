@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from protocol.ids import EdgeId
-from protocol.messages import Site
+from twintier.protocol.ids import EdgeId
+from twintier.protocol.messages import Site
 
 EARTH_RADIUS_M = 6_371_000.0
 

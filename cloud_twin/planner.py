@@ -7,13 +7,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from cloud_twin.categories import Lattice, candidates
-from cloud_twin.library import Library, MetaModel
-from cloud_twin.meta_training import MetaParameters, Training
-from cloud_twin.settings import CloudSettings
-from learning.aggregate import MetaOptimizer
-from protocol.ids import SUPER_CATEGORY, CategoryKey, InmfId
-from protocol.tensors import model_id
+from twintier.cloud_twin.categories import Lattice, candidates
+from twintier.cloud_twin.library import Library, MetaModel
+from twintier.cloud_twin.meta_training import MetaParameters, Training
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.learning.aggregate import MetaOptimizer
+from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, InmfId
+from twintier.protocol.tensors import model_id
 
 Phase = Literal["planning", "online"]
 

@@ -3,9 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from cloud_twin.placement import EdgeServer, nearest_with_room
-from protocol.ids import CategoryKey, EdgeId, Fence, InmfId, PlvnId
-from protocol.messages import AttributesReported, Grant, MetaModelMatch, Site
+from twintier.cloud_twin.placement import EdgeServer, nearest_with_room
+from twintier.protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId
+from twintier.protocol.messages import AttributesReported, Grant, MetaModelMatch, Site
+from twintier.protocol.values import Fence
 
 
 @dataclass(frozen=True, slots=True)

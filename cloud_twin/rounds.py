@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from broker.effects import Effect, Publish, Save, StartTimer, Tally
-from cloud_twin.librarian import tensors_of
-from cloud_twin.meta_training import Training
-from cloud_twin.planner import Planner
-from cloud_twin.registry import Registry
-from cloud_twin.settings import CloudSettings
-from protocol.address import Address
-from protocol.ids import EdgeId, PlvnId
-from protocol.messages import GradientsComputed, GradientsFailed, MetaRoundStarted
+from twintier.cloud_twin.librarian import tensors_of
+from twintier.cloud_twin.meta_training import Training
+from twintier.cloud_twin.planner import Planner
+from twintier.cloud_twin.registry import Registry
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.protocol.address import Address
+from twintier.protocol.ids import EdgeId, PlvnId
+from twintier.protocol.messages import GradientsComputed, GradientsFailed, MetaRoundStarted
+from twintier.runtime.effects import Effect, Publish, Save, StartTimer, Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What the cloud twin listens to."""
 
-from broker.effects import Subscribe
-from protocol.address import Address
-from protocol.messages import (
+from twintier.protocol.address import Address
+from twintier.protocol.messages import (
     AgentStatusReported,
     AttributesReported,
     ChunksRequested,
@@ -18,6 +17,7 @@ from protocol.messages import (
     RetrainTriggered,
     TwinRegistered,
 )
+from twintier.runtime.effects import Subscribe
 
 
 def routes() -> list[Subscribe]:

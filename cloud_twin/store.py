@@ -21,16 +21,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert
 
-from broker.effects import Record
-from broker.sql import SqlStore, open_database
-from broker.weights import WeightStore
-from cloud_twin.core import CloudRecord
-from cloud_twin.library import MetaModel
-from cloud_twin.meta_training import MetaParameters
-from cloud_twin.planner import TrainingRecord
-from cloud_twin.registry import PlvnRecord
-from protocol.ids import CategoryKey, EdgeId, Fence, InmfId, ModelId, PlvnId
-from protocol.messages import Site
+from twintier.cloud_twin.core import CloudRecord
+from twintier.cloud_twin.library import MetaModel
+from twintier.cloud_twin.meta_training import MetaParameters
+from twintier.cloud_twin.planner import TrainingRecord
+from twintier.cloud_twin.registry import PlvnRecord
+from twintier.protocol.ids import CategoryKey, EdgeId, InmfId, ModelId, PlvnId
+from twintier.protocol.messages import Site
+from twintier.protocol.values import Fence
+from twintier.runtime.effects import Record
+from twintier.runtime.storage.sql import SqlStore, open_database
+from twintier.runtime.storage.weights import WeightStore
 
 SCHEMA_VERSION = 1
 _metadata = MetaData()

@@ -13,10 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from broker.effects import CancelTimer, Effect, Publish, Save, StartJob, StartTimer, Tally
-from edge_twin.calibration import Calibration
-from edge_twin.individual_model import IndividualModel, IndividualModelDeleted
-from edge_twin.jobs import (
+from twintier.edge_twin.cusum import Alarm, Block, ResidualWatch
+from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
+from twintier.edge_twin.jobs import (
     AdaptationJob,
     AdaptationResult,
     ChangeResult,
@@ -24,7 +23,7 @@ from edge_twin.jobs import (
     Start,
     baseline_reward_j,
 )
-from edge_twin.life_cycle import (
+from twintier.edge_twin.life_cycle import (
     CachedModel,
     Exchanging,
     InForce,
@@ -39,15 +38,15 @@ from edge_twin.life_cycle import (
     degradation,
     dispatch_of,
 )
-from edge_twin.mirror import Array, Mirror, trajectories_of
-from edge_twin.monitor import Alarm, Block, ResidualWatch
-from edge_twin.settings import EdgeSettings
-from inmf.condition import Condition
-from inmf.emulator import EmulatorParameters
-from learning.policy import Vector
-from protocol.address import Address
-from protocol.ids import Fence, InmfId, ModelId, PlvnId
-from protocol.messages import (
+from twintier.edge_twin.mirror import Array, Mirror, trajectories_of
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.inmf.perception.calibration import Calibration
+from twintier.inmf.perception.condition import Condition
+from twintier.inmf.perception.emulator import EmulatorParameters
+from twintier.learning.policy import Vector
+from twintier.protocol.address import Address
+from twintier.protocol.ids import InmfId, ModelId, PlvnId
+from twintier.protocol.messages import (
     BaselineOrdered,
     Cause,
     IndividualModelReported,
@@ -56,7 +55,9 @@ from protocol.messages import (
     RetrainTriggered,
     TrajectoriesReported,
 )
-from protocol.messages.model import Purpose
+from twintier.protocol.messages.model import Purpose
+from twintier.protocol.values import Fence
+from twintier.runtime.effects import CancelTimer, Effect, Publish, Save, StartJob, StartTimer, Tally
 
 
 @dataclass(slots=True)

@@ -5,9 +5,9 @@ from statistics import median
 
 import numpy as np
 
-from edge_twin.mirror import Mirror
-from protocol.ids import CategoryKey, category_key
-from protocol.messages import AttributesReported, Site
+from twintier.edge_twin.mirror import Mirror
+from twintier.protocol.ids import CategoryKey, category_key
+from twintier.protocol.messages import AttributesReported, Site
 
 DAY_BEGINS_H = 6.0
 DAY_ENDS_H = 22.0

@@ -7,32 +7,19 @@ the grant has ended, are tallied and do nothing. Randomness comes from seeds in 
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from broker.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
-from broker.effects import (
-    CancelTimer,
-    Defer,
-    Effect,
-    Publish,
-    Save,
-    Settle,
-    StartJob,
-    StartTimer,
-    Tally,
-    tally_of,
-)
-from edge_twin.individual_model import IndividualModel
-from edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, MetaTask, TaskFailure
-from edge_twin.life_cycle import CachedModel
-from edge_twin.mirror import IncompleteSlotsError, KeptTrajectories, Mirror
-from edge_twin.rounds import failure_message, gradient_messages, round_job_key, seed_of
-from edge_twin.routes import is_of_cloud_twin, plvn_route
-from edge_twin.settings import EdgeSettings
-from edge_twin.twin import Twin, TwinRecord
-from learning.meta import MetaGradient, MetaSettings
-from protocol.address import Address
-from protocol.envelope import Envelope
-from protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId
-from protocol.messages import (
+from twintier.edge_twin.individual_model import IndividualModel
+from twintier.edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, MetaTask, TaskFailure
+from twintier.edge_twin.life_cycle import CachedModel
+from twintier.edge_twin.mirror import IncompleteSlotsError, KeptTrajectories, Mirror
+from twintier.edge_twin.rounds import failure_message, gradient_messages, round_job_key, seed_of
+from twintier.edge_twin.routes import is_of_cloud_twin, plvn_route
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.edge_twin.twin import Twin, TwinRecord
+from twintier.learning.meta import MetaGradient, MetaSettings
+from twintier.protocol.address import Address
+from twintier.protocol.envelope import Envelope
+from twintier.protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId
+from twintier.protocol.messages import (
     AttributesReported,
     CategoryAssigned,
     EdgeStatusReported,
@@ -52,9 +39,21 @@ from protocol.messages import (
     TwinRegistered,
     UploadsAcknowledged,
 )
+from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
+from twintier.runtime.effects import (
+    CancelTimer,
+    Defer,
+    Effect,
+    Publish,
+    Save,
+    Settle,
+    StartJob,
+    StartTimer,
+    Tally,
+    tally_of,
+)
 
 EdgeRecord = TwinRecord | IndividualModel | KeptTrajectories
-ADAPTATION_PRIORITY = 0
 META_PRIORITY = 10
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from inmf.emulator import EmulatorParameters
-from learning.policy import Vector
-from protocol.ids import InmfId, ModelId, PlvnId
-from protocol.messages import IndividualModelReported
+from twintier.inmf.perception.emulator import EmulatorParameters
+from twintier.learning.policy import Vector
+from twintier.protocol.ids import InmfId, ModelId, PlvnId
+from twintier.protocol.messages import IndividualModelReported
 
 
 @dataclass(frozen=True, slots=True)

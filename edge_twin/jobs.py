@@ -9,21 +9,21 @@ from typing import Literal
 
 import numpy as np
 
-from edge_twin.calibration import Calibration, calibrate, misfits
-from inmf.actor import Actor, PolicySpec
-from inmf.assisted import COOP_PERCEPTION_ASSISTED as SPEC
-from inmf.assisted import AssistedEpisodes
-from inmf.baselines import settled_aimd_modes
-from inmf.bound import clairvoyant
-from inmf.condition import Condition, draw_conditions
-from inmf.emulator import EmulatorParameters, draw_trace
-from inmf.evaluate import greedy_modes, mean_reward_j
-from inmf.trajectory import Trace, Trajectories
-from learning.adapt import AdaptationSettings, TrueEpisodes, adapt
-from learning.errors import LearningError
-from learning.meta import MetaGradient, MetaSettings, adaptation_gradient
-from learning.policy import Vector
-from learning.teacher import teacher_gradient
+from twintier.inmf.actor import Actor, PolicySpec
+from twintier.inmf.evaluate import greedy_modes, mean_reward_j
+from twintier.inmf.perception.assisted import COOP_PERCEPTION_ASSISTED as SPEC
+from twintier.inmf.perception.assisted import AssistedEpisodes
+from twintier.inmf.perception.baselines import settled_aimd_modes
+from twintier.inmf.perception.bound import clairvoyant
+from twintier.inmf.perception.calibration import Calibration, calibrate, misfits
+from twintier.inmf.perception.condition import Condition, draw_conditions
+from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
+from twintier.inmf.trajectory import Trace, Trajectories
+from twintier.learning.adapt import AdaptationSettings, TrueEpisodes, adapt
+from twintier.learning.errors import LearningError
+from twintier.learning.meta import MetaGradient, MetaSettings, adaptation_gradient
+from twintier.learning.policy import Vector
+from twintier.learning.teacher import teacher_gradient
 
 POLICY = PolicySpec(SPEC.observation_dim, SPEC.action_dim)
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from edge_twin.jobs import POLICY, AdaptationResult, Start
-from edge_twin.monitor import Alarm
-from inmf.trajectory import Array
-from learning.policy import Vector
-from protocol.ids import InmfId, ModelId
-from protocol.messages import Cause, IndividualModelReported, ModelDispatched
-from protocol.messages.model import Purpose
-from protocol.tensors import Tensors, model_id
+from twintier.edge_twin.cusum import Alarm
+from twintier.edge_twin.jobs import POLICY, AdaptationResult, Start
+from twintier.inmf.trajectory import Array
+from twintier.learning.policy import Vector
+from twintier.protocol.ids import InmfId, ModelId
+from twintier.protocol.messages import Cause, IndividualModelReported, ModelDispatched
+from twintier.protocol.messages.model import Purpose
+from twintier.protocol.tensors import Tensors, model_id
 
 
 @dataclass(frozen=True, slots=True)

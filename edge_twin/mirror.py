@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from inmf.live import PAIRS
-from inmf.trajectory import Trace, Trajectories
-from protocol.ids import PlvnId
-from protocol.messages import TelemetryReported, TrajectoriesReported
-from protocol.tensors import Tensors
+from twintier.inmf.perception.live import PAIRS
+from twintier.inmf.trajectory import Trace, Trajectories
+from twintier.protocol.ids import PlvnId
+from twintier.protocol.messages import TelemetryReported, TrajectoriesReported
+from twintier.protocol.tensors import Tensors
 
 Array = npt.NDArray[np.float64]
 TRACE_FIELDS = ("bandwidth_hz", "objects", "distance_m", "present")

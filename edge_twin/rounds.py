@@ -5,10 +5,15 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from learning.meta import MetaGradient
-from protocol.ids import InmfId, PlvnId
-from protocol.messages import GradientRow, GradientsComputed, GradientsFailed, MetaRoundStarted
-from protocol.tensors import Tensors
+from twintier.learning.meta import MetaGradient
+from twintier.protocol.ids import InmfId, PlvnId
+from twintier.protocol.messages import (
+    GradientRow,
+    GradientsComputed,
+    GradientsFailed,
+    MetaRoundStarted,
+)
+from twintier.protocol.tensors import Tensors
 
 
 def round_job_key(inmf: InmfId, started: MetaRoundStarted) -> str:

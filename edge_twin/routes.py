@@ -1,10 +1,8 @@
 """What an edge server listens to: its `down` branch, the library, its PLVNs' `up` branches."""
 
-from broker.core import Received
-from broker.effects import Subscribe
-from protocol.address import Address
-from protocol.ids import EdgeId, PlvnId
-from protocol.messages import (
+from twintier.protocol.address import Address
+from twintier.protocol.ids import EdgeId, PlvnId
+from twintier.protocol.messages import (
     CategoryAssigned,
     ChunksRequested,
     EdgeStatusReported,
@@ -22,7 +20,9 @@ from protocol.messages import (
     TwinPlaced,
     UploadsAcknowledged,
 )
-from protocol.messages.base import Message
+from twintier.protocol.messages.base import Message
+from twintier.runtime.core import Received
+from twintier.runtime.effects import Subscribe
 
 _OWN: tuple[type[Message], ...] = (
     CategoryAssigned,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from learning.adapt import AdaptationSettings
+from twintier.learning.adapt import AdaptationSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,18 +21,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert
 
-from broker.effects import Record
-from broker.sql import SqlStore, open_database
-from broker.weights import WeightStore
-from edge_twin.core import EdgeRecord
-from edge_twin.individual_model import IndividualModel, IndividualModelDeleted
-from edge_twin.mirror import KeptTrajectories
-from edge_twin.twin import TwinRecord
-from inmf.emulator import EmulatorParameters
-from protocol.catalogue import row_of
-from protocol.ids import InmfId, ModelId, PlvnId
-from protocol.messages import Grant, IndividualModelReported, Site, TrajectoriesReported
-from protocol.upcast import upcast
+from twintier.edge_twin.core import EdgeRecord
+from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
+from twintier.edge_twin.mirror import KeptTrajectories
+from twintier.edge_twin.twin import TwinRecord
+from twintier.inmf.perception.emulator import EmulatorParameters
+from twintier.protocol.catalogue import row_of
+from twintier.protocol.ids import InmfId, ModelId, PlvnId
+from twintier.protocol.messages import Grant, IndividualModelReported, Site, TrajectoriesReported
+from twintier.protocol.upcast import upcast
+from twintier.runtime.effects import Record
+from twintier.runtime.storage.sql import SqlStore, open_database
+from twintier.runtime.storage.weights import WeightStore
 
 SCHEMA_VERSION = 1
 _TYPE = row_of(TrajectoriesReported).name

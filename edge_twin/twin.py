@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from edge_twin.adaptation import ManagedInmf
-from edge_twin.attributes import TimeOfDay, category_of, extract
-from edge_twin.exogenous import fit_exogenous
-from edge_twin.jobs import TaskTwin
-from edge_twin.life_cycle import Waiting
-from edge_twin.mirror import Mirror, trace_of
-from edge_twin.settings import EdgeSettings
-from inmf.condition import Condition
-from inmf.emulator import EmulatorParameters, expert
-from protocol.ids import CategoryKey, InmfId, PlvnId
-from protocol.messages import AttributesReported, Grant, Site, TelemetryReported
+from twintier.edge_twin.adaptation import ManagedInmf
+from twintier.edge_twin.attributes import TimeOfDay, category_of, extract
+from twintier.edge_twin.jobs import TaskTwin
+from twintier.edge_twin.life_cycle import Waiting
+from twintier.edge_twin.mirror import Mirror, trace_of
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.inmf.perception.condition import Condition
+from twintier.inmf.perception.emulator import EmulatorParameters, expert
+from twintier.inmf.perception.exogenous import fit_exogenous
+from twintier.protocol.ids import CategoryKey, InmfId, PlvnId
+from twintier.protocol.messages import AttributesReported, Grant, Site, TelemetryReported
 
 REFIT_SLOTS = 300
 """Telemetry since the last fit of the exogenous models that asks for a new one."""

@@ -1,1 +1,1 @@
-"""Intelligent network management functions: emulators, baselines and bounds, in numpy only."""
+"""What is managed: one INMF a folder, under one contract; numpy only."""

@@ -11,8 +11,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from inmf.spec import Observation
-from inmf.trajectory import Mask, ShapeError
+from twintier.inmf.spec import Observation
+from twintier.inmf.trajectory import Mask, ShapeError
 
 Floats = npt.NDArray[np.float32]
 

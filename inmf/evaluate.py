@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from inmf.actor import Actor
-from inmf.spec import EpisodeBatch
-from inmf.trajectory import Mask
+from twintier.inmf.actor import Actor
+from twintier.inmf.spec import EpisodeBatch
+from twintier.inmf.trajectory import Mask
 
 
 def before(modes: Mask) -> Mask:

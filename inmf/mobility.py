@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from inmf.trajectory import Array, Mask, ShapeError
+from twintier.inmf.trajectory import Array, Mask, ShapeError
 
 Levels = npt.NDArray[np.intp]
 

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inmf.trajectory import Array, Mask
+from twintier.inmf.trajectory import Array, Mask
 
 Observation = npt.NDArray[np.float32]
 

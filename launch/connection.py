@@ -1,19 +1,19 @@
 """How the processes of a deployment reach its broker, and as whom."""
 
 import os
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from broker.certs import MONITOR, leaf_state
-from broker.credentials import credentials_from
-from broker.errors import CertificateError
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from broker.tls import TlsFiles, tls_files
-from launch.monitor import monitor_id
+from twintier.broker.certs.folder import MONITOR, leaf_state
+from twintier.broker.errors import CertificateError
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.credentials import credentials_from
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.mqtt.tls import TlsFiles, tls_files
 
 log = structlog.get_logger()
 
@@ -83,3 +83,8 @@ def _files_in_force(folder: Path, identity: str) -> TlsFiles:
     if state.must_be_renewed:
         log.warning("certificate ends soon", identity=identity, days_left=state.days_left)
     return files
+
+
+def monitor_id() -> str:
+    """A client id for a listener, different each time."""
+    return f"monitor-{secrets.token_hex(4)}"

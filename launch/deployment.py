@@ -10,39 +10,39 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from broker.bus import Bus
-from broker.clock import Clock
-from broker.core import Core
-from broker.effects import Subscribe
-from broker.jobs import InlineJobs, Jobs
-from broker.presence import new_boot
-from broker.runtime import Runtime, RuntimeSettings
-from broker.signing_keys import SIGN_KEY, SIGN_PUB, load_signing_key, load_verify_key
-from broker.store import Store
-from cloud_twin.categories import Lattice
-from cloud_twin.core import CloudCore
-from cloud_twin.library import Library
-from cloud_twin.meta_training import MetaParameters
-from cloud_twin.planner import Blueprint, Planner
-from cloud_twin.routes import routes as cloud_routes
-from cloud_twin.settings import CloudSettings
-from cloud_twin.store import CloudStore
-from edge_twin.core import EdgeCore
-from edge_twin.jobs import POLICY
-from edge_twin.routes import routes as edge_routes
-from edge_twin.settings import EdgeSettings
-from edge_twin.store import EdgeStore
-from launch.connection import ClientName
-from launch.instruments import Instruments, count_faults
-from learning.policy import initial_parameters
-from plvn_agent.core import AgentCore
-from plvn_agent.host import Host, HostSettings
-from plvn_agent.routes import routes as agent_routes
-from plvn_agent.settings import AgentSettings
-from plvn_agent.source import Source
-from plvn_agent.store import AgentStore
-from protocol.ids import COOP_PERCEPTION, EdgeId, InmfId
-from protocol.signing import verify_key_of
+from twintier.broker.bus import Bus
+from twintier.broker.certs.signing_keys import SIGN_KEY, SIGN_PUB, load_signing_key, load_verify_key
+from twintier.broker.clock import Clock
+from twintier.cloud_twin.categories import Lattice
+from twintier.cloud_twin.core import CloudCore
+from twintier.cloud_twin.library import Library
+from twintier.cloud_twin.meta_training import MetaParameters
+from twintier.cloud_twin.planner import Blueprint, Planner
+from twintier.cloud_twin.routes import routes as cloud_routes
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.cloud_twin.store import CloudStore
+from twintier.edge_twin.core import EdgeCore
+from twintier.edge_twin.jobs import POLICY
+from twintier.edge_twin.routes import routes as edge_routes
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.edge_twin.store import EdgeStore
+from twintier.launch.connection import ClientName
+from twintier.launch.instruments import Instruments, count_faults
+from twintier.learning.policy import initial_parameters
+from twintier.plvn_agent.core import AgentCore
+from twintier.plvn_agent.routes import routes as agent_routes
+from twintier.plvn_agent.settings import AgentSettings
+from twintier.plvn_agent.slot_loop import Host, HostSettings
+from twintier.plvn_agent.source import Source
+from twintier.plvn_agent.store import AgentStore
+from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, InmfId
+from twintier.protocol.signing import verify_key_of
+from twintier.runtime.core import Core
+from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.effects import Subscribe
+from twintier.runtime.jobs import InlineJobs, Jobs
+from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.storage.store import Store
 
 MakeBus = Callable[[ClientName], Bus]
 """A bus for a client, not connected yet."""

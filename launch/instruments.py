@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.bus import Bus
-from broker.clock import Clock
-from broker.core import Core
-from broker.faulty import Faults, FaultyBus, skewed
-from broker.recording import RecordedCore
-from broker.runtime import Runtime
-from protocol.messages import HealthReported
+from twintier.broker.bus import Bus
+from twintier.broker.clock import Clock
+from twintier.broker.faulty import Faults, FaultyBus, skewed
+from twintier.protocol.messages import HealthReported
+from twintier.runtime.core import Core
+from twintier.runtime.recording.recorder import RecordedCore
+from twintier.runtime.runtime import Runtime
 
 PREFIX = "injected."
 

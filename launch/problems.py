@@ -2,7 +2,7 @@
 
 import sys
 
-from launch.exit_codes import ExitCode
+from twintier.launch.exit_codes import ExitCode
 
 
 def say(error: object, code: ExitCode) -> int:

@@ -6,28 +6,28 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from broker.clock import WallClock
-from broker.errors import BrokerStartError, CertificateError, LocalBusError
-from broker.local import BrokerKind, start_broker
-from broker.mosquitto import Secured, reload_mosquitto
-from broker.presence import TakenOverError
-from broker.process import RunningBroker
-from broker.recording import RecordingError
-from broker.sql import StoreError
-from broker.workers import WorkerJobs
-from cloud_twin.settings import CloudSettings
-from edge_twin.settings import EdgeSettings
-from launch.connection import Connection
-from launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
-from launch.exit_codes import ExitCode
-from launch.instruments import Instruments
-from launch.problems import say
-from launch.serve import run_until_signal, serve
-from launch.sources import SourceOptions, make_source
-from plvn_agent.host import HostSettings
-from plvn_agent.settings import AgentSettings
-from plvn_agent.source import SourceError
-from protocol.ids import EdgeId
+from twintier.broker.clock import WallClock
+from twintier.broker.errors import BrokerStartError, CertificateError, LocalBusError
+from twintier.broker.servers.local import BrokerKind, start_broker
+from twintier.broker.servers.mosquitto import Secured, reload_mosquitto
+from twintier.broker.servers.process import RunningBroker
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.launch.connection import Connection
+from twintier.launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from twintier.launch.exit_codes import ExitCode
+from twintier.launch.instruments import Instruments
+from twintier.launch.problems import say
+from twintier.launch.serve import run_until_signal, serve
+from twintier.launch.sources import SourceOptions, make_source
+from twintier.plvn_agent.settings import AgentSettings
+from twintier.plvn_agent.slot_loop import HostSettings
+from twintier.plvn_agent.source import SourceError
+from twintier.protocol.ids import EdgeId
+from twintier.runtime.delivery.presence import TakenOverError
+from twintier.runtime.recording.recorder import RecordingError
+from twintier.runtime.storage.sql import StoreError
+from twintier.runtime.workers import WorkerJobs
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-from broker.runtime import Runtime
+from twintier.runtime.runtime import Runtime
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

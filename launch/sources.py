@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from plvn_agent.builtin import BuiltinSource, builtin_profiles
-from plvn_agent.roads import SENSOR_RANGE_M
-from plvn_agent.scenario import SumoScenario, demo_scenarios, load_scenario
-from plvn_agent.source import Source
-from plvn_agent.sumo import SumoSettings, SumoSource, deployment_of
-from protocol.ids import PlvnId
+from twintier.plvn_agent.source import Source
+from twintier.plvn_agent.sources.builtin import BuiltinSource, builtin_profiles
+from twintier.plvn_agent.sources.sumo.roads import SENSOR_RANGE_M
+from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, demo_scenarios, load_scenario
+from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource, deployment_of
+from twintier.protocol.ids import PlvnId
 
 SourceKind = Literal["builtin", "sumo"]
 DEMO_NETWORKS = ("berlin", "braunschweig")

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from inmf.spec import EpisodeBatch
-from inmf.trajectory import Trajectories
-from learning.aggregate import Adam
-from learning.errors import NumericsError
-from learning.meta import policy_gradient
-from learning.policy import Vector, reheated
-from learning.ppo import Experience, PpoSettings, linear_advantages, update
-from learning.rollout import Rollout, collect, mean_reward
-from learning.teacher import teacher_gradient
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import EpisodeBatch
+from twintier.inmf.trajectory import Trajectories
+from twintier.learning.aggregate import Adam
+from twintier.learning.errors import NumericsError
+from twintier.learning.meta import policy_gradient
+from twintier.learning.policy import Vector, reheated
+from twintier.learning.ppo import Experience, PpoSettings, linear_advantages, update
+from twintier.learning.rollout import Rollout, collect, mean_reward
+from twintier.learning.teacher import teacher_gradient
 
 Emulated = Callable[[int, np.random.Generator], EpisodeBatch]
 """Draws so many emulated episodes of the calibrated condition."""

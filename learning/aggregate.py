@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from learning.errors import NumericsError, SettingsError
+from twintier.learning.errors import NumericsError, SettingsError
 
 Vector = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.floating]

@@ -11,9 +11,9 @@ from math import log, pi
 import torch
 from torch import Tensor
 
-from inmf.actor import PolicySpec
-from learning.errors import GraphError
-from learning.surrogate import Surrogate
+from twintier.inmf.actor import PolicySpec
+from twintier.learning.errors import GraphError
+from twintier.learning.surrogate import Surrogate
 
 Loss = Callable[[Tensor], Tensor]
 """From the flat parameters to one number, on data that are already fixed."""

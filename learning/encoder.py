@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from inmf.spec import Observation
-from learning.errors import NumericsError
+from twintier.inmf.spec import Observation
+from twintier.learning.errors import NumericsError
 
 Choices = npt.NDArray[np.int64]
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from inmf.trajectory import Array, ShapeError
+from twintier.inmf.trajectory import Array, ShapeError
 
 Real = TypeVar("Real", npt.NDArray[np.float64], npt.NDArray[np.floating])
 

@@ -10,8 +10,8 @@ from math import log, pi
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from learning.network import (
+from twintier.inmf.actor import PolicySpec
+from twintier.learning.network import (
     Array,
     Layers,
     backward,

@@ -11,16 +11,16 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from inmf.spec import EpisodeBatch, InmfSpec
-from learning import surrogate
-from learning.errors import NumericsError, SettingsError
-from learning.likelihood import Likelihood
-from learning.network import Array
-from learning.policy import Vector, head_of
-from learning.ppo import linear_advantages, raw_advantages
-from learning.rollout import Rollout, collect, twin_groups
-from learning.surrogate import Surrogate
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import EpisodeBatch, InmfSpec
+from twintier.learning import surrogate
+from twintier.learning.errors import NumericsError, SettingsError
+from twintier.learning.likelihood import Likelihood
+from twintier.learning.network import Array
+from twintier.learning.policy import Vector, head_of
+from twintier.learning.ppo import linear_advantages, raw_advantages
+from twintier.learning.rollout import Rollout, collect, twin_groups
+from twintier.learning.surrogate import Surrogate
 
 MakeBatch = Callable[[np.random.Generator], EpisodeBatch]
 MakeBatches = Callable[[Sequence[np.random.Generator]], EpisodeBatch]

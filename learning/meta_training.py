@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from learning.aggregate import MetaOptimizer, average_gradients
-from learning.meta import MakeBatches, MetaGradient, MetaSettings, adaptation_gradients
-from learning.policy import Vector
+from twintier.inmf.actor import PolicySpec
+from twintier.learning.aggregate import MetaOptimizer, average_gradients
+from twintier.learning.meta import MakeBatches, MetaGradient, MetaSettings, adaptation_gradients
+from twintier.learning.policy import Vector
 
 
 @dataclass(slots=True)

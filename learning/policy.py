@@ -8,9 +8,9 @@ from math import e, log, pi
 import numpy as np
 import numpy.typing as npt
 
-from inmf.actor import PolicySpec
-from inmf.spec import Observation
-from learning.network import Array, forward, layers_of, parameter_count
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import Observation
+from twintier.learning.network import Array, forward, layers_of, parameter_count
 
 Vector = npt.NDArray[np.float32]
 

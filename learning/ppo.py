@@ -9,16 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from inmf.actor import PolicySpec
-from inmf.spec import InmfSpec
-from inmf.trajectory import Array as Values
-from learning import baseline, gae
-from learning.aggregate import Adam
-from learning.errors import NumericsError
-from learning.likelihood import Likelihood
-from learning.network import Array, layers_of
-from learning.policy import Vector
-from learning.rollout import Rollout
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import InmfSpec
+from twintier.inmf.trajectory import Array as Values
+from twintier.learning import gae
+from twintier.learning import linear_value as baseline
+from twintier.learning.aggregate import Adam
+from twintier.learning.errors import NumericsError
+from twintier.learning.likelihood import Likelihood
+from twintier.learning.network import Array, layers_of
+from twintier.learning.policy import Vector
+from twintier.learning.rollout import Rollout
 
 Order = npt.NDArray[np.int64]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from inmf.spec import EpisodeBatch, Observation
-from inmf.trajectory import Array as Rewards
-from inmf.trajectory import Mask
-from learning.network import Array, forward, layers_of
-from learning.policy import log_std_of
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import EpisodeBatch, Observation
+from twintier.inmf.trajectory import Array as Rewards
+from twintier.inmf.trajectory import Mask
+from twintier.learning.network import Array, forward, layers_of
+from twintier.learning.policy import log_std_of
 
 GROUP_ROWS = 1500
 """Rows of a group: 64 units of float32 are then 0.4 MB a layer."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learning.errors import NumericsError
-from learning.meta import MetaSettings, backpropagate
-from learning.network import (
+from twintier.learning.errors import NumericsError
+from twintier.learning.meta import MetaSettings, backpropagate
+from twintier.learning.network import (
     Array,
     Layers,
     backward,
@@ -20,7 +20,7 @@ from learning.network import (
     forward_tangent,
     layers_of,
 )
-from learning.surrogate import Surrogate
+from twintier.learning.surrogate import Surrogate
 
 Labelled = tuple[Array, Array]
 """Inputs (tasks, rows, in) and targets (tasks, rows, out)."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from learning.network import Array
+from twintier.learning.network import Array
 
 Surrogate = Literal["ratio", "dice", "log"]
 

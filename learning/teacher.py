@@ -9,14 +9,14 @@ slot that does not fit costs more than a second pair earns.
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from inmf.baselines import all_modes
-from inmf.spec import EpisodeBatch
-from learning.errors import NumericsError
-from learning.meta import MetaGradient
-from learning.network import Array, backward, forward, layers_of
-from learning.policy import Vector
-from learning.rollout import collect
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.perception.baselines import all_modes
+from twintier.inmf.spec import EpisodeBatch
+from twintier.learning.errors import NumericsError
+from twintier.learning.meta import MetaGradient
+from twintier.learning.network import Array, backward, forward, layers_of
+from twintier.learning.policy import Vector
+from twintier.learning.rollout import collect
 
 SHARPNESS = 1.702
 """A logistic of this slope is within 0.01 of the normal distribution function."""

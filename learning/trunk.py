@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from learning.aggregate import Adam, average_gradients
-from learning.errors import NumericsError, SettingsError
-from learning.policy import Vector
+from twintier.inmf.actor import PolicySpec
+from twintier.learning.aggregate import Adam, average_gradients
+from twintier.learning.errors import NumericsError, SettingsError
+from twintier.learning.policy import Vector
 
 TOLERANCE = 0.02
 """Share of post-adaptation reward that an INMF may lose by sharing (assumed, R14)."""

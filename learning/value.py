@@ -1,16 +1,16 @@
 """A value function that is a network, as peers of this project have it.
 
-The linear baseline of `learning.baseline` is the default: it is an order cheaper and as good on the
+The linear one of `learning.linear_value` is the default: it is an order cheaper and as good on the
 case study. This one is for long horizons and for comparisons on equal terms.
 """
 
 import numpy as np
 
-from inmf.spec import Observation
-from inmf.trajectory import Array as Values
-from learning.aggregate import Adam
-from learning.errors import NumericsError
-from learning.network import Array, backward, forward, layers_of, parameter_count
+from twintier.inmf.spec import Observation
+from twintier.inmf.trajectory import Array as Values
+from twintier.learning.aggregate import Adam
+from twintier.learning.errors import NumericsError
+from twintier.learning.network import Array, backward, forward, layers_of, parameter_count
 
 
 class ValueNetwork:

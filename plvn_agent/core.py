@@ -11,31 +11,19 @@ from typing import Literal
 
 import numpy as np
 
-from broker.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
-from broker.effects import (
-    Actuate,
-    CancelTimer,
-    Effect,
-    Publish,
-    Save,
-    Settle,
-    StartTimer,
-    Tally,
-    tally_of,
-)
-from inmf.actor import Actor, PolicySpec
-from inmf.assisted import COOP_PERCEPTION_ASSISTED as SPEC
-from inmf.assisted import observe_assisted
-from inmf.baselines import Aimd
-from inmf.trajectory import Mask
-from plvn_agent.events import generator_of
-from plvn_agent.settings import AgentSettings
-from plvn_agent.source import PlvnProfile, SlotMeasured, SlotObserved
-from plvn_agent.uploads import Batch, DecidedSlot, Summary, telemetry_of
-from protocol.address import Address
-from protocol.envelope import Envelope
-from protocol.ids import COOP_PERCEPTION, EdgeId, Fence, InmfId, PlvnId
-from protocol.messages import (
+from twintier.inmf.actor import Actor, PolicySpec
+from twintier.inmf.perception.assisted import COOP_PERCEPTION_ASSISTED as SPEC
+from twintier.inmf.perception.assisted import observe_assisted
+from twintier.inmf.perception.baselines import Aimd
+from twintier.inmf.trajectory import Mask
+from twintier.plvn_agent.settings import AgentSettings
+from twintier.plvn_agent.source import PlvnProfile, SlotMeasured, SlotObserved
+from twintier.plvn_agent.sources.conditions import generator_of
+from twintier.plvn_agent.uploads import Batch, DecidedSlot, Summary, telemetry_of
+from twintier.protocol.address import Address
+from twintier.protocol.envelope import Envelope
+from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, InmfId, PlvnId
+from twintier.protocol.messages import (
     AgentStatusReported,
     BaselineOrdered,
     CloudStatusReported,
@@ -51,9 +39,22 @@ from protocol.messages import (
     RegistrationRequested,
     UploadsAcknowledged,
 )
-from protocol.messages.base import Message
-from protocol.signing import is_grant_by
-from protocol.tensors import model_id
+from twintier.protocol.messages.base import Message
+from twintier.protocol.signing import is_grant_by
+from twintier.protocol.tensors import model_id
+from twintier.protocol.values import Fence
+from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
+from twintier.runtime.effects import (
+    Actuate,
+    CancelTimer,
+    Effect,
+    Publish,
+    Save,
+    Settle,
+    StartTimer,
+    Tally,
+    tally_of,
+)
 
 POLICY = PolicySpec(SPEC.observation_dim, SPEC.action_dim)
 MAX_RETRY_FACTOR = 16

@@ -1,9 +1,8 @@
 """What an agent listens to: its own `down` branch, and the phase of the cloud twin."""
 
-from broker.effects import Subscribe
-from protocol.address import Address
-from protocol.ids import PlvnId
-from protocol.messages import (
+from twintier.protocol.address import Address
+from twintier.protocol.ids import PlvnId
+from twintier.protocol.messages import (
     AgentStatusReported,
     BaselineOrdered,
     ChunksRequested,
@@ -15,6 +14,7 @@ from protocol.messages import (
     RegistrationRefused,
     UploadsAcknowledged,
 )
+from twintier.runtime.effects import Subscribe
 
 
 def routes(plvn: PlvnId) -> list[Subscribe]:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from inmf.trajectory import Array, Mask
-from protocol.ids import PlvnId
-from protocol.messages import Site, VehicleState
+from twintier.inmf.trajectory import Array, Mask
+from twintier.protocol.ids import PlvnId
+from twintier.protocol.messages import Site, VehicleState
 
 
 class SourceError(Exception):

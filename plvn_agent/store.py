@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.effects import Record
-from broker.journal import (
+from twintier.plvn_agent.core import AgentRecord
+from twintier.protocol.ids import EdgeId, PlvnId
+from twintier.protocol.values import Fence
+from twintier.runtime.effects import Record
+from twintier.runtime.storage.journal import (
     StreamKey,
     Upload,
     connect_journal,
@@ -13,8 +16,6 @@ from broker.journal import (
     read_uploads,
     write_journal,
 )
-from plvn_agent.core import AgentRecord
-from protocol.ids import EdgeId, Fence, PlvnId
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS owners (plvn TEXT PRIMARY KEY, edge TEXT, fence INTEGER)"
 _ADDED = {"owner_boot": "TEXT NOT NULL DEFAULT ''", "version": "INTEGER NOT NULL DEFAULT 0"}

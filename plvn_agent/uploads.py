@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from inmf.trajectory import Array, Mask
-from plvn_agent.source import SlotMeasured, SlotObserved
-from protocol.messages import PerformanceReported, TelemetryReported, TrajectoriesReported
-from protocol.messages.telemetry import PolicyKind
-from protocol.tensors import Tensors
+from twintier.inmf.trajectory import Array, Mask
+from twintier.plvn_agent.source import SlotMeasured, SlotObserved
+from twintier.protocol.messages import PerformanceReported, TelemetryReported, TrajectoriesReported
+from twintier.protocol.messages.telemetry import PolicyKind
+from twintier.protocol.tensors import Tensors
 
 
 def exogenous_of(slots: Sequence[SlotObserved]) -> dict[str, Array]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from protocol.ids import EdgeId, InmfId, PlvnId
+from twintier.protocol.ids import EdgeId, InmfId, PlvnId
 
 Branch = Literal["plvn/up", "plvn/down", "edge/up", "edge/down"]
 

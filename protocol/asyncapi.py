@@ -14,10 +14,10 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from protocol.catalogue import CATALOGUE, Role, Row
-from protocol.envelope import Envelope
-from protocol.ids import LEVEL_PATTERN
-from protocol.topics import DEFAULT_ROOT, ROLES, prefix
+from twintier.protocol.catalogue import CATALOGUE, Role, Row
+from twintier.protocol.envelope import Envelope
+from twintier.protocol.ids import LEVEL_PATTERN
+from twintier.protocol.topics import DEFAULT_ROOT, ROLES, prefix
 
 Json = dict[str, object]
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from protocol import messages as m
-from protocol.address import Branch
-from protocol.errors import LocalProtocolError
-from protocol.messages.base import Message
+from twintier.protocol import messages as m
+from twintier.protocol.address import Branch
+from twintier.protocol.errors import LocalProtocolError
+from twintier.protocol.messages.base import Message
 
 Role = Literal["plvn", "edge", "cloud"]
 Qos = Literal[0, 1]

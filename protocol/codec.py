@@ -10,16 +10,16 @@ from typing import NamedTuple
 import msgpack
 from pydantic import ValidationError
 
-from protocol.address import Address
-from protocol.catalogue import BY_NAME, NAMES, Row, row_of
-from protocol.envelope import BlobRef, Envelope
-from protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
-from protocol.items import holds_more_than
-from protocol.messages.base import Message
-from protocol.signing import MARK, SIGNATURE_BYTES, Signature
-from protocol.tensors import blob_digest
-from protocol.topics import DEFAULT_ROOT, ParsedTopic, check_source, check_stream, parse
-from protocol.upcast import newest, upcast
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import BY_NAME, NAMES, Row, row_of
+from twintier.protocol.envelope import BlobRef, Envelope
+from twintier.protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
+from twintier.protocol.items import holds_more_than
+from twintier.protocol.messages.base import Message
+from twintier.protocol.signing import MARK, SIGNATURE_BYTES, Signature
+from twintier.protocol.tensors import blob_digest
+from twintier.protocol.topics import DEFAULT_ROOT, ParsedTopic, check_source, check_stream, parse
+from twintier.protocol.upcast import newest, upcast
 
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024

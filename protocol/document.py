@@ -8,14 +8,14 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from protocol.catalogue import BY_NAME, CATALOGUE, Row
-from protocol.codec import CHUNK_BYTES, MAX_CONTAINERS, MAX_PAYLOAD_BYTES, MAX_VALUES
-from protocol.envelope import Envelope
-from protocol.errors import RefusalCode
-from protocol.ids import LEVEL_PATTERN, MAX_ID_LENGTH
-from protocol.tensors import Tensors
-from protocol.topics import DEFAULT_ROOT, MAX_SLASHES, MAX_TOPIC_BYTES, WIRE_VERSION
-from protocol.upcast import UPCASTERS
+from twintier.protocol.catalogue import BY_NAME, CATALOGUE, Row
+from twintier.protocol.codec import CHUNK_BYTES, MAX_CONTAINERS, MAX_PAYLOAD_BYTES, MAX_VALUES
+from twintier.protocol.envelope import Envelope
+from twintier.protocol.errors import RefusalCode
+from twintier.protocol.ids import LEVEL_PATTERN, MAX_ID_LENGTH
+from twintier.protocol.tensors import Tensors
+from twintier.protocol.topics import DEFAULT_ROOT, MAX_SLASHES, MAX_TOPIC_BYTES, WIRE_VERSION
+from twintier.protocol.upcast import UPCASTERS
 
 HEAD = f"""\
 # Wire protocol

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from protocol.ids import LEVEL_PATTERN, Fence
+from twintier.protocol.ids import LEVEL_PATTERN
+from twintier.protocol.values import Fence
 
 Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
 Sequence = Annotated[int, Field(ge=1, le=2**53)]

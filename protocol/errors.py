@@ -10,7 +10,7 @@ ProtocolError
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from protocol.envelope import Envelope
+    from twintier.protocol.envelope import Envelope
 
 RefusalCode = Literal[
     "malformed",

@@ -6,7 +6,7 @@ from typing import Annotated, NewType
 
 from pydantic import AfterValidator
 
-from protocol.errors import InvalidIdError
+from twintier.protocol.errors import InvalidIdError
 
 PlvnId = NewType("PlvnId", str)
 EdgeId = NewType("EdgeId", str)
@@ -15,8 +15,6 @@ CategoryKey = NewType("CategoryKey", str)
 """Canonical category, `city=toronto|road=highway|tod=day`; the empty string is the root."""
 ModelId = NewType("ModelId", str)
 """blake2b-256 over schema id and canonical parameter bytes, hexadecimal."""
-Fence = NewType("Fence", int)
-"""Grows with every change of ownership of a twin."""
 
 SUPER_CATEGORY = CategoryKey("")
 COOP_PERCEPTION = InmfId("coop-perception")

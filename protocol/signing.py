@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from protocol.messages.registration import Grant
+from twintier.protocol.messages.registration import Grant
 
 SIGNATURE_BYTES = 64
 MARK = b"\xa3sig\xc4\x40"

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationInfo, field_validator
 
-from protocol.ids import ModelId
-from protocol.values import Name, Value
+from twintier.protocol.ids import ModelId
+from twintier.protocol.values import Name, Value
 
 MAX_ELEMENTS = 64 * 1024 * 1024
 MAX_ARRAYS = 32

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 
-from protocol.address import Address
-from protocol.catalogue import CATALOGUE, Role, Row, row_on
-from protocol.errors import InvalidIdError, LocalProtocolError, RemoteProtocolError
-from protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId, check_level
-from protocol.messages.base import Message
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import CATALOGUE, Role, Row, row_on
+from twintier.protocol.errors import InvalidIdError, LocalProtocolError, RemoteProtocolError
+from twintier.protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId, check_level
+from twintier.protocol.messages.base import Message
 
 DEFAULT_ROOT = "twintier"
 WIRE_VERSION = "v1"

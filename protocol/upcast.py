@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from zlib import crc32
 
-from protocol.tensors import blob_digest
+from twintier.protocol.tensors import blob_digest
 
 Body = dict[object, object]
 Upcaster = Callable[[Body], Body]

@@ -3,7 +3,7 @@
 Every number is bounded; a changed field is a new version of its message, never an edit.
 """
 
-from typing import Annotated
+from typing import Annotated, NewType
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,9 @@ class Value(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+
+Fence = NewType("Fence", int)
+"""Grows with every change of ownership of a twin."""
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Version = Annotated[int, Field(ge=0, le=2**53)]

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from broker.effects import Publish
-from broker.errors import BrokerStartError
-from broker.inbound import Inbound
-from broker.outbound import Encoder
-from broker.process import choose_port
-from protocol.address import Address
-from protocol.codec import decode, with_floor
-from protocol.ids import COOP_PERCEPTION, PlvnId
-from protocol.tensors import Tensors
 from tests.support.toy import performance
+from twintier.broker.errors import BrokerStartError
+from twintier.broker.servers.process import choose_port
+from twintier.protocol.address import Address
+from twintier.protocol.codec import decode, with_floor
+from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.tensors import Tensors
+from twintier.runtime.delivery.inbound import Inbound
+from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.effects import Publish
 
 ROOT = Path(__file__).parent
 SHOWN = {

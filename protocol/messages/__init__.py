@@ -1,21 +1,25 @@
 """Every message of the catalogue."""
 
-from protocol.messages.attributes import AttributesReported, CategoryAssigned, MetaModelMatch
-from protocol.messages.base import Message, Value
-from protocol.messages.delivery import (
+from twintier.protocol.messages.attributes import (
+    AttributesReported,
+    CategoryAssigned,
+    MetaModelMatch,
+)
+from twintier.protocol.messages.base import Message, Value
+from twintier.protocol.messages.delivery import (
     ChunkSent,
     ChunksRequested,
     MessageReturned,
     StreamPosition,
     UploadsAcknowledged,
 )
-from protocol.messages.library import (
+from twintier.protocol.messages.library import (
     LibraryIndexed,
     MetaModelMissing,
     MetaModelOffered,
     MetaModelRequested,
 )
-from protocol.messages.meta_training import (
+from twintier.protocol.messages.meta_training import (
     GradientRow,
     GradientsComputed,
     GradientsFailed,
@@ -23,7 +27,7 @@ from protocol.messages.meta_training import (
     MetaRoundStarted,
     MetaTrainingSettings,
 )
-from protocol.messages.model import (
+from twintier.protocol.messages.model import (
     BaselineOrdered,
     Cause,
     IndividualModelReported,
@@ -33,13 +37,13 @@ from protocol.messages.model import (
     ModelRequested,
     RetrainTriggered,
 )
-from protocol.messages.monitoring import Counter, HealthReported, MessageRefused, PeerClock
-from protocol.messages.presence import (
+from twintier.protocol.messages.monitoring import Counter, HealthReported, MessageRefused, PeerClock
+from twintier.protocol.messages.presence import (
     AgentStatusReported,
     CloudStatusReported,
     EdgeStatusReported,
 )
-from protocol.messages.registration import (
+from twintier.protocol.messages.registration import (
     Grant,
     GrantRenewed,
     RegistrationGranted,
@@ -49,7 +53,7 @@ from protocol.messages.registration import (
     TwinPlaced,
     TwinRegistered,
 )
-from protocol.messages.telemetry import (
+from twintier.protocol.messages.telemetry import (
     PerformanceReported,
     TelemetryReported,
     TrajectoriesReported,

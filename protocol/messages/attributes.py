@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from protocol.ids import InmfName
-from protocol.messages.base import (
+from twintier.protocol.ids import InmfName
+from twintier.protocol.messages.base import (
     Category,
     Count,
     Digest,

@@ -1,6 +1,6 @@
 """The base of all messages, and the value types that they are made of."""
 
-from protocol.values import (
+from twintier.protocol.values import (
     Category,
     Count,
     Digest,

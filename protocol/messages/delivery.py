@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.messages.base import Count, Digest, Message, Text, Value
+from twintier.protocol.messages.base import Count, Digest, Message, Text, Value
 
 Stream = Annotated[str, Field(min_length=1, max_length=256)]
 Boot = Annotated[str, Field(min_length=1, max_length=64)]

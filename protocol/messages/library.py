@@ -2,9 +2,18 @@
 
 from typing import Literal
 
-from protocol.ids import InmfName
-from protocol.messages.base import Category, Count, Digest, Message, Name, Real, Text, Version
-from protocol.tensors import Tensors
+from twintier.protocol.ids import InmfName
+from twintier.protocol.messages.base import (
+    Category,
+    Count,
+    Digest,
+    Message,
+    Name,
+    Real,
+    Text,
+    Version,
+)
+from twintier.protocol.tensors import Tensors
 
 
 class LibraryIndexed(Message):

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.ids import PlvnName
-from protocol.messages.base import Category, Count, Message, Name, NonNegative, Real, Value
-from protocol.tensors import Tensors
+from twintier.protocol.ids import PlvnName
+from twintier.protocol.messages.base import Category, Count, Message, Name, NonNegative, Real, Value
+from twintier.protocol.tensors import Tensors
 
 
 class MetaTrainingSettings(Value):

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.ids import InmfName
-from protocol.messages.base import (
+from twintier.protocol.ids import InmfName
+from twintier.protocol.messages.base import (
     Category,
     Count,
     Digest,
@@ -17,7 +17,7 @@ from protocol.messages.base import (
     Value,
     Version,
 )
-from protocol.tensors import Tensors
+from twintier.protocol.tensors import Tensors
 
 Purpose = Literal["exchange", "final", "rollback"]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.messages.base import Count, Message, Name, NonNegative, Real, Text, Value
+from twintier.protocol.messages.base import Count, Message, Name, NonNegative, Real, Text, Value
 
 
 class Counter(Value):

@@ -2,7 +2,14 @@
 
 from typing import Literal
 
-from protocol.messages.base import Count, Latitude, Longitude, Message, NonNegative, VerifyKey
+from twintier.protocol.messages.base import (
+    Count,
+    Latitude,
+    Longitude,
+    Message,
+    NonNegative,
+    VerifyKey,
+)
 
 
 class AgentStatusReported(Message):

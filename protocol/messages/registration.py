@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.ids import EdgeName, Fence, InmfName, PlvnName
-from protocol.messages.base import (
+from twintier.protocol.ids import EdgeName, InmfName, PlvnName
+from twintier.protocol.messages.base import (
     Latitude,
     Longitude,
     Message,
@@ -16,6 +16,7 @@ from protocol.messages.base import (
     Value,
     VerifyKey,
 )
+from twintier.protocol.values import Fence
 
 RequestedInmfs = Annotated[tuple[InmfName, ...], Field(min_length=1, max_length=16)]
 

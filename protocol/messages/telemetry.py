@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from protocol.messages.base import (
+from twintier.protocol.messages.base import (
     Count,
     Latitude,
     Longitude,
@@ -15,7 +15,7 @@ from protocol.messages.base import (
     Value,
     Version,
 )
-from protocol.tensors import Tensors
+from twintier.protocol.tensors import Tensors
 
 PolicyKind = Literal["baseline", "individual_model"]
 

@@ -16,11 +16,11 @@ from bench._hidden import (
     warm,
 )
 from bench.meta import Judge, Start, evaluate, follow, table
-from inmf.condition import PRIOR_HIGH, PRIOR_LOW
-from learning.aggregate import Adam
-from learning.meta import MetaSettings
-from learning.policy import entropy, initial_parameters
-from learning.ppo import PpoSettings
+from twintier.inmf.perception.condition import PRIOR_HIGH, PRIOR_LOW
+from twintier.learning.aggregate import Adam
+from twintier.learning.meta import MetaSettings
+from twintier.learning.policy import entropy, initial_parameters
+from twintier.learning.ppo import PpoSettings
 
 
 def test_each_task_keeps_its_condition_and_its_radio_level_in_a_batch() -> None:

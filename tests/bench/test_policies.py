@@ -6,9 +6,9 @@ import pytest
 from bench import _conditioned, _encoder, _six_pairs
 from bench._hidden import DAY, HiddenEpisodes
 from bench.meta import leads
-from inmf.live import LiveEpisodes
-from learning.encoder import EncoderPolicy
-from learning.network import layers_of
+from twintier.inmf.perception.live import LiveEpisodes
+from twintier.learning.encoder import EncoderPolicy
+from twintier.learning.network import layers_of
 
 
 def test_hidden_v1_shows_ten_numbers_and_pays_what_live_pays() -> None:

@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.autojump import run
-from broker.clock import LoopClock
-from broker.errors import LocalBusError, UnavailableError
-from broker.faulty import Faults, FaultyBus, SkewedClock, skewed
-from broker.memory import MemoryBus, MemoryDelivery, MemoryHub
+from tests.support.autojump import LoopClock, run
+from twintier.broker.errors import LocalBusError, UnavailableError
+from twintier.broker.faulty import Faults, FaultyBus, SkewedClock, skewed
+from twintier.broker.memory import MemoryBus, MemoryDelivery, MemoryHub
 
 COUNT = 400
 

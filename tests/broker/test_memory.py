@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.memory import Filters
-from protocol.topics import matches
+from twintier.broker.memory import Filters
+from twintier.protocol.topics import matches
 
 LEVELS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4)
 FILTERS = st.builds(

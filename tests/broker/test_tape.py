@@ -7,11 +7,11 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from broker.autojump import run
-from broker.bus import Qos
-from broker.errors import UnavailableError
-from broker.memory import MemoryBus, MemoryHub
-from broker.tape import (
+from tests.support.autojump import run
+from twintier.broker.bus import Qos
+from twintier.broker.errors import UnavailableError
+from twintier.broker.memory import MemoryBus, MemoryHub
+from twintier.broker.tape import (
     MAGIC,
     Passed,
     Playing,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_twin.categories import (
+from twintier.cloud_twin.categories import (
     Available,
     InvalidCategoryError,
     Lattice,
@@ -16,7 +16,7 @@ from cloud_twin.categories import (
     level,
     pairs_of,
 )
-from protocol.ids import SUPER_CATEGORY, CategoryKey, PlvnId, category_key
+from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, PlvnId, category_key
 
 VALUES = {"city": ("berlin", "toronto"), "road": ("highway", "local"), "tod": ("day", "night")}
 ATTRIBUTES = st.fixed_dictionaries(

@@ -5,30 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from broker.core import JobDone, Started, TimerFired
-from broker.effects import CancelTimer, Publish, Save, StartTimer, Tally
-from cloud_twin.core import CloudCore
-from cloud_twin.library import MetaModel
-from cloud_twin.planner import TrainingRecord
-from cloud_twin.registry import PlvnRecord
-from protocol.address import Address
-from protocol.ids import SUPER_CATEGORY, CategoryKey, EdgeId, Fence, InmfId, PlvnId
-from protocol.messages import (
-    CategoryAssigned,
-    CloudStatusReported,
-    GradientsFailed,
-    GrantRenewed,
-    LibraryIndexed,
-    MetaModelMissing,
-    MetaModelOffered,
-    MetaModelRequested,
-    MetaRoundStarted,
-    RegistrationGranted,
-    RegistrationRefused,
-    RegistrationRequested,
-    TwinPlaced,
-)
-from protocol.tensors import Tensors, model_id
 from tests.cloud_twin.training_setup import INMF, QUICK, SIZE, alike, gradients
 from tests.cloud_twin.world import (
     CID,
@@ -49,6 +25,31 @@ from tests.cloud_twin.world import (
     status,
     with_twins,
 )
+from twintier.cloud_twin.core import CloudCore
+from twintier.cloud_twin.library import MetaModel
+from twintier.cloud_twin.planner import TrainingRecord
+from twintier.cloud_twin.registry import PlvnRecord
+from twintier.protocol.address import Address
+from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, EdgeId, InmfId, PlvnId
+from twintier.protocol.messages import (
+    CategoryAssigned,
+    CloudStatusReported,
+    GradientsFailed,
+    GrantRenewed,
+    LibraryIndexed,
+    MetaModelMissing,
+    MetaModelOffered,
+    MetaModelRequested,
+    MetaRoundStarted,
+    RegistrationGranted,
+    RegistrationRefused,
+    RegistrationRequested,
+    TwinPlaced,
+)
+from twintier.protocol.tensors import Tensors, model_id
+from twintier.protocol.values import Fence
+from twintier.runtime.core import JobDone, Started, TimerFired
+from twintier.runtime.effects import CancelTimer, Publish, Save, StartTimer, Tally
 
 PLANNING = replace(QUICK, planning_s=60.0)
 RECORD = PlvnRecord(P1, SITE, (INMF,), E1, Fence(1))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.ids import PlvnId
 from tests.cloud_twin.training_setup import QUICK, SIZE, alike, gradients, training
+from twintier.protocol.ids import PlvnId
 
 PLVNS = [PlvnId(f"p{n}") for n in range(6)]
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from cloud_twin.placement import EdgeServer, distance_m, nearest_with_room
-from cloud_twin.registry import PlvnRecord, Registry
-from protocol.ids import EdgeId, Fence, InmfId, PlvnId
-from protocol.messages import Site
+from twintier.cloud_twin.placement import EdgeServer, distance_m, nearest_with_room
+from twintier.cloud_twin.registry import PlvnRecord, Registry
+from twintier.protocol.ids import EdgeId, InmfId, PlvnId
+from twintier.protocol.messages import Site
+from twintier.protocol.values import Fence
 
 BERLIN = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
 INMFS = (InmfId("coop-perception"),)

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cloud_twin.categories import Lattice
-from cloud_twin.library import Library
-from cloud_twin.meta_training import Training
-from cloud_twin.planner import Blueprint, Planner, TrainingRecord, category_name
-from cloud_twin.settings import CloudSettings
-from protocol.ids import SUPER_CATEGORY, CategoryKey, PlvnId
-from protocol.tensors import model_id
 from tests.cloud_twin.training_setup import INMF, QUICK, alike, gradients, zeros
+from twintier.cloud_twin.categories import Lattice
+from twintier.cloud_twin.library import Library
+from twintier.cloud_twin.meta_training import Training
+from twintier.cloud_twin.planner import Blueprint, Planner, TrainingRecord, category_name
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, PlvnId
+from twintier.protocol.tensors import model_id
 
 HIGHWAY = CategoryKey("road=highway")
 BERLIN = CategoryKey("city=berlin|road=highway")

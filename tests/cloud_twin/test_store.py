@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from broker.weights import WeightsError
-from cloud_twin.library import MetaModel
-from cloud_twin.meta_training import MetaParameters
-from cloud_twin.planner import TrainingRecord
-from cloud_twin.registry import PlvnRecord
-from cloud_twin.store import CloudStore
-from protocol.ids import SUPER_CATEGORY, Fence, ModelId
 from tests.cloud_twin.training_setup import INMF, SIZE
 from tests.cloud_twin.world import E1, KEY, P1, SITE, cloud
+from twintier.cloud_twin.library import MetaModel
+from twintier.cloud_twin.meta_training import MetaParameters
+from twintier.cloud_twin.planner import TrainingRecord
+from twintier.cloud_twin.registry import PlvnRecord
+from twintier.cloud_twin.store import CloudStore
+from twintier.protocol.ids import SUPER_CATEGORY, ModelId
+from twintier.protocol.values import Fence
+from twintier.runtime.storage.weights import WeightsError
 
 
 def weights(value: float) -> MetaParameters:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cloud_twin.meta_training import MetaParameters, Training, Vector
-from cloud_twin.settings import CloudSettings
-from learning.aggregate import MetaOptimizer
-from protocol.ids import SUPER_CATEGORY, CategoryKey, InmfId, PlvnId
-from protocol.messages import GradientRow, GradientsComputed
-from protocol.tensors import Tensors
+from twintier.cloud_twin.meta_training import MetaParameters, Training, Vector
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.learning.aggregate import MetaOptimizer
+from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, InmfId, PlvnId
+from twintier.protocol.messages import GradientRow, GradientsComputed
+from twintier.protocol.tensors import Tensors
 
 INMF = InmfId("coop-perception")
 SIZE = 4

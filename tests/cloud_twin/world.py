@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from broker.core import Received
-from broker.effects import Effect, Publish
-from cloud_twin.categories import Lattice
-from cloud_twin.core import CloudCore, CloudRecord
-from cloud_twin.library import Library
-from cloud_twin.planner import Blueprint, Planner
-from cloud_twin.settings import CloudSettings
-from protocol.address import Address
-from protocol.catalogue import row_of
-from protocol.envelope import Envelope
-from protocol.ids import CategoryKey, EdgeId, Fence, PlvnId
-from protocol.messages import (
+from tests.cloud_twin.training_setup import INMF, QUICK, zeros
+from twintier.cloud_twin.categories import Lattice
+from twintier.cloud_twin.core import CloudCore, CloudRecord
+from twintier.cloud_twin.library import Library
+from twintier.cloud_twin.planner import Blueprint, Planner
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import row_of
+from twintier.protocol.envelope import Envelope
+from twintier.protocol.ids import CategoryKey, EdgeId, PlvnId
+from twintier.protocol.messages import (
     AttributesReported,
     EdgeStatusReported,
     Grant,
@@ -22,8 +21,10 @@ from protocol.messages import (
     Site,
     TwinRegistered,
 )
-from protocol.messages.base import Message
-from tests.cloud_twin.training_setup import INMF, QUICK, zeros
+from twintier.protocol.messages.base import Message
+from twintier.protocol.values import Fence
+from twintier.runtime.core import Received
+from twintier.runtime.effects import Effect, Publish
 
 P1, P2 = PlvnId("p1"), PlvnId("p2")
 E1, E2 = EdgeId("e1"), EdgeId("e2")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.acl import access_rules
-from broker.mosquitto import find_mosquitto, start_mosquitto
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from protocol.ids import EdgeId
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.servers.acl import access_rules
+from twintier.broker.servers.mosquitto import find_mosquitto, start_mosquitto
+from twintier.protocol.ids import EdgeId
 
 PERF = "twintier/v1/plvn/{}/up/perf/x"
 DOWN = "twintier/v1/plvn/{}/down/model/x"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.bus import WINDOW, Bus, Delivery, Will
-from broker.errors import LocalBusError, UnavailableError
-from protocol.codec import MAX_PAYLOAD_BYTES
 from tests.support.brokers import KINDS, BrokerUnderTest, broker_of
 from tests.support.clusters import CLUSTERS, Cluster, cluster_of
+from twintier.broker.bus import WINDOW, Bus, Delivery, Will
+from twintier.broker.errors import LocalBusError, UnavailableError
+from twintier.protocol.codec import MAX_PAYLOAD_BYTES
 
 PATIENCE_S = 120.0
 """A cluster of which every node was killed needs most of it."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.bus import Bus
-from broker.errors import UnavailableError
 from tests.support.clusters import CLUSTERS, Cluster, cluster_of
+from twintier.broker.bus import Bus
+from twintier.broker.errors import UnavailableError
 
 pytestmark = [pytest.mark.soak, pytest.mark.system]
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from broker.effects import Publish
-from broker.mqtt import MqttBus, parse_url
-from broker.mqtt_link import MqttSettings
-from broker.outbound import Encoder, SendQueue
-from protocol.address import Address
-from protocol.codec import decode
-from protocol.ids import COOP_PERCEPTION, PlvnId
 from tests.support.brokers import Server, broker_of
 from tests.support.toy import performance
+from twintier.broker.mqtt.bus import MqttBus, parse_url
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.protocol.address import Address
+from twintier.protocol.codec import decode
+from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.runtime.delivery.outbound import Encoder, SendQueue
+from twintier.runtime.effects import Publish
 
 CID = bytes(range(16))
 MIRRORED = ("MessageExpiryInterval", "CorrelationData")

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from broker.clock import WallClock
-from broker.core import Input, Received, Started
-from broker.effects import Effect, Publish, Subscribe
-from broker.jobs import InlineJobs
-from broker.ledger import Messages, count_messages, read_page
-from broker.runtime import Runtime, RuntimeSettings
-from broker.store import MemoryStore
-from protocol.address import Address
-from protocol.ids import COOP_PERCEPTION, PlvnId
-from protocol.messages import AgentStatusReported, BaselineOrdered, PerformanceReported
 from tests.support.brokers import KINDS, BrokerUnderTest, broker_of
 from tests.support.toy import ToyCore, performance
+from twintier.broker.clock import WallClock
+from twintier.protocol.address import Address
+from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.messages import AgentStatusReported, BaselineOrdered, PerformanceReported
+from twintier.runtime.core import Input, Received, Started
+from twintier.runtime.delivery.ledger import Messages, count_messages, read_page
+from twintier.runtime.effects import Effect, Publish, Subscribe
+from twintier.runtime.jobs import InlineJobs
+from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.storage.store import MemoryStore
 
 PATIENCE_S = 40.0
 END_S = 1.5

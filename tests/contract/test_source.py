@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plvn_agent.builtin import BuiltinSource
-from plvn_agent.measuring import MeasuredTwiceError
-from plvn_agent.source import Source
-from plvn_agent.sumo import SumoSettings, SumoSource
-from protocol.ids import check_level
 from tests.support.roads import write_road
+from twintier.plvn_agent.source import Source
+from twintier.plvn_agent.sources.builtin import BuiltinSource
+from twintier.plvn_agent.sources.measuring import MeasuredTwiceError
+from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource
+from twintier.protocol.ids import check_level
 
 PAIRS = 3
 Start = Callable[[Path], Source]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.bus import Bus
-from broker.tape import (
+from tests.support.brokers import BrokerUnderTest, broker_of
+from twintier.broker.bus import Bus
+from twintier.broker.tape import (
     Passed,
     Playing,
     TapeFrame,
@@ -19,7 +20,6 @@ from broker.tape import (
     read_header,
     record,
 )
-from tests.support.brokers import BrokerUnderTest, broker_of
 
 COUNT = 300
 PATIENCE_S = 30.0

@@ -12,15 +12,20 @@ import pytest
 import structlog
 from cryptography import x509
 
-from broker import certs
-from broker.certs import Identities
-from broker.errors import LocalBusError
-from broker.mosquitto import Secured, find_mosquitto, reload_mosquitto, start_mosquitto
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from broker.process import RunningBroker, free_port
-from broker.tls import TlsFiles, tls_files
 from tests.support.tls import certificates
+from twintier.broker.certs import folder as certs
+from twintier.broker.certs.folder import Identities
+from twintier.broker.errors import LocalBusError
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.mqtt.tls import TlsFiles, tls_files
+from twintier.broker.servers.mosquitto import (
+    Secured,
+    find_mosquitto,
+    reload_mosquitto,
+    start_mosquitto,
+)
+from twintier.broker.servers.process import RunningBroker, free_port
 
 PERF = "twintier/v1/plvn/{}/up/perf/x"
 MODEL = "twintier/v1/plvn/{}/down/model/x"

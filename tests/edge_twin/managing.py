@@ -4,26 +4,27 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from broker.effects import Effect, Publish, Save, StartJob
-from edge_twin.adaptation import ManagedInmf
-from edge_twin.calibration import Calibration
-from edge_twin.individual_model import IndividualModelDeleted
-from edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, Start
-from edge_twin.life_cycle import CachedModel, State, Waiting
-from edge_twin.mirror import Mirror
-from edge_twin.settings import EdgeSettings
-from inmf.emulator import EmulatorParameters
-from inmf.trajectory import Trajectories
-from protocol.ids import COOP_PERCEPTION, Fence, PlvnId
-from protocol.messages import (
+from tests.edge_twin.played import CLEAR, played
+from twintier.edge_twin.adaptation import ManagedInmf
+from twintier.edge_twin.individual_model import IndividualModelDeleted
+from twintier.edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, Start
+from twintier.edge_twin.life_cycle import CachedModel, State, Waiting
+from twintier.edge_twin.mirror import Mirror
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.inmf.perception.calibration import Calibration
+from twintier.inmf.perception.emulator import EmulatorParameters
+from twintier.inmf.trajectory import Trajectories
+from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.messages import (
     BaselineOrdered,
     IndividualModelReported,
     ModelDispatched,
     TrajectoriesReported,
 )
-from protocol.messages.base import Message
-from protocol.tensors import Tensors
-from tests.edge_twin.played import CLEAR, played
+from twintier.protocol.messages.base import Message
+from twintier.protocol.tensors import Tensors
+from twintier.protocol.values import Fence
+from twintier.runtime.effects import Effect, Publish, Save, StartJob
 
 SETTINGS = EdgeSettings(
     exchange_slots=30,

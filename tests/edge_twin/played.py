@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from inmf.baselines import pack
-from inmf.condition import Condition
-from inmf.emulator import REWARD_NOISE_J, EmulatorParameters, draw_trace
-from inmf.evaluate import before
-from inmf.live import LiveEpisodes
-from inmf.mobility import FIVE_STATE, Chain
-from inmf.trajectory import Trajectories
+from twintier.inmf.evaluate import before
+from twintier.inmf.mobility import FIVE_STATE, Chain
+from twintier.inmf.perception.baselines import pack
+from twintier.inmf.perception.condition import Condition
+from twintier.inmf.perception.emulator import REWARD_NOISE_J, EmulatorParameters, draw_trace
+from twintier.inmf.perception.live import LiveEpisodes
+from twintier.inmf.trajectory import Trajectories
 
 URBAN = EmulatorParameters()
 DENSE = replace(

@@ -4,20 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from broker.effects import CancelTimer, Save, StartTimer, Tally
-from edge_twin.individual_model import IndividualModelDeleted
-from edge_twin.life_cycle import (
-    CachedModel,
-    Exchanging,
-    InForce,
-    Probation,
-    Training,
-    Waiting,
-)
-from edge_twin.life_cycle import Testing as UnderTest
-from edge_twin.monitor import Alarm
-from protocol.ids import COOP_PERCEPTION
-from protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered
 from tests.edge_twin.managing import (
     BLOCK,
     EMULATOR,
@@ -38,6 +24,20 @@ from tests.edge_twin.managing import (
     trajectories,
     waiting,
 )
+from twintier.edge_twin.cusum import Alarm
+from twintier.edge_twin.individual_model import IndividualModelDeleted
+from twintier.edge_twin.life_cycle import (
+    CachedModel,
+    Exchanging,
+    InForce,
+    Probation,
+    Training,
+    Waiting,
+)
+from twintier.edge_twin.life_cycle import Testing as UnderTest
+from twintier.protocol.ids import COOP_PERCEPTION
+from twintier.protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered
+from twintier.runtime.effects import CancelTimer, Save, StartTimer, Tally
 
 TIMER = f"dispatch/{P1}/{COOP_PERCEPTION}"
 

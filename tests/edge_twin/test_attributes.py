@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from edge_twin.attributes import HYSTERESIS_H, TimeOfDay, category_of, extract
-from edge_twin.mirror import Mirror
-from inmf.trajectory import Trace, Trajectories
-from protocol.messages import Site, TelemetryReported
 from tests.edge_twin.managing import uploaded
 from tests.edge_twin.played import CLEAR, played
+from twintier.edge_twin.attributes import HYSTERESIS_H, TimeOfDay, category_of, extract
+from twintier.edge_twin.mirror import Mirror
+from twintier.inmf.trajectory import Trace, Trajectories
+from twintier.protocol.messages import Site, TelemetryReported
 
 SITE = Site(city="São Paulo", road="Highway", lat_deg=1.0, lon_deg=2.0)
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from edge_twin.calibration import select
-from edge_twin.jobs import ChangeResult, ChangeTest, join
-from edge_twin.settings import EdgeSettings
-from inmf.condition import Condition, draw_conditions
-from inmf.emulator import EmulatorParameters
-from inmf.trajectory import Trajectories
 from tests.edge_twin.played import CLEAR, DENSE, RAIN, UPDATED, URBAN, idle, played
+from twintier.edge_twin.jobs import ChangeResult, ChangeTest, join
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.inmf.perception.calibration import select
+from twintier.inmf.perception.condition import Condition, draw_conditions
+from twintier.inmf.perception.emulator import EmulatorParameters
+from twintier.inmf.trajectory import Trajectories
 
 THRESHOLD = EdgeSettings().change_threshold
 

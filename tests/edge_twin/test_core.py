@@ -6,30 +6,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from broker.core import JobDone, JobFailed, Received, Started, TimerFired
-from broker.effects import (
-    CancelTimer,
-    Defer,
-    Effect,
-    Publish,
-    Save,
-    Settle,
-    StartJob,
-    StartTimer,
-    Tally,
+from tests.edge_twin.managing import (
+    SETTINGS,
+    dispatched,
+    in_force,
+    jobs,
+    of,
+    result,
+    trajectories,
+    uploaded,
 )
-from edge_twin.core import META_PRIORITY, EdgeCore
-from edge_twin.jobs import POLICY, MetaTask, TaskFailure
-from edge_twin.mirror import KeptTrajectories
-from edge_twin.rounds import gradient_messages, round_job_key, seed_of
-from edge_twin.routes import plvn_route
-from edge_twin.twin import TwinRecord
-from learning.meta import MetaGradient
-from protocol.address import Address
-from protocol.catalogue import row_of
-from protocol.envelope import Envelope
-from protocol.ids import COOP_PERCEPTION, EdgeId, Fence, PlvnId
-from protocol.messages import (
+from tests.edge_twin.played import CLEAR, played
+from twintier.edge_twin.core import META_PRIORITY, EdgeCore
+from twintier.edge_twin.jobs import POLICY, MetaTask, TaskFailure
+from twintier.edge_twin.mirror import KeptTrajectories
+from twintier.edge_twin.rounds import gradient_messages, round_job_key, seed_of
+from twintier.edge_twin.routes import plvn_route
+from twintier.edge_twin.twin import TwinRecord
+from twintier.learning.meta import MetaGradient
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import row_of
+from twintier.protocol.envelope import Envelope
+from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.messages import (
     AttributesReported,
     CategoryAssigned,
     EdgeStatusReported,
@@ -52,19 +51,21 @@ from protocol.messages import (
     TwinPlaced,
     TwinRegistered,
 )
-from protocol.messages.base import Message
-from protocol.tensors import Tensors
-from tests.edge_twin.managing import (
-    SETTINGS,
-    dispatched,
-    in_force,
-    jobs,
-    of,
-    result,
-    trajectories,
-    uploaded,
+from twintier.protocol.messages.base import Message
+from twintier.protocol.tensors import Tensors
+from twintier.protocol.values import Fence
+from twintier.runtime.core import JobDone, JobFailed, Received, Started, TimerFired
+from twintier.runtime.effects import (
+    CancelTimer,
+    Defer,
+    Effect,
+    Publish,
+    Save,
+    Settle,
+    StartJob,
+    StartTimer,
+    Tally,
 )
-from tests.edge_twin.played import CLEAR, played
 
 E1 = EdgeId("e1")
 P1, P2 = PlvnId("p1"), PlvnId("p2")

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from edge_twin.mirror import (
+from tests.edge_twin.managing import trajectories, uploaded
+from tests.edge_twin.played import CLEAR, played
+from twintier.edge_twin.mirror import (
     TRACE_FIELDS,
     TRAJECTORY_FIELDS,
     IncompleteSlotsError,
@@ -12,10 +14,8 @@ from edge_twin.mirror import (
     columns,
     trajectories_of,
 )
-from protocol.messages import TelemetryReported
-from protocol.tensors import Tensors
-from tests.edge_twin.managing import trajectories, uploaded
-from tests.edge_twin.played import CLEAR, played
+from twintier.protocol.messages import TelemetryReported
+from twintier.protocol.tensors import Tensors
 
 
 def log(*chunks: tuple[int, int], capacity: int = 100) -> SlotLog:

@@ -8,15 +8,16 @@ import msgpack
 import numpy as np
 import pytest
 
-from broker.weights import WeightsError
-from edge_twin.individual_model import IndividualModel, IndividualModelDeleted
-from edge_twin.mirror import KeptTrajectories
-from edge_twin.store import EdgeStore
-from edge_twin.twin import TwinRecord
-from protocol.ids import COOP_PERCEPTION, EdgeId, Fence, PlvnId
-from protocol.messages import Grant, Site, TrajectoriesReported
 from tests.edge_twin.managing import in_force, trajectories
 from tests.support.wire import GOLDEN, sample
+from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
+from twintier.edge_twin.mirror import KeptTrajectories
+from twintier.edge_twin.store import EdgeStore
+from twintier.edge_twin.twin import TwinRecord
+from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.messages import Grant, Site, TrajectoriesReported
+from twintier.protocol.values import Fence
+from twintier.runtime.storage.weights import WeightsError
 
 P1 = PlvnId("p1")
 SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)

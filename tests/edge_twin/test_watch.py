@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from edge_twin.calibration import calibrate, select
-from edge_twin.monitor import Alarm, Block, ResidualWatch
-from inmf.condition import Condition
-from inmf.trajectory import Trajectories
 from tests.edge_twin.played import CLEAR, RAIN, UPDATED, idle, played
+from twintier.edge_twin.cusum import Alarm, Block, ResidualWatch
+from twintier.inmf.perception.calibration import calibrate, select
+from twintier.inmf.perception.condition import Condition
+from twintier.inmf.trajectory import Trajectories
 
 BLOCK = 15
 

@@ -12,24 +12,23 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from broker.autojump import run
-from broker.clock import LoopClock
-from broker.core import Input, Received
-from broker.courier import CourierSettings
-from broker.effects import Effect, Publish, Subscribe
-from broker.faulty import Faults, FaultyBus
-from broker.inbound import SeenNumbers
-from broker.jobs import InlineJobs
-from broker.memory import MemoryBus, MemoryHub
-from broker.outbox import OutboxSettings
-from broker.positions import Positions
-from broker.runtime import Runtime, RuntimeSettings
-from broker.store import MemoryStore
-from protocol.address import Address
-from protocol.ids import COOP_PERCEPTION, PlvnId
-from protocol.messages import ModelApplied, PerformanceReported, UploadsAcknowledged
-from protocol.messages.base import Message
+from tests.support.autojump import LoopClock, run
 from tests.support.toy import Behaviour, ToyCore, applied, nothing, performance
+from twintier.broker.faulty import Faults, FaultyBus
+from twintier.broker.memory import MemoryBus, MemoryHub
+from twintier.protocol.address import Address
+from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.messages import ModelApplied, PerformanceReported, UploadsAcknowledged
+from twintier.protocol.messages.base import Message
+from twintier.runtime.core import Input, Received
+from twintier.runtime.delivery.courier import CourierSettings
+from twintier.runtime.delivery.outbox import OutboxSettings
+from twintier.runtime.delivery.positions import Positions
+from twintier.runtime.delivery.seen import SeenNumbers
+from twintier.runtime.effects import Effect, Publish, Subscribe
+from twintier.runtime.jobs import InlineJobs
+from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.storage.store import MemoryStore
 
 COUNT = 500
 P1 = PlvnId("p1")

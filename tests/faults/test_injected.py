@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from broker.faulty import Faults
-from launch.instruments import Instruments, injected
-from plvn_agent.builtin import BuiltinSource
 from tests.support.platform import Outcome, run_platform
+from twintier.broker.faulty import Faults
+from twintier.launch.instruments import Instruments, injected
+from twintier.plvn_agent.sources.builtin import BuiltinSource
 
 PLVNS = 2
 

@@ -9,24 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from broker.autojump import run
-from broker.clock import LoopClock
-from broker.core import Input, Received, Role, Started, TimerFired
-from broker.effects import Effect, Publish, StartTimer, Subscribe
-from broker.faulty import Faults, FaultyBus
-from broker.jobs import InlineJobs
-from broker.memory import MemoryBus, MemoryHub
-from broker.runtime import Runtime, RuntimeSettings
-from broker.store import MemoryStore
-from cloud_twin.core import CloudCore
-from cloud_twin.library import MetaModel
-from cloud_twin.planner import Planner
-from cloud_twin.settings import CloudSettings
-from launch.connection import ClientName
-from launch.deployment import Deployment, MakeBus, cloud_runtime
-from protocol.address import Address
-from protocol.ids import COOP_PERCEPTION, SUPER_CATEGORY, EdgeId, PlvnId
-from protocol.messages import (
+from tests.support.autojump import LoopClock, run
+from tests.support.toy import status
+from twintier.broker.faulty import Faults, FaultyBus
+from twintier.broker.memory import MemoryBus, MemoryHub
+from twintier.cloud_twin.core import CloudCore
+from twintier.cloud_twin.library import MetaModel
+from twintier.cloud_twin.planner import Planner
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.launch.connection import ClientName
+from twintier.launch.deployment import Deployment, MakeBus, cloud_runtime
+from twintier.protocol.address import Address
+from twintier.protocol.ids import COOP_PERCEPTION, SUPER_CATEGORY, EdgeId, PlvnId
+from twintier.protocol.messages import (
     AttributesReported,
     GradientRow,
     GradientsComputed,
@@ -39,8 +34,12 @@ from protocol.messages import (
     TwinPlaced,
     TwinRegistered,
 )
-from protocol.tensors import Tensors
-from tests.support.toy import status
+from twintier.protocol.tensors import Tensors
+from twintier.runtime.core import Input, Received, Role, Started, TimerFired
+from twintier.runtime.effects import Effect, Publish, StartTimer, Subscribe
+from twintier.runtime.jobs import InlineJobs
+from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.storage.store import MemoryStore
 
 REWARDS = {"p1": 1.0, "p2": 10.0, "p3": 100.0, "p4": 1000.0}
 POSSIBLE = {

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from inmf.actor import Actor, PolicySpec
-from inmf.trajectory import ShapeError
+from twintier.inmf.actor import Actor, PolicySpec
+from twintier.inmf.trajectory import ShapeError
 
 SMALL = PolicySpec(2, 1, hidden=(3,))
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from inmf.actor import Actor, PolicySpec
-from inmf.condition import draw_conditions
-from inmf.emulator import EmulatorParameters, draw_trace
-from inmf.evaluate import before, greedy_modes, mean_reward_j
-from inmf.live import COOP_PERCEPTION, LiveEpisodes
-from inmf.mobility import Presence
-from inmf.paper import PaperEpisodes, pattern
+from twintier.inmf.actor import Actor, PolicySpec
+from twintier.inmf.evaluate import before, greedy_modes, mean_reward_j
+from twintier.inmf.mobility import Presence
+from twintier.inmf.perception.condition import draw_conditions
+from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
+from twintier.inmf.perception.live import COOP_PERCEPTION, LiveEpisodes
+from twintier.inmf.perception.paper import PaperEpisodes, pattern
 
 
 def random_actor(observation_dim: int, seed: int) -> Actor:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from inmf.mobility import DISTANCE, FIVE_STATE, OBJECTS, Chain, Presence
-from inmf.trajectory import ShapeError
+from twintier.inmf.mobility import DISTANCE, FIVE_STATE, OBJECTS, Chain, Presence
+from twintier.inmf.trajectory import ShapeError
 
 ROUND_TRIP = Chain((1.0, 2.0, 3.0), ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)))
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from broker import certs
-from launch.cli import app
+from twintier.broker.certs import folder as certs
+from twintier.launch.cli.app import app
 
 
 def run(*arguments: str | Path) -> Result:

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from broker.certs import Identities, create
-from broker.errors import CertificateError, LocalBusError
-from launch.connection import ClientName, Connection
-from launch.demo_certs import ensure_certificates
-from launch.options import DemoOptions
-from launch.sources import SourceOptions, possible_plvns
+from twintier.broker.certs.folder import Identities, create
+from twintier.broker.errors import CertificateError, LocalBusError
+from twintier.launch.connection import ClientName, Connection
+from twintier.launch.demo.certs import ensure_certificates
+from twintier.launch.demo.settings import DemoOptions
+from twintier.launch.sources import SourceOptions, possible_plvns
 
 NAME = ClientName("p1", "plvn-p1-0")
 

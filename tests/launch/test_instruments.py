@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from broker.clock import WallClock
-from broker.errors import LocalBusError
-from broker.faulty import Faults
-from launch.instruments import Instruments, injected, make_instruments
-from protocol.messages import Counter, HealthReported
 from tests.support.toy import ToyCore
+from twintier.broker.clock import WallClock
+from twintier.broker.errors import LocalBusError
+from twintier.broker.faulty import Faults
+from twintier.launch.instruments import Instruments, injected, make_instruments
+from twintier.protocol.messages import Counter, HealthReported
 
 
 def health(**counts: int) -> HealthReported:

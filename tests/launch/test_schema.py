@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from broker.acl import access_rules
-from launch.cli import app
-from protocol.asyncapi import text
-from protocol.catalogue import BY_MESSAGE
-from protocol.document import page
-from protocol.ids import EdgeId
+from twintier.broker.servers.acl import access_rules
+from twintier.launch.cli.app import app
+from twintier.protocol.asyncapi import text
+from twintier.protocol.catalogue import BY_MESSAGE
+from twintier.protocol.document import page
+from twintier.protocol.ids import EdgeId
 
 
 def export(*arguments: str) -> str:

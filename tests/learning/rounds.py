@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from inmf.actor import PolicySpec
-from learning.meta import MetaGradient, MetaSettings, adaptation_gradients
-from learning.policy import initial_parameters
 from tests.learning.toys import ToyEpisodes, toy_episodes
+from twintier.inmf.actor import PolicySpec
+from twintier.learning.meta import MetaGradient, MetaSettings, adaptation_gradients
+from twintier.learning.policy import initial_parameters
 
 SPEC = PolicySpec(observation_dim=4, action_dim=2, hidden=(6, 5))
 SETTINGS = MetaSettings(inner_steps=2, episodes=3, initial_step_size=0.2, normalise_outer=True)

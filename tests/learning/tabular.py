@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from learning.autograd import surrogate_loss
-from learning.surrogate import Surrogate
+from twintier.learning.autograd import surrogate_loss
+from twintier.learning.surrogate import Surrogate
 
 STATES, ACTIONS, SLOTS = 3, 2, 3
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from learning.aggregate import Adam, MetaOptimizer, average_gradients
-from learning.errors import NumericsError, SettingsError
+from twintier.learning.aggregate import Adam, MetaOptimizer, average_gradients
+from twintier.learning.errors import NumericsError, SettingsError
 
 
 def row(*values: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

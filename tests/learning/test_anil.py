@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from learning.autograd import log_prob, surrogate_loss
-from learning.errors import SettingsError
-from learning.meta import MetaSettings, Step, backpropagate, step_on
-from learning.policy import head_of, initial_parameters
-from learning.rollout import Rollout
-from learning.surrogate import Surrogate
 from tests.learning.rounds import SETTINGS, SPEC, meta_gradients
+from twintier.learning.autograd import log_prob, surrogate_loss
+from twintier.learning.errors import SettingsError
+from twintier.learning.meta import MetaSettings, Step, backpropagate, step_on
+from twintier.learning.policy import head_of, initial_parameters
+from twintier.learning.rollout import Rollout
+from twintier.learning.surrogate import Surrogate
 
 EPISODES, SLOTS, STEPS = 3, 4, 2
 ANIL = MetaSettings(inner_steps=STEPS, adapted="head", initial_step_size=0.3)

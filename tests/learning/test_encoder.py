@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from learning.encoder import (
+from twintier.learning.encoder import (
     EncoderBatch,
     EncoderPolicy,
     EncoderSettings,
     train_encoder,
     value_error,
 )
-from learning.errors import NumericsError
+from twintier.learning.errors import NumericsError
 
 SETTINGS = EncoderSettings(observation_dim=1, transition_dim=2, choices=2, longest=8)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from inmf.trajectory import ShapeError
-from learning.baseline import predict
-from learning.gae import advantages, normalised, returns
+from twintier.inmf.trajectory import ShapeError
+from twintier.learning.gae import advantages, normalised, returns
+from twintier.learning.linear_value import predict
 
 
 def test_one_reward_is_discounted_back_to_each_slot() -> None:

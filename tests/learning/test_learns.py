@@ -6,16 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from inmf.actor import PolicySpec
-from inmf.trajectory import Trace, Trajectories
-from learning import autograd
-from learning.adapt import AdaptationSettings, TrueEpisodes, adapt, replay
-from learning.aggregate import Adam
-from learning.errors import NumericsError
-from learning.policy import Vector, head_of, initial_parameters
-from learning.ppo import Experience, PpoSettings, clipped_gradient, linear_advantages, update
-from learning.rollout import collect, mean_reward
 from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.trajectory import Trace, Trajectories
+from twintier.learning import autograd
+from twintier.learning.adapt import AdaptationSettings, TrueEpisodes, adapt, replay
+from twintier.learning.aggregate import Adam
+from twintier.learning.errors import NumericsError
+from twintier.learning.policy import Vector, head_of, initial_parameters
+from twintier.learning.ppo import (
+    Experience,
+    PpoSettings,
+    clipped_gradient,
+    linear_advantages,
+    update,
+)
+from twintier.learning.rollout import collect, mean_reward
 
 SPEC = PolicySpec(observation_dim=4, action_dim=2, hidden=(16, 16))
 BEST = 0.5

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from inmf.actor import PolicySpec
-from learning import autograd, surrogate
-from learning.likelihood import Likelihood
-from learning.surrogate import Surrogate
+from twintier.inmf.actor import PolicySpec
+from twintier.learning import autograd, surrogate
+from twintier.learning.likelihood import Likelihood
+from twintier.learning.surrogate import Surrogate
 
 SPEC = PolicySpec(observation_dim=4, action_dim=2, hidden=(6, 5))
 EPISODES, SLOTS = 3, 4

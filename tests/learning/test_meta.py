@@ -9,21 +9,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from learning import autograd
-from learning.aggregate import average_gradients
-from learning.errors import NumericsError, SettingsError
-from learning.meta import (
+from tests.learning.rounds import SETTINGS, SPEC, meta_gradients
+from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
+from twintier.learning import autograd
+from twintier.learning.aggregate import average_gradients
+from twintier.learning.errors import NumericsError, SettingsError
+from twintier.learning.meta import (
     MetaSettings,
     Step,
     adaptation_gradient,
     backpropagate,
     step_on,
 )
-from learning.policy import initial_parameters
-from learning.rollout import Rollout
-from learning.surrogate import Surrogate
-from tests.learning.rounds import SETTINGS, SPEC, meta_gradients
-from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
+from twintier.learning.policy import initial_parameters
+from twintier.learning.rollout import Rollout
+from twintier.learning.surrogate import Surrogate
 
 EPISODES, SLOTS = 3, 4
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from inmf.actor import Actor, PolicySpec
-from learning import autograd
-from learning.network import layers_of, orthogonalise
-from learning.policy import entropy, initial_parameters, means, reheated, with_log_std
+from twintier.inmf.actor import Actor, PolicySpec
+from twintier.learning import autograd
+from twintier.learning.network import layers_of, orthogonalise
+from twintier.learning.policy import entropy, initial_parameters, means, reheated, with_log_std
 
 SPEC = PolicySpec(observation_dim=7, action_dim=3, hidden=(64, 64))
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from bench.sinusoid import SIZES, evaluate, initial, train
-from learning import autograd
-from learning.meta import MetaSettings
-from learning.supervised import regression_gradients
+from twintier.learning import autograd
+from twintier.learning.meta import MetaSettings
+from twintier.learning.supervised import regression_gradients
 
 
 @pytest.mark.parametrize(

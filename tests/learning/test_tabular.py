@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from learning.autograd import Loss, inner_step, meta_gradient
-from learning.errors import GraphError
-from learning.surrogate import Surrogate
 from tests.learning.tabular import STATES, Tabular, start, tabular
+from twintier.learning.autograd import Loss, inner_step, meta_gradient
+from twintier.learning.errors import GraphError
+from twintier.learning.surrogate import Surrogate
 
 ALPHA = 0.5
 

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from inmf.actor import Actor, PolicySpec
-from inmf.baselines import all_modes
-from inmf.condition import Condition, draw_conditions
-from inmf.emulator import EmulatorParameters, draw_trace
-from inmf.evaluate import greedy_modes, mean_reward_j
-from inmf.live import COOP_PERCEPTION, LiveEpisodes
-from learning.aggregate import Adam
-from learning.policy import initial_parameters
-from learning.rollout import collect
-from learning.teacher import gaps, teacher_gradient
+from twintier.inmf.actor import Actor, PolicySpec
+from twintier.inmf.evaluate import greedy_modes, mean_reward_j
+from twintier.inmf.perception.baselines import all_modes
+from twintier.inmf.perception.condition import Condition, draw_conditions
+from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
+from twintier.inmf.perception.live import COOP_PERCEPTION, LiveEpisodes
+from twintier.learning.aggregate import Adam
+from twintier.learning.policy import initial_parameters
+from twintier.learning.rollout import collect
+from twintier.learning.teacher import gaps, teacher_gradient
 
 SPEC = PolicySpec(COOP_PERCEPTION.observation_dim, COOP_PERCEPTION.action_dim, (16, 16))
 

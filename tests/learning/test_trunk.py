@@ -3,13 +3,20 @@ from functools import partial
 import numpy as np
 import pytest
 
-from inmf.actor import PolicySpec
-from learning.errors import SettingsError
-from learning.meta import MetaSettings, adaptation_gradient
-from learning.policy import Vector, initial_parameters
-from learning.rollout import collect, mean_reward
-from learning.trunk import SharedModels, SharedOptimizer, share, split_gradients, to_split, trunk_of
 from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
+from twintier.inmf.actor import PolicySpec
+from twintier.learning.errors import SettingsError
+from twintier.learning.meta import MetaSettings, adaptation_gradient
+from twintier.learning.policy import Vector, initial_parameters
+from twintier.learning.rollout import collect, mean_reward
+from twintier.learning.trunk import (
+    SharedModels,
+    SharedOptimizer,
+    share,
+    split_gradients,
+    to_split,
+    trunk_of,
+)
 
 SPECS = {
     "perception": PolicySpec(13, 3),

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inmf.spec import InmfSpec, Observation
-from inmf.trajectory import Array, Mask
+from twintier.inmf.spec import InmfSpec, Observation
+from twintier.inmf.trajectory import Array, Mask
 
 
 def toy_spec(pairs: int = 2, slots: int = 12, *, gamma: float = 0.9) -> InmfSpec:

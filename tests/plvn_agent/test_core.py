@@ -7,16 +7,14 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from broker.core import Received, Started, TimerFired
-from broker.effects import CancelTimer, Effect, Publish, Save, Settle, StartTimer, Tally
-from plvn_agent.core import POLICY, AgentCore, AgentRecord
-from plvn_agent.settings import AgentSettings
-from plvn_agent.source import PlvnProfile
-from protocol.address import Address
-from protocol.catalogue import row_of
-from protocol.envelope import Envelope
-from protocol.ids import COOP_PERCEPTION, EdgeId, Fence, PlvnId
-from protocol.messages import (
+from twintier.plvn_agent.core import POLICY, AgentCore, AgentRecord
+from twintier.plvn_agent.settings import AgentSettings
+from twintier.plvn_agent.source import PlvnProfile
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import row_of
+from twintier.protocol.envelope import Envelope
+from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.messages import (
     BaselineOrdered,
     Grant,
     MessageReturned,
@@ -28,9 +26,12 @@ from protocol.messages import (
     StreamPosition,
     UploadsAcknowledged,
 )
-from protocol.messages.base import Message
-from protocol.signing import Signature, sign_grant, sign_message, verify_key_of
-from protocol.tensors import Tensors, model_id
+from twintier.protocol.messages.base import Message
+from twintier.protocol.signing import Signature, sign_grant, sign_message, verify_key_of
+from twintier.protocol.tensors import Tensors, model_id
+from twintier.protocol.values import Fence
+from twintier.runtime.core import Received, Started, TimerFired
+from twintier.runtime.effects import CancelTimer, Effect, Publish, Save, Settle, StartTimer, Tally
 
 P1, E1, E2 = PlvnId("p1"), EdgeId("e1"), EdgeId("e2")
 CLOUD, EDGE, THIEF = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))

@@ -7,12 +7,12 @@ import msgpack
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from protocol.catalogue import CATALOGUE, Row
-from protocol.codec import decode, encode
-from protocol.errors import RemoteProtocolError
-from protocol.topics import topic_for
 from tests.support.strategies import messages
 from tests.support.wire import address, envelope, sample
+from twintier.protocol.catalogue import CATALOGUE, Row
+from twintier.protocol.codec import decode, encode
+from twintier.protocol.errors import RemoteProtocolError
+from twintier.protocol.topics import topic_for
 
 ROWS = st.sampled_from(CATALOGUE)
 TOPICS = ROWS.map(lambda row: topic_for(row.message, address(row)))

@@ -11,10 +11,10 @@ import tracemalloc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from protocol.codec import Decoded, decode, encode
-from protocol.errors import RemoteProtocolError
-from protocol.topics import topic_for
 from tests.support.wire import GOLDEN, address, rows
+from twintier.protocol.codec import Decoded, decode, encode
+from twintier.protocol.errors import RemoteProtocolError
+from twintier.protocol.topics import topic_for
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "20000"))
 BATCH = 100

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.tape import MAGIC, TapeError, TapeFrame, TapeHeader, TapeWriter, read_frames
+from twintier.broker.tape import MAGIC, TapeError, TapeFrame, TapeHeader, TapeWriter, read_frames
 
 FRAMES = st.builds(
     TapeFrame,

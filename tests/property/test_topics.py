@@ -5,12 +5,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.address import Address
-from protocol.catalogue import CATALOGUE, Row
-from protocol.errors import InvalidIdError, RemoteProtocolError
-from protocol.ids import EdgeId, InmfId, PlvnId
-from protocol.topics import matches, parse, subscription, topic_for
 from tests.support.strategies import LEVELS
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import CATALOGUE, Row
+from twintier.protocol.errors import InvalidIdError, RemoteProtocolError
+from twintier.protocol.ids import EdgeId, InmfId, PlvnId
+from twintier.protocol.topics import matches, parse, subscription, topic_for
 
 ROWS = st.sampled_from(CATALOGUE)
 ADDRESSES = st.builds(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.asyncapi import document, text
-from protocol.catalogue import CATALOGUE, Row
+from twintier.protocol.asyncapi import document, text
+from twintier.protocol.catalogue import CATALOGUE, Row
 
 FILE = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 

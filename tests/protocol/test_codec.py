@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from protocol.address import Address
-from protocol.catalogue import CATALOGUE, Row, row_of
-from protocol.codec import (
+from tests.support.wire import address, envelope, sample
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import CATALOGUE, Row, row_of
+from twintier.protocol.codec import (
     MAX_CONTAINERS,
     MAX_PAYLOAD_BYTES,
     MAX_VALUES,
@@ -24,10 +25,10 @@ from protocol.codec import (
     read,
     with_floor,
 )
-from protocol.envelope import BlobRef
-from protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
-from protocol.items import holds_more_than
-from protocol.messages import (
+from twintier.protocol.envelope import BlobRef
+from twintier.protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
+from twintier.protocol.items import holds_more_than
+from twintier.protocol.messages import (
     AgentStatusReported,
     ChunkSent,
     CloudStatusReported,
@@ -38,10 +39,9 @@ from protocol.messages import (
     TelemetryReported,
     TrajectoriesReported,
 )
-from protocol.messages.base import Message
-from protocol.tensors import blob_digest
-from protocol.topics import topic_for
-from tests.support.wire import address, envelope, sample
+from twintier.protocol.messages.base import Message
+from twintier.protocol.tensors import blob_digest
+from twintier.protocol.topics import topic_for
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats()

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from protocol.document import page
+from twintier.protocol.document import page
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 

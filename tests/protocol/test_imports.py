@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(
-    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    ".".join(("twintier", *path.relative_to(ROOT).with_suffix("").parts))
     for path in (ROOT / "protocol").rglob("*.py")
     if path.stem != "__init__"
 )
@@ -16,7 +16,7 @@ def test_every_module_can_be_the_first_that_is_imported() -> None:
     script = """
 import importlib, sys
 for name in sys.argv[1:]:
-    for loaded in [m for m in sys.modules if m.partition('.')[0] == 'protocol']:
+    for loaded in [m for m in sys.modules if m.startswith('twintier.protocol')]:
         del sys.modules[loaded]
     importlib.import_module(name)
 """
@@ -28,7 +28,8 @@ for name in sys.argv[1:]:
 
 @pytest.mark.parametrize("heavy", ["torch", "sqlalchemy", "aiomqtt"])
 def test_the_wire_needs_nothing_heavy(heavy: str) -> None:
-    script = f"import protocol.codec, protocol.document, sys; print({heavy!r} in sys.modules)"
+    modules = "twintier.protocol.codec, twintier.protocol.document"
+    script = f"import sys, {modules}; print({heavy!r} in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )

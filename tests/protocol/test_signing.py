@@ -3,13 +3,13 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from protocol.codec import Decoded, decode, encode
-from protocol.errors import RemoteProtocolError
-from protocol.ids import Fence
-from protocol.messages import BaselineOrdered, Grant
-from protocol.signing import is_grant_by, sign_grant, sign_message, verify_key_of
-from protocol.topics import topic_for
 from tests.support.wire import E1, P1, address, envelope, rows, sample
+from twintier.protocol.codec import Decoded, decode, encode
+from twintier.protocol.errors import RemoteProtocolError
+from twintier.protocol.messages import BaselineOrdered, Grant
+from twintier.protocol.signing import is_grant_by, sign_grant, sign_message, verify_key_of
+from twintier.protocol.topics import topic_for
+from twintier.protocol.values import Fence
 
 CLOUD, EDGE, THIEF = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
 GRANT = Grant(plvn=P1, edge=E1, fence=Fence(3), valid_s=60.0, edge_key=verify_key_of(EDGE))

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pydantic import ValidationError
 
-from protocol.catalogue import row_of
-from protocol.codec import decode, encode
-from protocol.errors import RemoteProtocolError
-from protocol.messages import TrajectoriesReported
-from protocol.tensors import MAX_ARRAYS, Dtype, Shape, Tensors
-from protocol.topics import topic_for
 from tests.support.wire import GOLDEN, address, envelope, sample
+from twintier.protocol.catalogue import row_of
+from twintier.protocol.codec import decode, encode
+from twintier.protocol.errors import RemoteProtocolError
+from twintier.protocol.messages import TrajectoriesReported
+from twintier.protocol.tensors import MAX_ARRAYS, Dtype, Shape, Tensors
+from twintier.protocol.topics import topic_for
 
 BLOB = np.asarray([0.5, -1.25, 3.0], "<f4").tobytes()
 ROW = row_of(TrajectoriesReported)

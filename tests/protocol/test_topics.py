@@ -1,10 +1,11 @@
 import pytest
 
-from protocol.address import Address
-from protocol.catalogue import BY_NAME, CATALOGUE, Row
-from protocol.errors import InvalidIdError, LocalProtocolError, RemoteProtocolError
-from protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
-from protocol.messages import (
+from tests.support.wire import address
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import BY_NAME, CATALOGUE, Row
+from twintier.protocol.errors import InvalidIdError, LocalProtocolError, RemoteProtocolError
+from twintier.protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
+from twintier.protocol.messages import (
     AttributesReported,
     BaselineOrdered,
     CloudStatusReported,
@@ -16,7 +17,7 @@ from protocol.messages import (
     PerformanceReported,
     UploadsAcknowledged,
 )
-from protocol.topics import (
+from twintier.protocol.topics import (
     MAX_SLASHES,
     MAX_TOPIC_BYTES,
     category_digest,
@@ -27,7 +28,6 @@ from protocol.topics import (
     subscriptions,
     topic_for,
 )
-from tests.support.wire import address
 
 P1, E1 = PlvnId("p1"), EdgeId("e1")
 LONG = "x" * 64

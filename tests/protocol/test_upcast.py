@@ -1,6 +1,6 @@
 import pytest
 
-from protocol.upcast import following, newest, upcast
+from twintier.protocol.upcast import following, newest, upcast
 
 
 def test_a_chain_ends_in_the_version_that_is_written() -> None:

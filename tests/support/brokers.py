@@ -9,15 +9,15 @@ from typing import Protocol
 
 import pytest
 
-from broker.bus import Bus
-from broker.memory import MemoryBus, MemoryHub
-from broker.mosquitto import find_mosquitto, start_mosquitto
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from broker.nats import find_nats, start_nats
-from broker.presence import new_boot
-from broker.process import RunningBroker
 from tests.support.tls import TESTER, TESTER_MAY_ALL, secured, settings_of
+from twintier.broker.bus import Bus
+from twintier.broker.memory import MemoryBus, MemoryHub
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.servers.mosquitto import find_mosquitto, start_mosquitto
+from twintier.broker.servers.nats import find_nats, start_nats
+from twintier.broker.servers.process import RunningBroker
+from twintier.runtime.delivery.presence import new_boot
 
 KINDS = ("memory", "mosquitto", "mqtts", "nats")
 """`mqtts` is Mosquitto with TLS; each of its clients shows a certificate."""

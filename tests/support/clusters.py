@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from broker.nats import ACK_WAIT_S, HEADER_BYTES, MAX_ACK_PENDING, find_nats
-from broker.process import answers_connect, free_port, start, stop
-from protocol.codec import MAX_PAYLOAD_BYTES
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.servers.nats import ACK_WAIT_S, HEADER_BYTES, MAX_ACK_PENDING, find_nats
+from twintier.broker.servers.process import answers_connect, free_port, start, stop
+from twintier.protocol.codec import MAX_PAYLOAD_BYTES
 
 CLUSTERS = ("nats-cluster", "rabbitmq-cluster")
 NODES = 3

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from protocol.address import Address
-from protocol.catalogue import row_of
-from protocol.codec import Decoded, decode, encode
-from protocol.envelope import Envelope
-from protocol.messages.base import Message
-from protocol.topics import stream_for, topic_for
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import row_of
+from twintier.protocol.codec import Decoded, decode, encode
+from twintier.protocol.envelope import Envelope
+from twintier.protocol.messages.base import Message
+from twintier.protocol.topics import stream_for, topic_for
 
 
 @dataclass

@@ -5,23 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from broker import autojump
-from broker.clock import LoopClock
-from broker.jobs import InlineJobs
-from broker.ledger import Messages
-from broker.memory import MemoryBus, MemoryHub
-from cloud_twin.settings import CloudSettings
-from edge_twin.settings import EdgeSettings
-from launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
-from launch.instruments import Instruments
-from launch.monitor import View, listen
-from launch.serve import serve
-from launch.summary import read_accounts
-from learning.adapt import AdaptationSettings
-from plvn_agent.builtin import BuiltinSource
-from plvn_agent.host import HostSettings
-from plvn_agent.settings import AgentSettings
-from protocol.ids import EdgeId
+from tests.support import autojump
+from tests.support.autojump import LoopClock
+from twintier.broker.memory import MemoryBus, MemoryHub
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.launch.demo.summary import read_accounts
+from twintier.launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from twintier.launch.inspect.projection import View, listen
+from twintier.launch.instruments import Instruments
+from twintier.launch.serve import serve
+from twintier.learning.adapt import AdaptationSettings
+from twintier.plvn_agent.settings import AgentSettings
+from twintier.plvn_agent.slot_loop import HostSettings
+from twintier.plvn_agent.sources.builtin import BuiltinSource
+from twintier.protocol.ids import EdgeId
+from twintier.runtime.delivery.ledger import Messages
+from twintier.runtime.jobs import InlineJobs
 
 QUICK = AdaptationSettings(teacher_steps=20, updates=3, episodes=15, evaluation_episodes=20)
 EDGE = EdgeSettings(adaptation=QUICK, evaluation_episodes=20)

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from plvn_agent.scenario import SumoScenario, sumo_environment, sumo_home
+from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, sumo_environment, sumo_home
 
 NODES = (
     '<nodes><node id="west" x="11.300" y="44.500"/><node id="middle" x="11.318" y="44.500"/>'

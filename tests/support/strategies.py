@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from protocol.ids import LEVEL_PATTERN, check_level
-from protocol.messages.base import Message
-from protocol.tensors import Tensors
+from twintier.protocol.ids import LEVEL_PATTERN, check_level
+from twintier.protocol.messages.base import Message
+from twintier.protocol.tensors import Tensors
 
 LEVELS = st.from_regex(LEVEL_PATTERN, fullmatch=True).map(lambda s: s[:64])
 TEXT = st.text(st.characters(codec="utf-8"), max_size=80)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from broker.certs import Identities, create
-from broker.mosquitto import Secured
-from broker.mqtt_link import MqttSettings
-from broker.tls import tls_files
+from twintier.broker.certs.folder import Identities, create
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.mqtt.tls import tls_files
+from twintier.broker.servers.mosquitto import Secured
 
 TESTER = "tester"
 TESTER_MAY_ALL = f"user {TESTER}\ntopic readwrite #\n"

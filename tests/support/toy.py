@@ -3,10 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from broker.core import Input, Received, Role
-from broker.effects import Effect, Publish, Settle
-from protocol.ids import COOP_PERCEPTION
-from protocol.messages import (
+from twintier.protocol.ids import COOP_PERCEPTION
+from twintier.protocol.messages import (
     AgentStatusReported,
     CloudStatusReported,
     EdgeStatusReported,
@@ -16,7 +14,9 @@ from protocol.messages import (
     PerformanceReported,
     UploadsAcknowledged,
 )
-from protocol.messages.base import Message
+from twintier.protocol.messages.base import Message
+from twintier.runtime.core import Input, Received, Role
+from twintier.runtime.effects import Effect, Publish, Settle
 
 Behaviour = Callable[[Input, float], Sequence[Effect]]
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from broker.core import Input, JobDone, Observed, Role
-from broker.effects import Effect, Publish, StartJob, StartTimer, Tally
-from protocol.address import Address
-from protocol.ids import COOP_PERCEPTION, PlvnId
 from tests.support.toy import performance, status
+from twintier.protocol.address import Address
+from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.runtime.core import Input, JobDone, Observed, Role
+from twintier.runtime.effects import Effect, Publish, StartJob, StartTimer, Tally
 
 AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
 

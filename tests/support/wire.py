@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from protocol.address import Address
-from protocol.catalogue import BY_NAME, Row
-from protocol.envelope import Envelope
-from protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, Fence, PlvnId
-from protocol.messages.base import Message
-from protocol.tensors import Tensors, model_id
-from protocol.topics import category_digest, stream_for
+from twintier.protocol.address import Address
+from twintier.protocol.catalogue import BY_NAME, Row
+from twintier.protocol.envelope import Envelope
+from twintier.protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
+from twintier.protocol.messages.base import Message
+from twintier.protocol.tensors import Tensors, model_id
+from twintier.protocol.topics import category_digest, stream_for
+from twintier.protocol.values import Fence
 
 GOLDEN = Path(__file__).parents[1] / "wire"
 P1, E1 = PlvnId("p1"), EdgeId("e1")

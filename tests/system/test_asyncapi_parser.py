@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.asyncapi import text
+from twintier.protocol.asyncapi import text
 
 pytestmark = pytest.mark.system
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from broker.process import free_port
-from broker.tape import read_frames
 from tests.support.brokers import Server, broker_of
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.servers.process import free_port
+from twintier.broker.tape import read_frames
 
 END_S = 20.0
 
@@ -27,7 +27,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def twintier(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", *arguments],
+        [sys.executable, "-m", "twintier", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from broker.errors import BrokerStartError
-from broker.local import start_broker
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from broker.process import RunningBroker, free_port
-from protocol.catalogue import CATALOGUE
+from twintier.broker.errors import BrokerStartError
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.servers.local import start_broker
+from twintier.broker.servers.process import RunningBroker, free_port
+from twintier.protocol.catalogue import CATALOGUE
 
 END_S = 20.0
 """Patience of the tests; the ends themselves take under two seconds on an idle machine."""
@@ -36,7 +36,7 @@ def broker(tmp_path: Path) -> Iterator[RunningBroker]:
 
 def twintier(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", *arguments],
+        [sys.executable, "-m", "twintier", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

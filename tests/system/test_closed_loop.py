@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from edge_twin.settings import EdgeSettings
-from launch.monitor import View
-from plvn_agent.builtin import BuiltinSource
-from protocol.messages import IndividualModelReported
 from tests.support.platform import run_platform
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.launch.inspect.projection import View
+from twintier.plvn_agent.sources.builtin import BuiltinSource
+from twintier.protocol.messages import IndividualModelReported
 
 PLVNS = 4
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.mosquitto import find_mosquitto
-from launch.exit_codes import ExitCode
+from twintier.broker.servers.mosquitto import find_mosquitto
+from twintier.launch.exit_codes import ExitCode
 
 pytestmark = [
     pytest.mark.system,
@@ -19,7 +19,7 @@ pytestmark = [
 
 def test_twins_stay_on_the_server_of_their_city_when_the_demo_ends(tmp_path: Path) -> None:
     summary = tmp_path / "summary.json"
-    command = [sys.executable, "-m", "launch.cli", "demo", "--source", "builtin", "--plvns", "4"]
+    command = [sys.executable, "-m", "twintier", "demo", "--source", "builtin", "--plvns", "4"]
     command += ["--planning-s", "5", "--duration", "3", "--broker", "mosquitto"]
     command += ["--state", str(tmp_path / "state"), "--summary", str(summary)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)

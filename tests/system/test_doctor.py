@@ -16,21 +16,21 @@ from typing import TypeVar
 
 import pytest
 
-from broker.certs import Identities, create
-from broker.mosquitto import Secured, find_mosquitto, start_mosquitto
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from broker.process import answers_connect, free_port, start, stop
-from launch.connection import Connection
-from launch.doctor import examine
-from launch.doctor_delivery import check_round_trip
-from launch.doctor_findings import Finding, worst
-from launch.doctor_probe import Probe, arrivals
-from launch.doctor_reach import check_mqtt, check_port
-from protocol.address import Address
 from tests.support.brokers import Server, broker_of
 from tests.support.peers import Peer
 from tests.support.toy import status
+from twintier.broker.certs.folder import Identities, create
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.servers.mosquitto import Secured, find_mosquitto, start_mosquitto
+from twintier.broker.servers.process import answers_connect, free_port, start, stop
+from twintier.launch.connection import Connection
+from twintier.launch.doctor.delivery import check_round_trip
+from twintier.launch.doctor.examine import examine
+from twintier.launch.doctor.findings import Finding, worst
+from twintier.launch.doctor.probe import Probe, arrivals
+from twintier.launch.doctor.reach import check_mqtt, check_port
+from twintier.protocol.address import Address
 
 T = TypeVar("T")
 QUEUE_FIX = "max_queued_messages 0    (in mosquitto.conf; then restart Mosquitto)"
@@ -221,7 +221,7 @@ def test_behind_access_rules_the_monitor_looks_and_does_not_touch(tmp_path: Path
 
 def twintier(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", *arguments],
+        [sys.executable, "-m", "twintier", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

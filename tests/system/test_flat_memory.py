@@ -16,23 +16,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from broker import autojump
-from broker.clock import LoopClock
-from broker.effects import Job, Publish
-from broker.jobs import InlineJobs
-from broker.memory import MemoryBus, MemoryHub
-from broker.outbound import Encoder
-from broker.presence import new_boot
-from broker.runtime import Runtime
-from cloud_twin.settings import CloudSettings
-from edge_twin.jobs import POLICY, MetaTask
-from edge_twin.settings import EdgeSettings
-from launch.deployment import Deployment, cloud_runtime, edge_runtime
-from learning.meta import MetaGradient
-from protocol.address import Address
-from protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
-from protocol.messages import RegistrationGranted, RegistrationRequested, Site
-from protocol.topics import subscription
+from tests.support import autojump
+from tests.support.autojump import LoopClock
+from twintier.broker.memory import MemoryBus, MemoryHub
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.edge_twin.jobs import POLICY, MetaTask
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.launch.deployment import Deployment, cloud_runtime, edge_runtime
+from twintier.learning.meta import MetaGradient
+from twintier.protocol.address import Address
+from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.messages import RegistrationGranted, RegistrationRequested, Site
+from twintier.protocol.topics import subscription
+from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.effects import Job, Publish
+from twintier.runtime.jobs import InlineJobs
+from twintier.runtime.runtime import Runtime
 
 pytestmark = [pytest.mark.soak, pytest.mark.system, pytest.mark.timeout(1500)]
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from broker.effects import Effect, Tally
-from broker.recording import read_steps
-from edge_twin.core import EdgeCore
-from launch.exit_codes import ExitCode
-from launch.instruments import Instruments
-from launch.replay import run_replay
-from plvn_agent.builtin import BuiltinSource
 from tests.support.brokers import Server, broker_of
 from tests.support.platform import run_platform
+from twintier.edge_twin.core import EdgeCore
+from twintier.launch.exit_codes import ExitCode
+from twintier.launch.inspect.replay import run_replay
+from twintier.launch.instruments import Instruments
+from twintier.plvn_agent.sources.builtin import BuiltinSource
+from twintier.runtime.effects import Effect, Tally
+from twintier.runtime.recording.recorder import read_steps
 
 PLVNS = 2
 
@@ -108,7 +108,7 @@ def test_a_process_that_was_killed_leaves_a_recording_that_is_played_back(tmp_pa
 
 def twintier(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", *arguments],
+        [sys.executable, "-m", "twintier", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from broker.errors import BrokerStartError
-from broker.inbound import Inbound
-from broker.mosquitto import start_mosquitto
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from broker.process import stop
-from protocol.messages import HealthReported, ModelApplied, ModelDispatched
-from protocol.messages.base import Message
+from twintier.broker.errors import BrokerStartError
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.servers.mosquitto import start_mosquitto
+from twintier.broker.servers.process import stop
+from twintier.protocol.messages import HealthReported, ModelApplied, ModelDispatched
+from twintier.protocol.messages.base import Message
+from twintier.runtime.delivery.inbound import Inbound
 
 pytestmark = pytest.mark.system
 
@@ -70,7 +70,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 def role(folder: Path, *arguments: str) -> Iterator[None]:
     with (folder / f"{arguments[0]}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "launch.cli", "up", *arguments],
+            [sys.executable, "-m", "twintier", "up", *arguments],
             stdout=log,
             stderr=log,
             cwd=REPOSITORY,

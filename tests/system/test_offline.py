@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
 from tests.support.brokers import Server, broker_of
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
 
 pytestmark = pytest.mark.system
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.mosquitto import find_mosquitto
-from broker.process import free_port
+from twintier.broker.servers.mosquitto import find_mosquitto
+from twintier.broker.servers.process import free_port
 
 PLVN = "toronto-highway-1"
 END_S = 20.0
@@ -19,7 +19,7 @@ END_S = 20.0
 
 def twintier(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", *arguments],
+        [sys.executable, "-m", "twintier", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

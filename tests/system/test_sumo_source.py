@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plvn_agent.scenario import SumoScenario, demo_scenarios, load_scenario
-from plvn_agent.source import SlotObserved, SourceError
-from plvn_agent.sumo import SumoSettings, SumoSource
-from protocol.ids import PlvnId
 from tests.support.roads import FLOW, write_road
+from twintier.plvn_agent.source import SlotObserved, SourceError
+from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, demo_scenarios, load_scenario
+from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource
+from twintier.protocol.ids import PlvnId
 
 pytestmark = pytest.mark.system
 ROOT = Path(__file__).parents[2]

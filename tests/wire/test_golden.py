@@ -6,13 +6,13 @@ A file is written once, for a new message or version, and never edited:
 
 import pytest
 
-from protocol.catalogue import BY_NAME, Row
-from protocol.codec import decode, encode
-from protocol.ids import Fence
-from protocol.messages import Grant
-from protocol.topics import topic_for
-from protocol.upcast import UPCASTERS, newest
 from tests.support.wire import E1, GOLDEN, P1, address, envelope, rows, sample
+from twintier.protocol.catalogue import BY_NAME, Row
+from twintier.protocol.codec import decode, encode
+from twintier.protocol.messages import Grant
+from twintier.protocol.topics import topic_for
+from twintier.protocol.upcast import UPCASTERS, newest
+from twintier.protocol.values import Fence
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)

@@ -1,7 +1,7 @@
 """Write the golden bytes of messages that have none yet."""
 
-from protocol.codec import encode
 from tests.support.wire import GOLDEN, envelope, rows, sample
+from twintier.protocol.codec import encode
 
 
 def main() -> None:

@@ -16,14 +16,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.bus import Bus
-from broker.clock import WallClock
-from broker.core import Input, Observed, Received
-from broker.courier import CourierSettings
-from broker.effects import Effect, Publish, Record, Save, Subscribe
-from broker.faulty import Faults, FaultyBus
-from broker.jobs import InlineJobs
-from broker.journal import (
+from tests.support.toy import ToyCore, performance
+from twintier.broker.bus import Bus
+from twintier.broker.clock import WallClock
+from twintier.broker.faulty import Faults, FaultyBus
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.protocol.address import Address
+from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.messages import MessageReturned, PerformanceReported, UploadsAcknowledged
+from twintier.runtime.core import Input, Observed, Received
+from twintier.runtime.delivery.courier import CourierSettings
+from twintier.runtime.delivery.outbox import OutboxSettings
+from twintier.runtime.delivery.positions import Positions
+from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.effects import Effect, Publish, Record, Save, Subscribe
+from twintier.runtime.jobs import InlineJobs
+from twintier.runtime.logs import configure_logs
+from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.storage.journal import (
     StreamKey,
     Upload,
     connect_journal,
@@ -32,17 +43,6 @@ from broker.journal import (
     read_uploads,
     write_journal,
 )
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from broker.observe import configure_logs
-from broker.outbox import OutboxSettings
-from broker.positions import Positions
-from broker.presence import new_boot
-from broker.runtime import Runtime, RuntimeSettings
-from protocol.address import Address
-from protocol.ids import COOP_PERCEPTION, PlvnId
-from protocol.messages import MessageReturned, PerformanceReported, UploadsAcknowledged
-from tests.support.toy import ToyCore, performance
 
 P1 = PlvnId("p1")
 AT = Address(plvn=P1, inmf=COOP_PERCEPTION)

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from broker.mosquitto import find_mosquitto
-from broker.mqtt import MqttBus
-from broker.mqtt_link import MqttSettings
-from protocol.codec import Decoded, decode
-from protocol.errors import RemoteProtocolError
-from protocol.messages import (
+from tests.support.brokers import Server, broker_of
+from twintier.broker.mqtt.bus import MqttBus
+from twintier.broker.mqtt.link import MqttSettings
+from twintier.broker.servers.mosquitto import find_mosquitto
+from twintier.protocol.codec import Decoded, decode
+from twintier.protocol.errors import RemoteProtocolError
+from twintier.protocol.messages import (
     CloudStatusReported,
     HealthReported,
     ModelApplied,
     PerformanceReported,
     TwinRegistered,
 )
-from tests.support.brokers import Server, broker_of
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 PATIENCE_S = 180.0
@@ -105,7 +105,7 @@ class Processes:
         common = ["--url", self.server.running.url, "--state", str(self.state)]
         with (self.state / f"{role}.log").open("ab") as log:
             self.alive[role] = subprocess.Popen(
-                [sys.executable, "-m", "launch.cli", "up", *arguments, *common],
+                [sys.executable, "-m", "twintier", "up", *arguments, *common],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -1,0 +1,1 @@
+"""Certificates and signing keys of a deployment, in a folder."""

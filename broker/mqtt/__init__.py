@@ -1,0 +1,1 @@
+"""The bus over MQTT: connection, windows, TLS and credentials."""

@@ -1,0 +1,1 @@
+"""Cooperative perception: who of the CAV pairs perceives cooperatively."""

@@ -1,0 +1,1 @@
+"""Section IV of the paper: arms, curves and Fig. 6."""

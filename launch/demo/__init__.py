@@ -1,0 +1,1 @@
+"""`twintier demo`: the whole platform on one machine."""

@@ -1,0 +1,204 @@
+"""The whole platform, in many processes on a broker or in this one on the in-memory bus."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from twintier.broker.bus import Bus
+from twintier.broker.clock import WallClock
+from twintier.broker.memory import MemoryBus, MemoryHub
+from twintier.launch.connection import Connection
+from twintier.launch.demo.children import Child, end_children, start_child
+from twintier.launch.demo.settings import DemoOptions
+from twintier.launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from twintier.launch.serve import serve
+from twintier.launch.sources import make_source
+from twintier.plvn_agent.settings import AgentSettings
+from twintier.plvn_agent.slot_loop import HostSettings
+from twintier.protocol.ids import EdgeId
+from twintier.runtime.workers import WorkerJobs
+
+
+class PlatformDiedError(Exception):
+    """A part of the platform ended by itself; the message says which and its last words."""
+
+
+class Platform(Protocol):
+    """Starts on entering, ends on `stop`."""
+
+    @property
+    def root(self) -> str:
+        """Root of the topics."""
+        ...
+
+    def listener(self) -> Bus:
+        """A bus for somebody who only listens; not connected yet."""
+        ...
+
+    def check(self) -> None:
+        """Look whether everything still runs.
+
+        Raises:
+            PlatformDiedError: if something ended.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """End everything, in at most two seconds."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Start everything."""
+        ...
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End everything, if that has not happened yet."""
+        ...
+
+
+class InProcesses:
+    """One process per role, and one of agents per network, on an MQTT broker."""
+
+    def __init__(self, options: DemoOptions, connection: Connection, state: Path) -> None:
+        self._options = options
+        self._connection = connection
+        self._state = state
+        self._children: list[Child] = []
+        self.root = "twintier"
+
+    def listener(self) -> Bus:
+        """A bus on the broker."""
+        return self._connection.watcher()
+
+    def check(self) -> None:
+        """See the port."""
+        for child in self._children:
+            if child.ended is not None:
+                raise PlatformDiedError(
+                    f"{child.name} ended with exit code {child.ended}; it said:\n"
+                    f"{child.last_words()}"
+                )
+
+    async def stop(self) -> None:
+        """End all processes at once."""
+        killed = await asyncio.to_thread(end_children, self._children)
+        self._children = []
+        for name in killed:
+            print(f"twintier: {name} did not end in time and was killed")
+
+    async def __aenter__(self) -> Self:
+        """Start all processes."""
+        for name, arguments in self._commands():
+            self._children.append(start_child(name, arguments, self._state / "logs"))
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End what still runs."""
+        await self.stop()
+
+    def _commands(self) -> list[tuple[str, list[str]]]:
+        options = self._options
+        connection = self._connection
+        common = ["--url", connection.url, "--state", str(self._state)]
+        common += [] if connection.certs is None else ["--certs", str(connection.certs)]
+        common += [] if options.inbox is None else ["--inbox", str(options.inbox)]
+        common += ["--inject", options.inject] if options.inject else []
+        common += ["--ledgers", str(self._state / "ledgers"), "--seed", str(options.seed)]
+        cloud = ["--expected-plvns", str(options.expected_plvns)]
+        cloud += ["--expected-edges", str(len(options.edges))]
+        cloud += ["--planning-s", str(options.planning_s), "--n-min", str(options.n_min)]
+        commands = [("cloud", ["up", "cloud", *common, *cloud])]
+        for edge, settings in zip(options.edges, options.edge_settings(), strict=True):
+            place = [f"--lat={settings.lat_deg}", f"--lon={settings.lon_deg}"]
+            commands.append((edge, ["up", "edge", edge, *common, *place]))
+        for number, network in enumerate(options.networks, start=1):
+            commands.append((f"agents-{number}", ["up", "agent", *common, *self._agents(network)]))
+        return commands
+
+    def _agents(self, network: str) -> list[str]:
+        source = self._options.source_options(network)
+        arguments = ["--source", source.kind, "--plvns", str(source.plvns)]
+        arguments += ["--rsus", str(source.rsus), "--start-hour", str(source.start_hour)]
+        arguments += ["--speed", str(self._options.speed)]
+        arguments += ["--demand-s", str(source.duration_sim_s)]
+        arguments += [] if source.kind == "builtin" else ["--network", network]
+        return [*arguments, *(["--constant"] if source.constant else [])]
+
+
+class InOneProcess:
+    """Everything on the in-memory bus in this process; only jobs have processes of their own."""
+
+    def __init__(self, options: DemoOptions, state: Path) -> None:
+        self._options = options
+        self._hub = MemoryHub()
+        self._deployment = Deployment(
+            make_bus=lambda _name: MemoryBus(self._hub),
+            clock=WallClock(),
+            state=state,
+            ledgers=state / "ledgers",
+            instruments=options.instruments,
+        )
+        self._stack = AsyncExitStack()
+        self._ending = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+        self.root = self._deployment.root
+
+    def listener(self) -> Bus:
+        """A bus on the hub."""
+        return MemoryBus(self._hub)
+
+    def check(self) -> None:
+        """See the port."""
+        if self._serving is not None and self._serving.done():
+            failed = self._serving.exception()
+            if failed is not None:
+                raise failed
+            raise PlatformDiedError("the platform ended by itself")
+
+    async def stop(self) -> None:
+        """End all roles, then workers and sources."""
+        self._ending.set()
+        if self._serving is not None:
+            await asyncio.gather(self._serving, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Start sources, workers and roles."""
+        options, deployment = self._options, self._deployment
+        sources = [make_source(options.source_options(n)) for n in options.networks]
+        for source in sources:
+            self._stack.push_async_callback(source.stop)
+            await source.start()
+        runtimes = [cloud_runtime(deployment, options.cloud_settings())]
+        for edge, settings in zip(options.edges, options.edge_settings(), strict=True):
+            jobs = await self._stack.enter_async_context(WorkerJobs(1))
+            runtimes.append(edge_runtime(deployment, EdgeId(edge), settings, jobs))
+        agents = [
+            agent_runtimes(deployment, source, AgentSettings(), HostSettings(speed=options.speed))
+            for source in sources
+        ]
+        runtimes += [runtime for each in agents for runtime in each.runtimes]
+        work = [each.host.run() for each in agents]
+        self._serving = asyncio.ensure_future(serve(runtimes, self._ending, work))
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End what still runs."""
+        await self.stop()

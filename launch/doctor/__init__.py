@@ -1,0 +1,1 @@
+"""`twintier doctor`: what would lose messages, and the line that mends it."""

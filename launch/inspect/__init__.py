@@ -1,0 +1,1 @@
+"""Looking at a running platform: watch, status, tapes and replays."""

@@ -1,0 +1,1 @@
+"""Sources of slots: the built-in simulator, and SUMO."""

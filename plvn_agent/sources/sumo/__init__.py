@@ -1,0 +1,1 @@
+"""Vehicles of SUMO, which runs in a child process."""

@@ -1,0 +1,206 @@
+"""SUMO scenarios: where SUMO is, what a configuration consists of, and which ones can be used.
+
+A configuration is taken apart: network, routes, additional files and the options that shape the
+traffic. Options that write files, open windows or set the clock are left behind.
+"""
+
+import importlib.util
+import os
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from twintier.plvn_agent.source import SourceError
+from twintier.plvn_agent.sources.sumo.scenario_xml import open_input, read_xml, seconds_of
+
+INSTALL_LINE = "pip install 'twintier[sumo]'"
+_SYNONYMS = {
+    "n": "net-file",
+    "net": "net-file",
+    "r": "route-files",
+    "a": "additional-files",
+    "additional": "additional-files",
+    "b": "begin",
+}
+_TRAFFIC_OPTIONS = (
+    "collision.",
+    "default.",
+    "device.rerouting.",
+    "eager-insert",
+    "emergency",
+    "extrapolate-departpos",
+    "ignore-",
+    "junction-taz",
+    "lateral-resolution",
+    "max-depart-delay",
+    "max-num-vehicles",
+    "meso",
+    "parking.",
+    "pedestrian.",
+    "random-depart-offset",
+    "routing-",
+    "scale",
+    "sloppy-insert",
+    "step-method.",
+    "time-to-impatience",
+    "tls.",
+    "weights.",
+)
+"""Beginnings of the options that are kept."""
+BRAUNSCHWEIG_SENSOR_RANGE_M = 60.0
+"""Assumed: its traffic is thin, and a workload of about 6 objects makes modes worth choosing."""
+_GENERIC_NAMES = frozenset({"run", "sumo", "osm", "config", "scenario", "sim", "simulation"})
+
+
+@dataclass(frozen=True, slots=True)
+class RandomTrips:
+    """Demand from SUMO's randomTrips.py, for a network that has too little of its own."""
+
+    period_s: float
+    """Seconds between two departures."""
+    fringe_factor: float = 5.0
+    min_distance_m: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class SumoScenario:
+    """A geo-referenced road network and its demand."""
+
+    city: str
+    network: Path
+    road: str | None = None
+    """None: the class of the mean speed limit where its vehicles drive."""
+    routes: tuple[Path, ...] = ()
+    additional: tuple[Path, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    """Further SUMO options, name and value."""
+    begin_s: float = 0.0
+    trips: RandomTrips | None = None
+    sensor_range_m: float | None = None
+    """Objects within this range of the receiver are its workload; None: by road class."""
+    lights_wait: bool = False
+    """Its traffic lights wait for a player, so they need programs of ours."""
+
+
+def sumo_home() -> Path:
+    """The folder of the installed SUMO.
+
+    Raises:
+        SourceError: if SUMO is not installed.
+    """
+    for module in ("libsumo", "sumo"):
+        if importlib.util.find_spec(module) is None:
+            raise SourceError(f"SUMO is not installed (no module {module}); run: {INSTALL_LINE}")
+    spec = importlib.util.find_spec("sumo")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def sumo_environment() -> dict[str, str]:
+    """Environment for SUMO and its tools: where its data and the projections are."""
+    home = sumo_home()
+    projections = str(home / "data" / "proj")
+    own = {"SUMO_HOME": str(home), "PROJ_LIB": projections, "PROJ_DATA": projections}
+    return {**os.environ, **own}
+
+
+def check_scenario(scenario: SumoScenario) -> None:
+    """Refuse what cannot be used, before anything is started.
+
+    Raises:
+        SourceError: if a file is missing or the network has no projection.
+    """
+    for path in (scenario.network, *scenario.routes, *scenario.additional):
+        if not path.is_file():
+            raise SourceError(f"scenario {scenario.city}: {path} does not exist; mend the path")
+    projection = _projection(scenario.network)
+    if projection in {"", "!", "-"}:
+        raise SourceError(
+            f"network {scenario.network} has no projection (projParameter={projection!r}), so its "
+            "vehicles have no latitude and longitude; use a geo-referenced network, such as one "
+            "that netconvert imported from OpenStreetMap"
+        )
+
+
+def _projection(network: Path) -> str:
+    with open_input(network) as stream:
+        try:
+            for _, element in ET.iterparse(stream, events=("start",)):  # noqa: S314  user's own
+                if element.tag == "location":
+                    return str(element.get("projParameter", "!"))
+                if element.tag in {"edge", "junction"}:
+                    break
+        except ET.ParseError as error:
+            raise SourceError(f"{network} is no SUMO network: {error}") from error
+    return "!"
+
+
+def load_scenario(path: Path, city: str | None = None, road: str | None = None) -> SumoScenario:
+    """Take a .sumocfg apart.
+
+    Args:
+        path: the configuration file.
+        city: name for ids and categories; the scenario's name if None.
+        road: road class; the class of the mean speed limit if None.
+
+    Raises:
+        SourceError: if a file is missing, unreadable, or the network has no projection.
+    """
+    path = path.resolve()
+    options = dict(_options(read_xml(path)))
+    if "net-file" not in options:
+        raise SourceError(f"{path} names no net-file; add one to its <input> section")
+    name = path.parent.name if path.stem.lower() in _GENERIC_NAMES else path.stem
+    scenario = SumoScenario(
+        city=city or name,
+        road=road,
+        network=path.parent / options["net-file"],
+        routes=_paths(path.parent, options.get("route-files", "")),
+        additional=_paths(path.parent, options.get("additional-files", "")),
+        options=tuple(
+            (name, value) for name, value in options.items() if name.startswith(_TRAFFIC_OPTIONS)
+        ),
+        begin_s=seconds_of(options.get("begin", "0")) or 0.0,
+    )
+    check_scenario(scenario)
+    return scenario
+
+
+def _options(root: ET.Element) -> Iterator[tuple[str, str]]:
+    """Names and values of all options, with or without sections around them."""
+    for element in root.iter():
+        value = element.get("value", element.get("v"))
+        if value is not None:
+            yield _SYNONYMS.get(element.tag, element.tag), value
+
+
+def _paths(folder: Path, names: str) -> tuple[Path, ...]:
+    return tuple(folder / name for name in re.split(r"[,;\s]+", names.strip()) if name)
+
+
+def demo_scenarios() -> tuple[SumoScenario, SumoScenario]:
+    """The two real networks of the demo, which SUMO's wheel ships with its game.
+
+    Demand is as high as each flows with for hours: at full scale Berlin jams, and Braunschweig
+    does without rerouting or with a departure a second.
+
+    Raises:
+        SourceError: if SUMO is not installed or lacks them.
+    """
+    game = sumo_home() / "tools" / "game"
+    berlin = load_scenario(game / "A10KW.sumocfg", city="berlin", road="highway")
+    berlin = replace(berlin, lights_wait=True, options=(*berlin.options, ("scale", "0.8")))
+    braunschweig = SumoScenario(
+        city="braunschweig",
+        road="local",
+        network=game / "bs3d" / "bs.net.xml",
+        trips=RandomTrips(period_s=1.3),
+        sensor_range_m=BRAUNSCHWEIG_SENSOR_RANGE_M,
+        options=(("device.rerouting.probability", "1"), ("device.rerouting.period", "60")),
+        lights_wait=True,
+    )
+    check_scenario(braunschweig)
+    return berlin, braunschweig

@@ -1,0 +1,153 @@
+"""The one place that touches libsumo: a running simulation as arrays.
+
+libsumo allows one simulation per process and blocks, so this runs in a child of its own. SUMO says
+-1073741824 for what it does not know (a vehicle that teleports or waits to enter) and "" for the
+lane of a parked one: neither is on the road, and both are dropped here.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from twintier.inmf.trajectory import Array
+from twintier.plvn_agent.sources.sumo.clusters import Vehicles
+
+UNKNOWN_BELOW = -1e9
+
+
+def hash_id(vehicle: str, salt: int) -> bytes:
+    """Eight bytes that stand for a vehicle outside the child."""
+    return hashlib.blake2b(vehicle.encode(), digest_size=8, key=str(salt).encode()).digest()
+
+
+def is_automated(digest: bytes, share: float) -> bool:
+    """Draw a vehicle as CAV by its hash, so the draw depends on id and seed alone."""
+    return int.from_bytes(digest, "big") < share * 2.0**64
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What follows from a vehicle's id alone."""
+
+    digest: bytes
+    automated: bool
+
+
+class Traffic:
+    """A simulation in steps of a second."""
+
+    def __init__(self, arguments: Sequence[str], *, seed: int, automated_share: float) -> None:
+        """Load the network and demand."""
+        import libsumo  # noqa: PLC0415  half a second that only the child pays
+
+        self._sumo: ModuleType = libsumo
+        self._seed = seed
+        self._share = automated_share
+        self._drawn: dict[str, _Drawn] = {}
+        self._parked: set[str] = set()
+        self._limits: dict[str, float] = {}
+        libsumo.start(["sumo", *arguments])
+
+    def step(self) -> Vehicles:
+        """Advance by one second and see every vehicle on the road."""
+        simulation = self._sumo.simulation
+        simulation.step()
+        self._parked.update(simulation.getParkingStartingVehiclesIDList())
+        self._parked.difference_update(simulation.getParkingEndingVehiclesIDList())
+        for vehicle in simulation.getArrivedIDList():
+            self._drawn.pop(vehicle, None)
+            self._parked.discard(vehicle)
+        position_of = self._sumo.vehicle.getPosition
+        ids: Sequence[str] = self._sumo.vehicle.getIDList()
+        positions = np.array([position_of(vehicle) for vehicle in ids], dtype=np.float64)
+        positions = positions.reshape(-1, 2)
+        on_road = positions[:, 0] > UNKNOWN_BELOW
+        if self._parked:
+            on_road &= [vehicle not in self._parked for vehicle in ids]
+        known = np.flatnonzero(on_road).tolist()
+        if len(known) < len(ids):
+            ids = [ids[index] for index in known]
+            positions = positions[known]
+        automated = [self._draw(vehicle).automated for vehicle in ids]
+        return Vehicles(ids, positions, np.array(automated, dtype=bool))
+
+    def _draw(self, vehicle: str) -> _Drawn:
+        drawn = self._drawn.get(vehicle)
+        if drawn is None:
+            digest = hash_id(vehicle, self._seed)
+            drawn = self._drawn[vehicle] = _Drawn(digest, is_automated(digest, self._share))
+        return drawn
+
+    @property
+    def ended(self) -> bool:
+        """Whether no vehicle is on the road and none will come."""
+        return bool(self._sumo.simulation.getMinExpectedNumber() == 0)
+
+    def hashed(self, vehicle: str) -> str:
+        """What stands for a vehicle's id outside the child."""
+        return self._draw(vehicle).digest.hex()
+
+    def speed_limit_mps(self, vehicle: str) -> float | None:
+        """The limit of the vehicle's lane; None off the road."""
+        lane = self._sumo.vehicle.getLaneID(vehicle)
+        if not lane:
+            return None
+        limit = self._limits.get(lane)
+        if limit is None:
+            limit = self._limits[lane] = float(self._sumo.lane.getMaxSpeed(lane))
+        return limit
+
+    def speed_mps(self, vehicle: str) -> float | None:
+        """The vehicle's speed; None where SUMO does not know it."""
+        speed = float(self._sumo.vehicle.getSpeed(vehicle))
+        return speed if speed >= 0.0 else None
+
+    def angle_deg(self, vehicles: Sequence[str]) -> Array:
+        """(vehicles,) headings, 0 is north, clockwise."""
+        angle_of = self._sumo.vehicle.getAngle
+        return np.array([angle_of(vehicle) for vehicle in vehicles], dtype=np.float64)
+
+    def lat_lon_deg(self, x_m: float, y_m: float) -> tuple[float, float]:
+        """Latitude and longitude of a network position."""
+        lon, lat = self._sumo.simulation.convertGeo(x_m, y_m)
+        return float(lat), float(lon)
+
+    def close(self) -> None:
+        """End the simulation."""
+        self._sumo.close()
+
+
+def start_arguments(
+    network: Path,
+    routes: Sequence[Path],
+    additional: Sequence[Path],
+    options: Sequence[tuple[str, str]],
+    *,
+    begin_s: float,
+    seed: int,
+) -> list[str]:
+    """SUMO's command line: steps of a second, no output, stuck vehicles teleport after 120 s."""
+    arguments = ["--net-file", str(network)]
+    if routes:
+        arguments += ["--route-files", ",".join(str(path) for path in routes)]
+    if additional:
+        arguments += ["--additional-files", ",".join(str(path) for path in additional)]
+    chosen = {
+        **dict(options),
+        "begin": str(begin_s),
+        "step-length": "1",
+        "seed": str(seed % 2**31),
+        "time-to-teleport": "120",
+        "ignore-route-errors": "true",
+        "no-step-log": "true",
+        "no-warnings": "true",
+        "xml-validation": "never",
+        "duration-log.disable": "true",
+    }
+    for name, value in chosen.items():
+        arguments += [f"--{name}", value]
+    return arguments

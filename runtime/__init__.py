@@ -1,0 +1,1 @@
+"""What drives a core: effects, timers, jobs, delivery, storage and recording."""

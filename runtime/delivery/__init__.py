@@ -1,0 +1,1 @@
+"""Reliable delivery: outboxes, acknowledgements, chunked messages, accounts of what was lost."""

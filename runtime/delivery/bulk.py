@@ -1,0 +1,59 @@
+"""A second connection for large things, made when the first of them travels."""
+
+import asyncio
+from collections.abc import Callable
+
+from twintier.broker.bus import Bus, Delivery
+from twintier.runtime.delivery.outbound import Listening, SendQueue
+
+
+class Bulk:
+    """A bus of its own with its send queue; connects at its first use."""
+
+    def __init__(self, bus: Bus, limit: int) -> None:
+        """Prepare.
+
+        Args:
+            bus: not connected yet.
+            limit: of messages that wait for it.
+        """
+        self.queue = SendQueue(limit)
+        self._bus = bus
+        self._used = asyncio.Event()
+
+    @property
+    def dropped(self) -> int:
+        """Messages that a full queue, an absent bus or a refusal of the broker has cost."""
+        return self.queue.lost + self._bus.dropped + self._bus.refused
+
+    @property
+    def refused(self) -> int:
+        """Messages that the broker refused; they are among the dropped."""
+        return self._bus.refused
+
+    def use(self) -> None:
+        """Something large is to travel."""
+        self._used.set()
+
+    async def run(
+        self, changed: Callable[[Listening], None], arrived: Callable[[Delivery], None]
+    ) -> None:
+        """Wait for the first use, connect, then send and receive until cancelled.
+
+        Args:
+            changed: told of each change of filters that is in force.
+            arrived: told of every delivery, which is acknowledged afterwards.
+        """
+        await self._used.wait()
+        await self._bus.connect()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.queue.send(self._bus, changed))
+                group.create_task(self._receive(arrived))
+        finally:
+            await self._bus.close()
+
+    async def _receive(self, arrived: Callable[[Delivery], None]) -> None:
+        async for delivery in self._bus.deliveries():
+            arrived(delivery)
+            await delivery.ack()

@@ -1,0 +1,196 @@
+"""A sender's side of care `outbox`: what was accepted is kept and sent until it is acknowledged.
+
+Acknowledgements are cumulative. What a receiver misses is sent again from there on, in order, after
+a pause that doubles and is jittered. Bounded: when it is full the oldest goes, and is counted.
+Pure: what must be durable is returned as records, and uploads are kept once they are durable.
+"""
+
+import heapq
+import random
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from twintier.protocol.messages import StreamPosition
+from twintier.runtime.storage.journal import JournalRecord, Settled, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxSettings:
+    """How much is kept and how often it is sent again."""
+
+    limit: int = 20_000
+    """Messages."""
+    limit_bytes: int = 128 * 1024 * 1024
+    pause_s: tuple[float, float] = (1.0, 8.0)
+    """First and longest pause before what is not acknowledged is sent again."""
+    shortest_s: float = 0.1
+    """Between two times, however often the receiver asks."""
+    burst: int = 256
+    """Messages of a stream that are sent again at a time."""
+    seed: int | None = None
+    """Of the jitter; none draws one."""
+
+
+@dataclass(slots=True)
+class _Stream:
+    gone: int = 0
+    """Everything up to this number is acknowledged, expired or given up."""
+    last: int = 0
+    """The newest number."""
+    uploads: OrderedDict[int, Upload] = field(default_factory=OrderedDict)
+    sent_at: float = 0.0
+    due_at: float = 0.0
+    pause_s: float = 0.0
+
+
+class Outbox:
+    """Uploads of one source, over all boots of which some are left."""
+
+    def __init__(
+        self, src: str, uploads: Iterable[Upload], settings: OutboxSettings | None = None
+    ) -> None:
+        self._src = src
+        self._settings = settings or OutboxSettings()
+        self._random = random.Random(self._settings.seed)
+        self._streams: dict[tuple[str, str], _Stream] = {}
+        self._bytes = 0
+        self.counts: Counter[str] = Counter()
+        for upload in uploads:
+            self._keep(upload)
+
+    def __len__(self) -> int:
+        return sum(len(stream.uploads) for stream in self._streams.values())
+
+    def floor(self, boot: str, stream: str) -> int:
+        """The smallest number of a stream that may still come."""
+        found = self._streams.get((boot, stream))
+        return 1 if found is None else found.gone + 1
+
+    def planned(self, uploads: Sequence[Upload]) -> list[JournalRecord]:
+        """What must be durable before these are sent; nothing is kept before `add`.
+
+        At the limit the oldest of all goes.
+        """
+        return [*uploads, *(_settled(upload) for upload in self._surplus(uploads))]
+
+    def add(self, records: Iterable[JournalRecord], now: float) -> None:
+        """What was planned is durable: keep the uploads, which are about to be sent."""
+        for record in records:
+            if isinstance(record, Upload):
+                stream = self._keep(record)
+                if len(stream.uploads) == 1:
+                    stream.pause_s = self._settings.pause_s[0]
+                    self._wait(stream, now)
+            elif isinstance(record, Settled):
+                stream = self._streams[record.boot, record.stream]
+                self._give_up(stream, stream.uploads[record.first], "uploads_dropped")
+
+    def settle(self, position: StreamPosition, now: float) -> list[JournalRecord]:
+        """The receiver has everything up to a number; and asks for the rest, if it says so."""
+        stream = self._streams.get((position.boot, position.stream))
+        if stream is None:
+            return []
+        records = self._drop(stream, position, min(position.seq, stream.last))
+        if records:
+            stream.pause_s = self._settings.pause_s[0]
+            self._wait(stream, now)
+        if position.again and stream.uploads:
+            stream.due_at = min(stream.due_at, stream.sent_at + self._settings.shortest_s)
+        return records
+
+    def refused(self, boot: str, stream_name: str, seq: int) -> list[JournalRecord]:
+        """The receiver will never take this one."""
+        stream = self._streams.get((boot, stream_name))
+        upload = None if stream is None else stream.uploads.pop(seq, None)
+        if stream is None or upload is None:
+            return []
+        self._bytes -= len(upload.payload)
+        self.counts["uploads_returned"] += 1
+        self._advance(stream)
+        return [Settled(self._src, boot, stream_name, seq, seq)]
+
+    def expire(self, now: float) -> list[JournalRecord]:
+        """Give up what nobody needs any more."""
+        records: list[JournalRecord] = []
+        for stream in list(self._streams.values()):
+            while stream.uploads and (first := _oldest(stream)).expires_at <= now:
+                records += self._give_up(stream, first, "uploads_expired")
+        return records
+
+    def due(self, now: float) -> list[Upload]:
+        """What is to be sent again now, oldest first."""
+        found: list[Upload] = []
+        for stream in self._streams.values():
+            if not stream.uploads or stream.due_at > now:
+                continue
+            found += list(stream.uploads.values())[: self._settings.burst]
+            stream.pause_s = min(2 * stream.pause_s, self._settings.pause_s[1])
+            self._wait(stream, now)
+        self.counts["uploads_again"] += len(found)
+        return found
+
+    def next_due(self) -> float | None:
+        """When something is to be sent again; None if nothing is kept."""
+        return min((s.due_at for s in self._streams.values() if s.uploads), default=None)
+
+    def _keep(self, upload: Upload) -> _Stream:
+        key = (upload.boot, upload.stream)
+        stream = self._streams.get(key)
+        if stream is None:
+            start = upload.seq - 1
+            stream = self._streams[key] = _Stream(gone=start, pause_s=self._settings.pause_s[0])
+        stream.uploads[upload.seq] = upload
+        stream.last = upload.seq
+        self._bytes += len(upload.payload)
+        return stream
+
+    def _drop(self, stream: _Stream, position: StreamPosition, last: int) -> list[JournalRecord]:
+        settled = [seq for seq in stream.uploads if seq <= last]
+        for seq in settled:
+            self._bytes -= len(stream.uploads.pop(seq).payload)
+        self._advance(stream)
+        stream.gone = max(stream.gone, last)
+        if not settled:
+            return []
+        return [Settled(self._src, position.boot, position.stream, settled[0], last)]
+
+    def _surplus(self, uploads: Sequence[Upload]) -> Iterator[Upload]:
+        """What has to go so that these fit; of the oldest of each stream, the first to expire."""
+        settings, fresh = self._settings, dict[tuple[str, str], list[Upload]]()
+        for upload in uploads:
+            fresh.setdefault((upload.boot, upload.stream), []).append(upload)
+        kept = {key: stream.uploads.values() for key, stream in self._streams.items()}
+        streams = [chain(kept.get(key, ()), fresh.get(key, ())) for key in {**kept, **fresh}]
+        oldest = heapq.merge(*streams, key=lambda upload: upload.expires_at)
+        count = len(self) + len(uploads)
+        size = self._bytes + sum(len(upload.payload) for upload in uploads)
+        while count > settings.limit or size > settings.limit_bytes:
+            surplus = next(oldest)
+            count, size = count - 1, size - len(surplus.payload)
+            yield surplus
+
+    def _give_up(self, stream: _Stream, upload: Upload, count: str) -> Sequence[JournalRecord]:
+        del stream.uploads[upload.seq]
+        self._bytes -= len(upload.payload)
+        self._advance(stream)
+        self.counts[count] += 1
+        return [_settled(upload)]
+
+    def _wait(self, stream: _Stream, now: float) -> None:
+        stream.sent_at = now
+        stream.due_at = now + stream.pause_s * self._random.uniform(0.75, 1.25)
+
+    @staticmethod
+    def _advance(stream: _Stream) -> None:
+        """What is kept no more cannot come; numbers in between went the same way."""
+        stream.gone = next(iter(stream.uploads)) - 1 if stream.uploads else stream.last
+
+
+def _settled(upload: Upload) -> Settled:
+    return Settled(upload.src, upload.boot, upload.stream, upload.seq, upload.seq)
+
+
+def _oldest(stream: _Stream) -> Upload:
+    return next(iter(stream.uploads.values()))

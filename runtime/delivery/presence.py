@@ -1,0 +1,58 @@
+"""What a process says of itself, and what it hears of others under its own name. Pure.
+
+Boots are time-ordered. Of two living processes of one source the younger goes on; the elder hears
+its live status and ends. What a predecessor says last must not stand: we say again that we are
+here.
+"""
+
+import secrets
+import time
+from typing import Literal
+
+from twintier.broker.bus import Delivery
+from twintier.broker.errors import BrokerError
+from twintier.protocol.catalogue import row_of
+from twintier.protocol.codec import Decoded
+from twintier.protocol.messages import AgentStatusReported, CloudStatusReported, EdgeStatusReported
+from twintier.runtime.effects import Publish
+
+Status = AgentStatusReported | EdgeStatusReported | CloudStatusReported
+Heard = Literal["nothing", "predecessor", "successor"]
+
+
+class TakenOverError(BrokerError):
+    """Another process of this source was started later; stop one of them."""
+
+
+def new_boot() -> str:
+    """A nonce for a process, greater than that of an earlier one; also part of its client id."""
+    return f"{int(time.time() * 1000):011x}-{secrets.token_hex(3)}"
+
+
+class Presence:
+    """Of one process."""
+
+    def __init__(self, src: str, boot: str) -> None:
+        self._src = src
+        self._boot = boot
+        self._status: Publish | None = None
+
+    @property
+    def status(self) -> Publish | None:
+        """The last status that the core published."""
+        return self._status
+
+    def said(self, effect: Publish) -> None:
+        """Note what the core published, if it is a status."""
+        if row_of(type(effect.message)).retain and isinstance(effect.message, Status):
+            self._status = effect
+
+    def heard(self, decoded: Decoded, delivery: Delivery) -> Heard:
+        """What a status under our own name means; kept values mean nothing."""
+        envelope, message = decoded.envelope, decoded.message
+        if not isinstance(message, Status) or envelope.src != self._src:
+            return "nothing"
+        if delivery.retain or envelope.boot == self._boot:
+            return "nothing"
+        younger = envelope.boot > self._boot and message.state == "online"
+        return "successor" if younger else "predecessor"

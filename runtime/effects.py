@@ -1,0 +1,136 @@
+"""What a core may ask for: the whole vocabulary between pure behaviour and I/O."""
+
+from dataclasses import dataclass, field
+from typing import Protocol, get_args
+
+from twintier.protocol.address import Address
+from twintier.protocol.errors import RefusalCode
+from twintier.protocol.messages import MessageReturned, UploadsAcknowledged
+from twintier.protocol.messages.base import Message
+from twintier.protocol.values import Fence
+
+_CODES = frozenset(get_args(RefusalCode))
+
+
+class Job(Protocol):
+    """Long work for a worker process: picklable, pure, randomness from a seed it carries."""
+
+    def run(self) -> object:
+        """Do the work; the result must be picklable."""
+        ...
+
+
+class Record(Protocol):
+    """Something durable; the role's store knows how to keep each of its record classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Send a message on its topic; the catalogue gives topic, QoS, retain and ttl."""
+
+    message: Message
+    to: Address = field(default_factory=Address)
+    fence: Fence | None = None
+    cid: bytes | None = None
+    """Correlation id: of the request that this answers, or that an answer shall carry."""
+    ttl_s: float | None = None
+    """Where the catalogue leaves the expiry to the sender."""
+    sim_time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Listen to these messages at an address from now on.
+
+    The broker has acknowledged the subscription before anything after it is published.
+    """
+
+    messages: tuple[type[Message], ...]
+    to: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Listen no longer to these messages at an address."""
+
+    messages: tuple[type[Message], ...]
+    to: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Make a record durable before anything of the same effects is published."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Deliver `TimerFired(key)` after some wall time; a new timer replaces one of the same key."""
+
+    key: str
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer of this key, if there is one."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartJob:
+    """Run a job in a worker process; `JobDone(key)` or `JobFailed(key)` follows."""
+
+    key: str
+    job: Job
+    priority: int = field(default=0)
+    """Of the jobs that wait for a worker, the one with the smallest number goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actuate:
+    """Set the modes of a PLVN's CAV pairs for the present slot; True is CP."""
+
+    modes: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Add to a counter that `HealthReported` shows; for what is not lost but worth knowing."""
+
+    counter: str
+    count: int = 1
+
+
+def tally_of(returned: MessageReturned) -> Tally:
+    """Counts a message that came back by its code; those that are not ours share one counter."""
+    return Tally(f"returned.{returned.code if returned.code in _CODES else 'other'}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What this message says of our uploads is true: do not send them again."""
+
+    message: UploadsAcknowledged | MessageReturned
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Do not count the present message as taken: whoever keeps it sends it again later."""
+
+
+Effect = (
+    Publish
+    | Subscribe
+    | Unsubscribe
+    | Save
+    | StartTimer
+    | CancelTimer
+    | StartJob
+    | Actuate
+    | Tally
+    | Settle
+    | Defer
+)

@@ -1,0 +1,1 @@
+"""Recordings of a core's inputs, and playing them again."""

@@ -1,0 +1,1 @@
+"""Where cores keep what they must not forget."""

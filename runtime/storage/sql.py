@@ -1,0 +1,94 @@
+"""SQLite as every store here uses it: write-ahead log, one writer, records beside the journal."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
+
+from twintier.runtime.effects import Record
+from twintier.runtime.storage.journal import (
+    StreamKey,
+    Upload,
+    create_journal,
+    is_journal_record,
+    read_accepted,
+    read_uploads,
+    write_journal,
+)
+
+
+class StoreError(Exception):
+    """The store cannot be used; the message says which file and what to do."""
+
+
+def open_database(path: Path, metadata: MetaData, *, version: int) -> Engine:
+    """Open or create a database whose schema has this version.
+
+    Raises:
+        StoreError: if the file holds a schema of another version.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}")
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: object, _record: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]  # DB-API connection
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA busy_timeout=5000")
+        cursor.close()
+
+    with engine.begin() as connection:
+        found = int(connection.execute(text("PRAGMA user_version")).scalar_one())
+        if found not in {0, version}:
+            raise StoreError(
+                f"{path} has schema version {found}, this release reads {version}; "
+                "move the file away or use the release that wrote it"
+            )
+        metadata.create_all(connection)
+        create_journal(connection.exec_driver_sql)
+        connection.execute(text(f"PRAGMA user_version={version}"))
+    return engine
+
+
+class SqlStore(ABC):
+    """A role's store: its own records, and those of delivery in the same transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def save(self, records: Sequence[Record]) -> None:
+        """Keep the records, all or none.
+
+        Raises:
+            TypeError: if the role keeps no record of a class.
+        """
+        with self._engine.begin() as connection:
+            for record in records:
+                if is_journal_record(record):
+                    write_journal(connection.exec_driver_sql, record)
+                else:
+                    self._keep(connection, record)
+
+    def uploads(self, src: str) -> list[Upload]:
+        """What a source of this process has not been acknowledged yet, oldest first."""
+        with self._engine.begin() as connection:
+            return read_uploads(connection.exec_driver_sql, src)
+
+    def accepted(self, now: float) -> dict[StreamKey, int]:
+        """How far each stream from others' outboxes has come."""
+        with self._engine.begin() as connection:
+            return read_accepted(connection.exec_driver_sql, now)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    @abstractmethod
+    def _keep(self, connection: Connection, record: Record) -> None:
+        """Keep one record of the role.
+
+        Raises:
+            TypeError: if the role keeps none of its class.
+        """

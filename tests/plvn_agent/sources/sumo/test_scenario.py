@@ -1,0 +1,127 @@
+import gzip
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from twintier.plvn_agent.source import SourceError
+from twintier.plvn_agent.sources.sumo.lights import write_cycles
+from twintier.plvn_agent.sources.sumo.roads import road_class
+from twintier.plvn_agent.sources.sumo.scenario import load_scenario, sumo_home
+from twintier.plvn_agent.sources.sumo.scenario_xml import read_xml
+from twintier.plvn_agent.sources.sumo.source import deployment_of
+
+LOCATION = '<location netOffset="0,0" projParameter="{}"/>'
+
+
+def write_scenario(folder: Path, options: str, projection: str = "+proj=utm +zone=32") -> Path:
+    (folder / "a.net.xml").write_text(f"<net>{LOCATION.format(projection)}<edge/></net>")
+    for name in ("a.rou.xml", "b.rou.xml", "a.add.xml"):
+        (folder / name).write_text("<routes/>")
+    config = folder / "run.sumocfg"
+    config.write_text(f"<configuration>{options}</configuration>")
+    return config
+
+
+def test_a_configuration_is_taken_apart(tmp_path: Path) -> None:
+    folder = tmp_path / "Old Town"
+    folder.mkdir()
+    config = write_scenario(
+        folder,
+        '<input><net-file value="a.net.xml"/><route-files value="a.rou.xml, b.rou.xml"/>'
+        '<additional-files value="a.add.xml"/></input>'
+        '<output><tripinfo-output value="t.xml"/><fcd-output value="f.xml"/></output>'
+        '<time><begin value="06:00:00"/><end value="100"/><step-length value=".2"/></time>'
+        '<processing><collision.action value="warn"/><time-to-teleport value="0"/></processing>'
+        '<report><log value="l.txt"/></report><gui_only><osg-view value="true"/></gui_only>',
+    )
+    scenario = load_scenario(config)
+    assert scenario.city == "Old Town"
+    assert scenario.network == folder / "a.net.xml"
+    assert scenario.routes == (folder / "a.rou.xml", folder / "b.rou.xml")
+    assert scenario.additional == (folder / "a.add.xml",)
+    assert scenario.options == (("collision.action", "warn"),)
+    assert scenario.begin_s == 21_600.0
+
+
+def test_a_configuration_without_sections_is_read_as_well(tmp_path: Path) -> None:
+    config = write_scenario(tmp_path, '<n v="a.net.xml"/><r v="a.rou.xml"/><b v="30"/>')
+    scenario = load_scenario(config, city="Bologna", road="local")
+    assert (scenario.city, scenario.road, scenario.begin_s) == ("Bologna", "local", 30.0)
+    assert scenario.routes == (tmp_path / "a.rou.xml",)
+
+
+def test_a_gzipped_network_is_read(tmp_path: Path) -> None:
+    config = write_scenario(tmp_path, '<input><net-file value="a.net.xml.gz"/></input>')
+    network = (tmp_path / "a.net.xml").read_bytes()
+    (tmp_path / "a.net.xml.gz").write_bytes(gzip.compress(network))
+    assert load_scenario(config).network == tmp_path / "a.net.xml.gz"
+
+
+@pytest.mark.parametrize("projection", ["!", "-", ""])
+def test_a_network_without_projection_is_refused(tmp_path: Path, projection: str) -> None:
+    config = write_scenario(tmp_path, '<input><net-file value="a.net.xml"/></input>', projection)
+    with pytest.raises(SourceError, match="has no projection"):
+        load_scenario(config)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    config = write_scenario(
+        tmp_path, '<input><net-file value="a.net.xml"/><route-files value="c.rou.xml"/></input>'
+    )
+    with pytest.raises(SourceError, match=r"c\.rou\.xml does not exist; mend the path"):
+        load_scenario(config)
+    with pytest.raises(SourceError, match=r"cannot read .*none\.sumocfg"):
+        load_scenario(tmp_path / "none.sumocfg")
+
+
+def test_a_configuration_without_network_is_refused(tmp_path: Path) -> None:
+    config = write_scenario(tmp_path, "<input/>")
+    with pytest.raises(SourceError, match="names no net-file"):
+        load_scenario(config)
+
+
+def test_missing_sumo_names_the_line_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(SourceError, match=r"pip install 'twintier\[sumo\]'"):
+        sumo_home()
+
+
+def test_lights_that_wait_for_a_player_get_a_cycle(tmp_path: Path) -> None:
+    network = tmp_path / "a.net.xml"
+    network.write_text(
+        '<net><tlLogic id="A" programID="0"><phase duration="4" state="yr"/>'
+        '<phase duration="1000" state="rG"/></tlLogic>'
+        '<tlLogic id="A" programID="1"><phase duration="4" state="ry"/>'
+        '<phase duration="1000" state="Gr"/></tlLogic>'
+        '<tlLogic id="B" programID="0"><phase duration="30" state="G"/></tlLogic></net>'
+    )
+    assert write_cycles(network, tmp_path / "lights.xml")
+    (program,) = read_xml(tmp_path / "lights.xml")
+    assert (program.get("id"), program.get("type")) == ("A", "actuated")
+    assert [(p.get("state"), p.get("duration"), p.get("maxDur")) for p in program] == [
+        ("yr", "4", None),
+        ("rG", "20", "45"),
+        ("ry", "4", None),
+        ("Gr", "20", "45"),
+    ]
+
+
+def test_usual_lights_are_left_alone(tmp_path: Path) -> None:
+    network = tmp_path / "a.net.xml"
+    network.write_text('<net><tlLogic id="B"><phase duration="30" state="G"/></tlLogic></net>')
+    assert not write_cycles(network, tmp_path / "lights.xml")
+
+
+@pytest.mark.parametrize(
+    ("limit_mps", "road"),
+    [(13.9, "local"), (14.0, "arterial"), (24.9, "arterial"), (25.0, "highway")],
+)
+def test_road_classes(limit_mps: float, road: str) -> None:
+    assert road_class(limit_mps) == road
+
+
+def test_a_deployment_holds_no_character_that_a_topic_may_not() -> None:
+    assert deployment_of("São/Paulo + #1", "Highway") == "s-o-paulo-1-highway"
+    assert deployment_of("日本", "") == "sumo"
+    assert len(deployment_of("x" * 80, "local")) == 56

@@ -1,0 +1,225 @@
+"""A store that fails for a while costs no upload and doubles none, at either end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from tests.support.autojump import LoopClock, run
+from tests.support.toy import Behaviour, ToyCore, nothing, performance
+from twintier.broker.memory import MemoryBus, MemoryHub
+from twintier.protocol.address import Address
+from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.messages import (
+    Cause,
+    MessageReturned,
+    PerformanceReported,
+    RetrainTriggered,
+    UploadsAcknowledged,
+)
+from twintier.protocol.messages.base import Message
+from twintier.runtime.core import Input, Observed, Received
+from twintier.runtime.effects import Effect, Publish, Record, Save, Subscribe
+from twintier.runtime.jobs import InlineJobs
+from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.storage.store import MemoryStore
+
+P1, E1 = PlvnId("p1"), EdgeId("e1")
+AT = Address(plvn=P1, inmf=COOP_PERCEPTION)
+TWIN = Address(plvn=P1, edge=E1)
+CAUSE = Cause(
+    trigger="degradation",
+    statistic="x",
+    value=2.0,
+    threshold=1.0,
+    reference_n=9,
+    sim_time_s=0.0,
+)
+RETRAINED = RetrainTriggered(inmf=COOP_PERCEPTION, cause=CAUSE, from_model="x")
+SETTLING = (MessageReturned, UploadsAcknowledged)
+AGENT = Subscribe(SETTLING, Address(plvn=P1, branch="plvn/down"))
+EDGE = (
+    Subscribe((PerformanceReported,), Address()),
+    Subscribe(SETTLING, Address(edge=E1, branch="edge/down")),
+)
+CLOUD = Subscribe((RetrainTriggered,), Address())
+
+
+@dataclass(frozen=True)
+class Word:
+    text: str
+
+
+class Disk(MemoryStore):
+    """A store that can be full."""
+
+    full = False
+
+    def save(self, records: Sequence[Record]) -> None:
+        if self.full:
+            raise OSError("disk full")
+        super().save(records)
+
+
+@dataclass
+class Node:
+    core: ToyCore
+    runtime: Runtime
+    store: Disk
+
+
+def node(hub: MemoryHub, core: ToyCore, *routes: Subscribe) -> Node:
+    store = Disk()
+    runtime = Runtime(
+        core,
+        MemoryBus(hub),
+        routes=routes,
+        clock=LoopClock(),
+        jobs=InlineJobs(),
+        store=store,
+        settings=RuntimeSettings(boot=f"boot-{core.id}"),
+    )
+    return Node(core, runtime, store)
+
+
+def agent_on(hub: MemoryHub) -> Node:
+    return node(hub, ToyCore("plvn", "p1"), AGENT)
+
+
+@asynccontextmanager
+async def running(*nodes: Node) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        for each in nodes:
+            group.create_task(each.runtime.run())
+        await asyncio.sleep(0.1)
+        yield
+        for each in nodes:
+            await each.runtime.stop()
+
+
+def virtual(main: Coroutine[object, None, None]) -> None:
+    run(main)
+
+
+def of(core: ToyCore, kind: type[Message]) -> list[Message]:
+    return [
+        t.message for t in core.taken if isinstance(t, Received) and isinstance(t.message, kind)
+    ]
+
+
+def say(each: Node, *effects: Effect) -> None:
+    each.core.behaviour = lambda taken, _now: effects if isinstance(taken, Observed) else []
+    each.runtime.observe(None)
+    each.core.behaviour = nothing
+
+
+def on_performance(*effects: Effect) -> Behaviour:
+    def behave(taken: Input, _now: float) -> Sequence[Effect]:
+        is_upload = isinstance(taken, Received) and isinstance(taken.message, PerformanceReported)
+        return effects if is_upload else []
+
+    return behave
+
+
+def test_an_upload_whose_effect_is_not_saved_is_kept_by_its_sender_and_comes_again() -> None:
+    async def main() -> None:
+        hub = MemoryHub()
+        agent, edge = agent_on(hub), node(hub, ToyCore("edge", "e1"), *EDGE)
+        edge.core.behaviour = on_performance(Save(Word("effect")))
+        edge.store.full = True
+        async with running(agent, edge):
+            say(agent, Publish(performance(0), AT))
+            await asyncio.sleep(5)
+            failed = edge.runtime.meter.tallies["refused.failed"]
+            assert failed == len(of(edge.core, PerformanceReported)) >= 2
+            assert (agent.runtime.kept, of(agent.core, MessageReturned)) == (1, [])
+            edge.store.full = False
+            await asyncio.sleep(30)
+            assert (agent.runtime.kept, of(agent.core, MessageReturned)) == (0, [])
+        assert edge.store.records == [Word("effect")]
+        assert len(of(edge.core, PerformanceReported)) == failed + 1
+
+    virtual(main())
+
+
+def test_a_failing_upload_is_returned_only_once_that_is_durable() -> None:
+    def failing(taken: Input, _now: float) -> Sequence[Effect]:
+        match taken:
+            case Received(message=PerformanceReported(slot_first=0)):
+                raise ValueError("no slot 0 here")
+        return []
+
+    async def main() -> None:
+        hub = MemoryHub()
+        agent, edge = agent_on(hub), node(hub, ToyCore("edge", "e1", failing), *EDGE)
+        edge.store.full = True
+        async with running(agent, edge):
+            say(agent, Publish(performance(0), AT))
+            await asyncio.sleep(5)
+            assert (agent.runtime.kept, of(agent.core, MessageReturned)) == (1, [])
+            edge.store.full = False
+            say(agent, Publish(performance(1), AT))
+            await asyncio.sleep(30)
+            assert agent.runtime.kept == 0
+        (returned,) = of(agent.core, MessageReturned)
+        assert isinstance(returned, MessageReturned)
+        assert (returned.seq, returned.code) == (1, "failed")
+        assert of(edge.core, PerformanceReported)[-1] == performance(1)
+
+    virtual(main())
+
+
+def test_an_upload_that_could_not_be_kept_is_never_sent() -> None:
+    async def main() -> None:
+        hub = MemoryHub()
+        agent, edge = agent_on(hub), node(hub, ToyCore("edge", "e1"), *EDGE)
+        agent.store.full = True
+        async with running(agent, edge):
+            say(agent, Publish(performance(0), AT))
+            await asyncio.sleep(60)
+            assert (agent.runtime.kept, of(edge.core, PerformanceReported)) == (0, [])
+            agent.store.full = False
+            say(agent, Publish(performance(1), AT))
+            await asyncio.sleep(60)
+            assert agent.runtime.kept == 0
+        taken = [t for t in edge.core.taken if isinstance(t, Received)]
+        assert [(t.message, t.envelope.seq) for t in taken] == [(performance(1), 1)]
+        assert agent.runtime.meter.tallies["uploads_again"] == 0
+
+    virtual(main())
+
+
+def test_what_an_unsaved_upload_causes_is_sent_once_when_it_comes_again() -> None:
+    async def main() -> None:
+        hub = MemoryHub()
+        agent, edge = agent_on(hub), node(hub, ToyCore("edge", "e1"), *EDGE)
+        cloud = node(hub, ToyCore("cloud", "cloud"), CLOUD)
+        edge.core.behaviour = on_performance(Publish(RETRAINED, TWIN))
+        edge.store.full = True
+        async with running(agent, edge, cloud):
+            say(agent, Publish(performance(0), AT))
+            await asyncio.sleep(5)
+            edge.store.full = False
+            await asyncio.sleep(60)
+            assert (agent.runtime.kept, edge.runtime.kept) == (0, 0)
+        assert of(cloud.core, RetrainTriggered) == [RETRAINED]
+        assert len(of(edge.core, PerformanceReported)) >= 2
+
+    virtual(main())
+
+
+def test_an_upload_that_expires_while_the_store_fails_ends_nothing_but_itself() -> None:
+    async def main() -> None:
+        hub = MemoryHub()
+        agent = agent_on(hub)
+        async with running(agent):
+            say(agent, Publish(performance(0), AT))
+            agent.store.full = True
+            await asyncio.sleep(400)
+            assert agent.runtime.kept == 0
+            assert agent.runtime.meter.tallies["unsaved"] == 1
+            agent.store.full = False
+            say(agent, Publish(performance(1), AT))
+            assert agent.runtime.kept == 1
+
+    virtual(main())
