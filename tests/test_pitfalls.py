@@ -23,7 +23,7 @@ from twintier.runtime.effects import Publish
 
 ROOT = Path(__file__).parent
 SHOWN = {
-    "eclipse-ditto/ditto#858": "broker/test_outbox.py::test_a_full_outbox_costs_the_oldest_and_says_so",
+    "eclipse-ditto/ditto#858": "runtime/delivery/test_outbox.py::test_a_full_outbox_costs_the_oldest_and_says_so",
     "FIWARE/context.Orion-LD#1650": "faults/test_injected.py::test_clocks_that_differ_by_an_hour_expire_nothing",
     "aws-iot-device-sdk-embedded-C#32": "plvn_agent/test_core.py::test_a_repeated_order_is_answered_again_and_changes_nothing",
     "aws-iot-device-sdk-embedded-C#15": "plvn_agent/test_core.py::test_an_order_from_before_is_void_even_after_a_restart",
@@ -35,15 +35,15 @@ SHOWN = {
     "flwrlabs/flower#1060": "learning/test_aggregate.py::test_a_gradient_that_is_not_finite_changes_nothing",
     "flwrlabs/flower#2515": "cloud_twin/test_meta_training.py::test_rows_of_another_iteration_are_late_and_do_nothing",
     "KatherLab/MediSwarm#466": "edge_twin/test_core.py::test_a_matched_meta_model_is_fetched_until_it_is_there",
-    "londonaicentre/FLIP#684": "broker/test_courier.py::test_what_is_lost_on_the_way_is_asked_for_again_and_nothing_else",
+    "londonaicentre/FLIP#684": "runtime/delivery/test_courier.py::test_what_is_lost_on_the_way_is_asked_for_again_and_nothing_else",
     "securefederatedai/openfederatedlearning#1619": "system/faults/test_platform.py::test_every_process_is_killed_in_turn_and_the_loop_goes_on",
-    "empicano/aiomqtt#340": "broker/test_runtime.py::test_goodbye_is_published_when_stopped_and_a_will_when_the_link_breaks",
+    "empicano/aiomqtt#340": "runtime/test_runtime.py::test_goodbye_is_published_when_stopped_and_a_will_when_the_link_breaks",
     "empicano/aiomqtt#250": "contract/test_bus.py::test_order_and_number_are_kept_far_beyond_the_window",
-    "eclipse-paho/paho.mqtt.python#856": "broker/test_runtime.py::test_a_full_queue_costs_the_oldest_messages_and_counts_them",
+    "eclipse-paho/paho.mqtt.python#856": "runtime/test_runtime.py::test_a_full_queue_costs_the_oldest_messages_and_counts_them",
     "eclipse-paho/paho.mqtt.python#492": "contract/test_bus.py::test_what_was_handed_over_and_not_acknowledged_survives_a_killed_broker",
     "eclipse-mosquitto/mosquitto#2887": "system/test_offline.py::test_retained_statuses_of_a_large_fleet_all_arrive",
     "eclipse-mosquitto/mosquitto#1729": "system/test_offline.py::test_messages_queued_for_an_absent_edge_server_all_arrive_in_order",
-    "TheAgentK/tuya-mqtt#41": "broker/test_courier.py::test_what_a_predecessor_says_last_does_not_stand",
+    "TheAgentK/tuya-mqtt#41": "runtime/delivery/test_courier.py::test_what_a_predecessor_says_last_does_not_stand",
     "eclipse-mosquitto/mosquitto#1877": "contract/test_tls.py::test_a_reload_takes_up_rules_but_a_new_authority_needs_a_restart",
     "safetensors/safetensors#825": "test_pitfalls.py::test_arrays_in_fortran_order_keep_their_values",
     "safetensors/safetensors#75": "test_pitfalls.py::test_big_endian_arrays_keep_their_values",
