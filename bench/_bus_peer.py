@@ -23,7 +23,7 @@ from twintier.broker.bus import WINDOW
 from twintier.broker.mqtt.bus import MqttBus, parse_url
 from twintier.broker.mqtt.link import MqttSettings
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
+from twintier.protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import (
     MetaModelOffered,
     ModelDispatched,
@@ -40,7 +40,7 @@ from twintier.runtime.logs import configure_logs
 TOPIC = "twintier/v1/plvn/p1/up/bench"
 STAMP = struct.Struct("<q")
 OVERHEAD_BYTES = 700
-ADDRESS = Address(plvn=PlvnId("p1"), edge=EdgeId("e1"), inmf=COOP_PERCEPTION)
+ADDRESS = Address(plvn=PlvnId("p1"), edge=EdgeId("e1"), inmf=InmfId("coop-perception"))
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _trajectories(values: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Mes
 
 def _meta_model(values: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Message:
     return MetaModelOffered(
-        inmf=COOP_PERCEPTION,
+        inmf=InmfId("coop-perception"),
         category=CategoryKey(""),
         version=1,
         model="0" * 64,

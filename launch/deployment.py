@@ -35,7 +35,7 @@ from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import Host, HostSettings
 from twintier.plvn_agent.source import Source
 from twintier.plvn_agent.store import AgentStore
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, InmfId
+from twintier.protocol.ids import EdgeId, InmfId
 from twintier.protocol.signing import verify_key_of
 from twintier.runtime.core import Core
 from twintier.runtime.delivery.presence import new_boot

@@ -22,7 +22,7 @@ from twintier.plvn_agent.sources.conditions import generator_of
 from twintier.plvn_agent.uploads import Batch, DecidedSlot, Summary, telemetry_of
 from twintier.protocol.address import Address
 from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, InmfId, PlvnId
+from twintier.protocol.ids import EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import (
     AgentStatusReported,
     BaselineOrdered,

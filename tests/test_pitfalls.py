@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import performance
 from twintier.broker.errors import BrokerStartError
 from twintier.broker.servers.process import choose_port
 from twintier.protocol.address import Address
 from twintier.protocol.codec import decode, with_floor
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.tensors import Tensors
 from twintier.runtime.delivery.inbound import Inbound
 from twintier.runtime.delivery.outbound import Encoder

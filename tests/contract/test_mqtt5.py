@@ -7,12 +7,13 @@ import aiomqtt
 import pytest
 
 from tests.support.brokers import Server, broker_of
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import performance
 from twintier.broker.mqtt.bus import MqttBus, parse_url
 from twintier.broker.mqtt.link import MqttSettings
 from twintier.protocol.address import Address
 from twintier.protocol.codec import decode
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.runtime.delivery.outbound import Encoder, SendQueue
 from twintier.runtime.effects import Publish
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.brokers import KINDS, BrokerUnderTest, broker_of
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import ToyCore, performance
 from twintier.broker.clock import WallClock
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import AgentStatusReported, BaselineOrdered, PerformanceReported
 from twintier.runtime.core import Input, Received, Started
 from twintier.runtime.delivery.ledger import Messages, count_messages, read_page

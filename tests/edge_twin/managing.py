@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tests.edge_twin.played import CLEAR, played
+from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.individual_model import IndividualModelDeleted
 from twintier.edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, Start
@@ -14,7 +15,7 @@ from twintier.edge_twin.settings import EdgeSettings
 from twintier.inmf.perception.calibration import Calibration
 from twintier.inmf.perception.emulator import EmulatorParameters
 from twintier.inmf.trajectory import Trajectories
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import (
     BaselineOrdered,
     IndividualModelReported,

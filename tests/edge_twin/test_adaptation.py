@@ -24,6 +24,7 @@ from tests.edge_twin.managing import (
     trajectories,
     waiting,
 )
+from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.cusum import Alarm
 from twintier.edge_twin.individual_model import IndividualModelDeleted
 from twintier.edge_twin.life_cycle import (
@@ -35,7 +36,6 @@ from twintier.edge_twin.life_cycle import (
     Waiting,
 )
 from twintier.edge_twin.life_cycle import Testing as UnderTest
-from twintier.protocol.ids import COOP_PERCEPTION
 from twintier.protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered
 from twintier.runtime.effects import CancelTimer, Save, StartTimer, Tally
 

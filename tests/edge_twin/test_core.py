@@ -17,6 +17,7 @@ from tests.edge_twin.managing import (
     uploaded,
 )
 from tests.edge_twin.played import CLEAR, played
+from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.core import META_PRIORITY, EdgeCore
 from twintier.edge_twin.jobs import POLICY, MetaTask, TaskFailure
 from twintier.edge_twin.mirror import KeptTrajectories
@@ -27,7 +28,7 @@ from twintier.learning.meta import MetaGradient
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
     CategoryAssigned,

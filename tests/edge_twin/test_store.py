@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from tests.edge_twin.managing import in_force, trajectories
+from tests.support.names import COOP_PERCEPTION
 from tests.support.wire import GOLDEN, sample
 from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
 from twintier.edge_twin.mirror import KeptTrajectories
 from twintier.edge_twin.store import EdgeStore
 from twintier.edge_twin.twin import TwinRecord
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import Grant, Site, TrajectoriesReported
 from twintier.protocol.values import Fence
 from twintier.runtime.storage.weights import WeightsError

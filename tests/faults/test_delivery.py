@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support.autojump import LoopClock, run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import Behaviour, ToyCore, applied, nothing, performance
 from twintier.broker.faulty import Faults, FaultyBus
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import ModelApplied, PerformanceReported, UploadsAcknowledged
 from twintier.protocol.messages.base import Message
 from twintier.runtime.core import Input, Received

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.autojump import LoopClock, run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import status
 from twintier.broker.faulty import Faults, FaultyBus
 from twintier.broker.memory import MemoryBus, MemoryHub
@@ -20,7 +21,7 @@ from twintier.cloud_twin.settings import CloudSettings
 from twintier.launch.connection import ClientName
 from twintier.launch.deployment import Deployment, MakeBus, cloud_runtime
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, SUPER_CATEGORY, EdgeId, PlvnId
+from twintier.protocol.ids import SUPER_CATEGORY, EdgeId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
     GradientRow,

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.support.names import COOP_PERCEPTION
 from twintier.plvn_agent.core import POLICY, AgentCore, AgentRecord
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.source import PlvnProfile
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import (
     BaselineOrdered,
     Grant,

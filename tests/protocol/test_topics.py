@@ -1,10 +1,11 @@
 import pytest
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.wire import address
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import BY_NAME, CATALOGUE, Row
 from twintier.protocol.errors import InvalidIdError, LocalProtocolError, RemoteProtocolError
-from twintier.protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
+from twintier.protocol.ids import CategoryKey, EdgeId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
     BaselineOrdered,

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.support.autojump import LoopClock, run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import Behaviour, ToyCore, nothing, performance
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import (
     Cause,
     MessageReturned,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.autojump import LoopClock, run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import (
     MODEL_REQUESTED,
     Behaviour,
@@ -19,7 +20,7 @@ from tests.support.toy import (
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.address import Address
 from twintier.protocol.codec import decode
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import (
     AgentStatusReported,
     HealthReported,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from twintier.protocol.ids import COOP_PERCEPTION
+from tests.support.names import COOP_PERCEPTION
 from twintier.protocol.messages import (
     AgentStatusReported,
     CloudStatusReported,

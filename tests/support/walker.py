@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import performance, status
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.runtime.core import Input, JobDone, Observed, Role
 from twintier.runtime.effects import Effect, Publish, StartJob, StartTimer, Tally
 

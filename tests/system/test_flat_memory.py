@@ -18,6 +18,7 @@ import pytest
 
 from tests.support import autojump
 from tests.support.autojump import LoopClock
+from tests.support.names import COOP_PERCEPTION
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.jobs import POLICY, MetaTask
@@ -25,7 +26,7 @@ from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.deployment import Deployment, cloud_runtime, edge_runtime
 from twintier.learning.meta import MetaGradient
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import RegistrationGranted, RegistrationRequested, Site
 from twintier.protocol.topics import subscription
 from twintier.runtime.delivery.outbound import Encoder

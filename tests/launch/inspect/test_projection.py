@@ -3,11 +3,12 @@
 import asyncio
 
 from tests.support.autojump import run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import performance
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.launch.inspect.projection import View, listen
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.runtime.delivery.outbound import Encoder
 from twintier.runtime.effects import Publish
 

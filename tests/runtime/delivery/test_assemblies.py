@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 
 from tests.runtime.delivery.test_courier import Node, node, of, running, virtual
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import ToyCore, performance
 from twintier.broker.memory import MemoryBus, MemoryDelivery, MemoryHub
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.codec import Announced, announce
 from twintier.protocol.envelope import BlobRef, Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import ChunkSent, PerformanceReported, TrajectoriesReported
 from twintier.protocol.tensors import Tensors
 from twintier.runtime.delivery.assemblies import (

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from tests.support.autojump import LoopClock, run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import Behaviour, ToyCore, nothing, performance, status
 from twintier.broker.faulty import Faults, FaultyBus
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.address import Address
 from twintier.protocol.codec import announce, decode, encode
 from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import (
     AgentStatusReported,
     ChunksRequested,

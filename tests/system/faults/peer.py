@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import ToyCore, performance
 from twintier.broker.bus import Bus
 from twintier.broker.clock import WallClock
@@ -23,7 +24,7 @@ from twintier.broker.faulty import Faults, FaultyBus
 from twintier.broker.mqtt.bus import MqttBus
 from twintier.broker.mqtt.link import MqttSettings
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import MessageReturned, PerformanceReported, UploadsAcknowledged
 from twintier.runtime.core import Input, Observed, Received
 from twintier.runtime.delivery.courier import CourierSettings
