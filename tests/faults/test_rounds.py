@@ -199,7 +199,7 @@ async def play(folder: Path, faults: Faults, duration_s: float) -> Outcome:
         await asyncio.sleep(duration_s)
         for runtime in runtimes:
             await runtime.stop()
-    failed = sum(runtime.meter.tallies["refused.failed"] for runtime in runtimes)
+    failed = sum(runtime.meter.counts["refused.failed"] for runtime in runtimes)
     return Outcome(core, agents, failed)
 
 

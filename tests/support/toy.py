@@ -16,7 +16,7 @@ from twintier.protocol.messages import (
 )
 from twintier.protocol.messages.base import Message
 from twintier.runtime.core import Input, Received, Role
-from twintier.runtime.effects import Effect, Publish, Settle
+from twintier.runtime.effects import ConfirmUploads, Effect, Publish
 
 Behaviour = Callable[[Input, float], Sequence[Effect]]
 
@@ -40,7 +40,7 @@ class ToyCore:
         if isinstance(message, Received) and isinstance(
             message.message, UploadsAcknowledged | MessageReturned
         ):
-            effects.append(Settle(message.message))
+            effects.append(ConfirmUploads(message.message))
         return effects
 
     def goodbye(self) -> Sequence[Effect]:
