@@ -68,11 +68,11 @@ class CloudCore:
         for record in records:
             self._restore(record)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         """Take an input and say what shall happen."""
-        match message:
+        match event:
             case Received():
-                return self._on_message(message, now)
+                return self._on_message(event, now)
             case TimerFired(key=key):
                 return self._on_timer(key, now)
             case Started():

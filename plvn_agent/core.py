@@ -118,13 +118,13 @@ class AgentCore:
         self.batch = Batch()
         self.summary = Summary()
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         """Take an input and say what shall happen."""
-        match message:
+        match event:
             case Observed(observation=observation):
                 return self._on_observation(observation)
             case Received():
-                return self._on_message(message)
+                return self._on_message(event)
             case TimerFired(key="register"):
                 return self._register()
             case TimerFired(key="lease"):

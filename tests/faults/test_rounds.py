@@ -79,9 +79,9 @@ class ToyEdge:
     role: Role = "edge"
     fences: dict[str, Grant] = field(default_factory=dict)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         assert now > 0
-        match message:
+        match event:
             case Started() | TimerFired(key="status"):
                 own = Address(edge=EdgeId(self.id))
                 return [Publish(status("edge", "online"), own), StartTimer("status", 4.0)]
@@ -148,9 +148,9 @@ class ToyAgent:
     role: Role = "plvn"
     grant: Grant | None = None
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         assert now > 0
-        match message:
+        match event:
             case Started() | TimerFired() if self.grant is None:
                 site = Site(city="berlin", road="highway", lat_deg=1.0, lon_deg=2.0)
                 request = RegistrationRequested(site=site, requested_inmfs=(COOP_PERCEPTION,))

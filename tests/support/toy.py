@@ -34,13 +34,13 @@ class ToyCore:
     behaviour: Behaviour = nothing
     taken: list[Input] = field(default_factory=list)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        self.taken.append(message)
-        effects = list(self.behaviour(message, now))
-        if isinstance(message, Received) and isinstance(
-            message.message, UploadsAcknowledged | MessageReturned
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        self.taken.append(event)
+        effects = list(self.behaviour(event, now))
+        if isinstance(event, Received) and isinstance(
+            event.message, UploadsAcknowledged | MessageReturned
         ):
-            effects.append(ConfirmUploads(message.message))
+            effects.append(ConfirmUploads(event.message))
         return effects
 
     def goodbye(self) -> Sequence[Effect]:

@@ -31,8 +31,8 @@ class Walker:
     step: int = 1
     slot: int = 0
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        match message:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        match event:
             case Observed():
                 return self._walk(now)
             case JobDone():
