@@ -80,11 +80,13 @@ class Trainer:
         )
         return StartJob(Adapt(self.plvn, self.inmf, self.attempt), job)
 
-    def adapt_logged(self, start: Start, true: Columns) -> StartJob:
+    def adapt_logged(self, start: Start, true: Columns, rule_reward: float | None) -> StartJob:
         """The job of an exchange, on true slots alone whose actions were sampled."""
         sampled = ~np.isnan(true[SAMPLE]).any(axis=-1)
         slots = {name: array[sampled] for name, array in true.items()}
-        job = LoggedJob(self.inmf, start, self.tries.origin, slots, self._next_seed())
+        job = LoggedJob(
+            self.inmf, start, self.tries.origin, slots, rule_reward, self._next_seed()
+        )
         return StartJob(Adapt(self.plvn, self.inmf, self.attempt), job)
 
     def examine(self, before: Columns, after: Columns) -> StartJob:
