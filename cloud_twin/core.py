@@ -64,6 +64,7 @@ class CloudCore:
         self.librarian = Librarian(self.registry, self.library, self.lattice)
         self.rounds = Rounds(settings, self.registry, planner)
         self.phase: Phase = "planning" if settings.planning_s > 0 else "online"
+        planner.online = self.phase == "online"
         self.planning_begun = False
         for record in records:
             self._restore(record)
@@ -225,12 +226,13 @@ class CloudCore:
         return self.phase == "online"
 
     def _go_online(self) -> list[Effect]:
-        self.phase = "online"
+        self.phase, self.planner.online = "online", True
         return [self._status("online"), CancelTimer("super"), CancelTimer("planning")]
 
     def _open_trainings(self, now: float) -> list[Effect]:
+        effects = [e for model in self.planner.untrained() for e in self._publish_model(model)]
         fresh = self.planner.open_trainings()
-        return [effect for t in fresh for effect in self.rounds.start(t.job, now)]
+        return [*effects, *(e for t in fresh for e in self.rounds.start(t.job, now))]
 
     def _on_gradients(self, message: GradientsComputed, now: float) -> list[Effect]:
         effects, complete = self.rounds.take(message)
@@ -254,17 +256,19 @@ class CloudCore:
     def _finish(self, training: Training, now: float, *, reopen: bool = True) -> list[Effect]:
         """Put the model into the library, tell everyone whom it fits, and go on."""
         model = self.planner.close_training(training.job)
-        effects: list[Effect] = [
-            Save(model),
-            CancelTimer(f"round/{training.job}"),
-            self.librarian.indexed(model),
-        ]
-        for plvn in sorted(self.registry.plvns):
-            effects += self.librarian.assign(plvn)
+        done = CancelTimer(f"round/{training.job}")
+        effects: list[Effect] = [done, *self._publish_model(model)]
         if reopen:
             effects += self._open_trainings(now)
         if self.phase == "planning" and not self.planner.trainings and not self.planner.wanted():
             effects += self._go_online()
+        return effects
+
+    def _publish_model(self, model: MetaModel) -> list[Effect]:
+        """Keep a model, then tell everyone whom it fits."""
+        effects: list[Effect] = [Save(model), self.librarian.indexed(model)]
+        for plvn in sorted(self.registry.plvns):
+            effects += self.librarian.assign(plvn)
         return effects
 
     def _restore(self, record: CloudRecord) -> None:
@@ -274,6 +278,6 @@ class CloudCore:
                 if record.category is not None:
                     self.lattice.place(record.plvn, record.category)
             case MetaModel():
-                self.library.add(record)
+                self.library.add(self.planner.restored(record))
             case TrainingRecord():
                 self.planner.checkpoints[record.inmf, record.category] = record

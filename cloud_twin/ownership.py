@@ -45,8 +45,8 @@ class Ownership:
     ) -> Sequence[Effect]:
         """A PLVN asks to be managed; `cid` is what the answer shall carry."""
         to = Address(plvn=plvn)
-        unknown = [i for i in request.requested_inmfs if i not in self.known_inmfs]
-        if unknown:
+        unknown = self._unknown(request.requested_inmfs)
+        if len(unknown) == len(request.requested_inmfs):
             known = ", ".join(sorted(self.known_inmfs))
             reason = f"INMF {unknown[0]!r} is not managed here; known are {known}"
             refusal = RegistrationRefused(code="unknown_inmf", reason=reason, retry_s=60.0)
@@ -88,8 +88,13 @@ class Ownership:
 
     def _granted(self, plvn: PlvnId, cid: bytes) -> Publish:
         grant = self.registry.grant(plvn, self.settings.grant_valid_s)
-        granted = RegistrationGranted(grant=grant)
+        unknown = self._unknown(self.registry.plvns[plvn].requested_inmfs)
+        granted = RegistrationGranted(grant=grant, unknown_inmfs=unknown)
         return Publish(granted, Address(plvn=plvn), cid=cid, fence=grant.fence)
+
+    def _unknown(self, requested: Sequence[InmfId]) -> tuple[InmfId, ...]:
+        """INMFs that nobody here knows: they cost themselves only."""
+        return tuple(inmf for inmf in requested if inmf not in self.known_inmfs)
 
     def _renewed(self, plvn: PlvnId) -> Publish:
         grant = self.registry.grant(plvn, self.settings.grant_valid_s)

@@ -23,6 +23,10 @@ class CloudSettings:
     episodes: int = 10
     """Emulated episodes of a twin in each round of data collection."""
     algorithm: str = "maml"
+    """Learner of meta training: maml, fomaml, reptile, or one of another package."""
+    train_prior: bool = True
+    """Whether a meta model has a prior of its own, trained on the mixture of tasks after the first
+    stage; otherwise the meta learned vector stands for both."""
     inner_steps: int = 3
     first_stage_iterations: int = 150
     """Iterations in which the super model learns the mixture of tasks from the emulator's answers;

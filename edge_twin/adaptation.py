@@ -273,9 +273,7 @@ class ManagedInmf:
             acted = self.meta_model.init if present is None else present
             kind: Literal["meta_model", "present_model"]
             kind = "meta_model" if self.model is None else "present_model"
-            job = self.trainer.adapt_logged(
-                Start(kind, acted, None), rows, self.mirror.rule_reward
-            )
+            job = self.trainer.adapt_logged(Start(kind, acted, None), rows, self.mirror.rule_reward)
         else:
             job = self.trainer.adapt(self.meta_model, present, emulator, rows)
         self._move(happening, Training(self.trainer.attempt, exchange, since_slot))

@@ -84,9 +84,7 @@ class Trainer:
         """The job of an exchange, on true slots alone whose actions were sampled."""
         sampled = ~np.isnan(true[SAMPLE]).any(axis=-1)
         slots = {name: array[sampled] for name, array in true.items()}
-        job = LoggedJob(
-            self.inmf, start, self.tries.origin, slots, rule_reward, self._next_seed()
-        )
+        job = LoggedJob(self.inmf, start, self.tries.origin, slots, rule_reward, self._next_seed())
         return StartJob(Adapt(self.plvn, self.inmf, self.attempt), job)
 
     def examine(self, before: Columns, after: Columns) -> StartJob:
@@ -108,7 +106,11 @@ class Trainer:
             self.memory = [*self.memory, posterior.best][-MEMORY:]
 
     def model(
-        self, result: AdaptationResult, version: int, model: ModelId, report: IndividualModelReported
+        self,
+        result: AdaptationResult,
+        version: int,
+        model: ModelId,
+        report: IndividualModelReported,
     ) -> IndividualModel:
         """The individual model of a result, as it goes on probation."""
         return IndividualModel(
@@ -193,4 +195,3 @@ def category_change(before: str, after: str, sim_time_s: float) -> Cause:
         reference_n=0,
         sim_time_s=sim_time_s,
     )
-
