@@ -94,9 +94,7 @@ class CloudCore:
         address, envelope = received.address, received.envelope
         match received.message:
             case RegistrationRequested() as request if address.plvn:
-                return self.ownership.on_registration(
-                    address.plvn, request, received.envelope.id, now
-                )
+                return self._on_registration(address.plvn, request, envelope.id, now)
             case EdgeStatusReported() as status if address.edge:
                 return self.ownership.on_edge_status(
                     address.edge, status, received.envelope.boot, now
@@ -141,6 +139,15 @@ class CloudCore:
                 return self.rounds.start(rest, now)
             case _:
                 return []
+
+    def _on_registration(
+        self, plvn: PlvnId, request: RegistrationRequested, cid: bytes, now: float
+    ) -> Sequence[Effect]:
+        effects = self.ownership.on_registration(plvn, request, cid, now)
+        record = self.registry.plvns.get(plvn)
+        if record is not None:
+            self.planner.request(plvn, record.requested_inmfs)
+        return effects
 
     def _on_twin_registered(self, edge: EdgeId, grant: Grant) -> Sequence[Effect]:
         before = self.registry.confirmed.get(grant.plvn)
@@ -275,6 +282,7 @@ class CloudCore:
         match record:
             case PlvnRecord():
                 self.registry.plvns[record.plvn] = record
+                self.planner.request(record.plvn, record.requested_inmfs)
                 if record.category is not None:
                     self.lattice.place(record.plvn, record.category)
             case MetaModel():

@@ -1,6 +1,6 @@
 """What is trained when: offline planning first, then whatever new categories ask for. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -12,7 +12,7 @@ from twintier.cloud_twin.library import Library, MetaModel
 from twintier.cloud_twin.meta_training import MetaParameters, Training
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.learning.aggregate import MetaOptimizer
-from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, InmfId
+from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, InmfId, PlvnId
 
 Phase = Literal["planning", "online"]
 
@@ -56,19 +56,28 @@ class Planner:
     opened: int = 0
     online: bool = False
     """Whether offline planning is over."""
+    demand: dict[InmfId, set[PlvnId]] = field(default_factory=dict)
+    """PLVNs that want an INMF."""
+
+    def request(self, plvn: PlvnId, inmfs: Sequence[InmfId]) -> None:
+        """A PLVN wants exactly these INMFs."""
+        for wanted in self.demand.values():
+            wanted.discard(plvn)
+        for inmf in inmfs:
+            if inmf in self.blueprints:
+                self.demand.setdefault(inmf, set()).add(plvn)
 
     def wanted(self) -> list[tuple[InmfId, CategoryKey]]:
         """Models that are missing and not on their way; the super model comes before all others.
 
         What is not emulated is trained from true trajectories, which are there once it is online.
         """
-        settings = self.settings
         under_way = {(t.inmf, t.category) for t in self.trainings.values()}
         missing: list[tuple[InmfId, CategoryKey]] = []
         for inmf, blueprint in sorted(self.blueprints.items()):
-            if not blueprint.emulated and not self.online:
+            if not self.demand.get(inmf) or not (blueprint.emulated or self.online):
                 continue
-            chosen = self.lattice.trainable(n_min=settings.n_min, max_level=settings.max_level)
+            chosen = self._trainable(inmf)
             if not self._is_trained(inmf, SUPER_CATEGORY):
                 chosen = [c for c in chosen if c == SUPER_CATEGORY]
             missing += [
@@ -94,7 +103,9 @@ class Planner:
                 weights=blueprint.initial,
             )
             for inmf, blueprint in sorted(self.blueprints.items())
-            if not blueprint.emulated and self.library.get(inmf, SUPER_CATEGORY) is None
+            if not blueprint.emulated
+            and self.demand.get(inmf)
+            and self.library.get(inmf, SUPER_CATEGORY) is None
         ]
         for model in models:
             self.library.add(model)
@@ -107,6 +118,17 @@ class Planner:
             return model
         present = blueprint.schema_id
         return replace(model, schema_id=present, model=model.weights.model_id(present))
+
+    def _trainable(self, inmf: InmfId) -> list[CategoryKey]:
+        """Categories with enough PLVNs that want the INMF; the root needs only one."""
+        settings = self.settings
+        enough = self.lattice.trainable(n_min=settings.n_min, max_level=settings.max_level)
+        members, demand = self.lattice.members, self.demand[inmf]
+        return [
+            c
+            for c in enough
+            if c == SUPER_CATEGORY or len(members[c] & demand) >= settings.n_min
+        ]
 
     def _is_trained(self, inmf: InmfId, category: CategoryKey) -> bool:
         model = self.library.get(inmf, category)

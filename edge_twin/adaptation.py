@@ -92,7 +92,6 @@ class ManagedInmf:
         known = inmf_of(inmf)
         windows = settings.windows_of(known)
         orders = Orders(plvn, inmf, fence, known.schema_id, windows.batch, settings.retry_s)
-        emulated = known.emulator(site) is not None
         return cls(
             plvn,
             inmf,
@@ -101,7 +100,7 @@ class ManagedInmf:
             Mirror.of(known, settings.telemetry_slots, settings.trajectory_slots),
             orders,
             Trainer(plvn, inmf, settings),
-            Waiting(0, windows.exchange if emulated else 0),
+            Waiting(0, windows.exchange if known.is_emulated else 0),
             _watch_of(known, windows),
         )
 

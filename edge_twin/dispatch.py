@@ -1,4 +1,4 @@
-"""Orders to one PLVN for one INMF: counted versions, sent again until there is an answer. No I/O."""
+"""Orders to one PLVN for one INMF: counted, and sent again until there is an answer. No I/O."""
 
 from dataclasses import dataclass
 
@@ -41,13 +41,8 @@ class Orders:
 
     @property
     def model(self) -> ModelId:
-        """Id of the model that was dispatched last.
-
-        Raises:
-            ValueError: if none was.
-        """
-        if not isinstance(self.newest, ModelDispatched):
-            raise ValueError(f"no model of {self.inmf} was dispatched to {self.plvn}")
+        """Id of the model that was dispatched last; one was."""
+        assert isinstance(self.newest, ModelDispatched), "asked for after a dispatch only"
         return ModelId(self.newest.model)
 
     def restore(self, version: int, parameters: Vector) -> None:

@@ -22,7 +22,7 @@ from twintier.cloud_twin.routes import routes as cloud_routes
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.cloud_twin.store import CloudStore
 from twintier.edge_twin.core import EdgeCore
-from twintier.edge_twin.jobs import POLICY
+from twintier.edge_twin.jobs import policy_of
 from twintier.edge_twin.routes import routes as edge_routes
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.store import EdgeStore
@@ -135,10 +135,27 @@ class Deployment:
 
 
 def blueprints(settings: CloudSettings) -> Mapping[InmfId, Blueprint]:
-    """Where the super model of each managed INMF starts."""
-    start = initial_parameters(POLICY, np.random.default_rng(settings.seed))
+    """Where the super model of each installed INMF starts; one that cannot be loaded is left out."""
+    found = {}
+    for name in sorted(installed()):
+        try:
+            found[InmfId(name)] = _blueprint(InmfId(name), settings)
+        except (UnknownInmfError, LearningError) as error:
+            log.warning("inmf_left_out", inmf=name, reason=str(error))
+    return found
+
+
+def _blueprint(name: InmfId, settings: CloudSettings) -> Blueprint:
+    inmf, policy = inmf_of(name), policy_of(name)
+    start = initial_parameters(policy, np.random.default_rng(settings.seed))
     log_step_sizes = np.full_like(start, np.log(settings.initial_step_size))
-    return {COOP_PERCEPTION: Blueprint(POLICY.schema_id, MetaParameters(start, log_step_sizes))}
+    return Blueprint(
+        inmf.schema_id,
+        MetaParameters(start, log_step_sizes),
+        former_schemas=inmf.former_schemas,
+        emulated=inmf.is_emulated,
+        teaches=inmf.teaches,
+    )
 
 
 def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:

@@ -26,7 +26,6 @@ from twintier.launch.inspect.projection import View, listen
 from twintier.launch.problems import say
 from twintier.launch.serve import run_until_signal
 from twintier.plvn_agent.source import SourceError
-from twintier.plvn_agent.sources.builtin import BuiltinSource
 from twintier.runtime.recording.recorder import RecordingError
 
 START_LIMIT_S = 240.0
@@ -182,9 +181,8 @@ def _conclude(run: Run, kind: str, version: str) -> int:
         sim_s=sim_s,
         edges=options.edges,
     )
-    truth = _truth(options)
     messages = read_accounts(run.state / "ledgers")
-    summary = summarise(view, facts, run.state, messages, truth)
+    summary = summarise(view, facts, run.state, messages)
     if options.summary is not None:
         write_summary(summary, options.summary)
         print(f"summary written to {options.summary}")
@@ -195,8 +193,9 @@ def _conclude(run: Run, kind: str, version: str) -> int:
         f"{len(view.retrainings)} retrainings, {messages.published} messages published, "
         f"{messages.lost} lost"
     )
-    if options.duration_s is not None and adapted < options.expected_plvns:
-        problem = f"{adapted} of {options.expected_plvns} PLVNs have an individual model"
+    wanted = options.expected_plvns * len(options.inmfs)
+    if options.duration_s is not None and adapted < wanted:
+        problem = f"{adapted} of {wanted} individual models were made"
         return say(problem, ExitCode.NOT_ADAPTED)
     return ExitCode.OK
 
@@ -204,10 +203,3 @@ def _conclude(run: Run, kind: str, version: str) -> int:
 def _lines(value: object) -> int:
     return len(value) if isinstance(value, Sequence) else 0
 
-
-def _truth(options: DemoOptions) -> BuiltinSource | None:
-    if options.source != "builtin":
-        return None
-    return BuiltinSource(
-        options.plvns, seed=options.seed, start_hour=options.start_hour, constant=options.constant
-    )

@@ -70,8 +70,13 @@ def as_fields(view: View) -> dict[str, object]:
             plvn: {
                 "category": None if seen.attributes is None else seen.attributes.category,
                 "edge_server": seen.edge,
-                "model": None if seen.model is None else seen.model.model_dump(),
-                "reward_j": seen.reward_j,
+                "inmfs": {
+                    inmf: {
+                        "model": None if own.model is None else own.model.model_dump(),
+                        "reward": own.reward,
+                    }
+                    for inmf, own in sorted(seen.inmfs.items())
+                },
             }
             for plvn, seen in sorted(view.plvns.items())
         },
