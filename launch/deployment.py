@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from twintier.broker.bus import Bus
@@ -28,6 +29,8 @@ from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.store import EdgeStore
 from twintier.launch.connection import ClientName
 from twintier.launch.instruments import Instruments, count_faults
+from twintier.inmf.registry import UnknownInmfError, inmf_of, installed
+from twintier.learning.errors import LearningError
 from twintier.learning.policy import initial_parameters
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.routes import routes as agent_routes
@@ -44,6 +47,10 @@ from twintier.runtime.jobs import InlineJobs, Jobs
 from twintier.runtime.runtime import Runtime, RuntimeSettings
 from twintier.runtime.storage.store import Store
 
+log = structlog.get_logger()
+
+DEFAULT_INMFS = ("coop-perception",)
+"""What PLVNs of a simulated source ask for, unless they are told otherwise."""
 MakeBus = Callable[[ClientName], Bus]
 """A bus for a client, not connected yet."""
 
@@ -195,18 +202,25 @@ def agent_runtimes(
     settings: AgentSettings,
     host_settings: HostSettings,
     *,
+    inmfs: Sequence[str] = DEFAULT_INMFS,
     wait_for_planning: bool = True,
 ) -> Agents:
-    """An agent for each PLVN of a started source."""
+    """An agent for each PLVN of a started source.
+
+    Raises:
+        UnknownInmfError: if an INMF is not installed.
+        SourceError: if slots of an INMF do not fit the source's.
+    """
     store = AgentStore(deployment.state / f"agent-{source.clock_id}.sqlite")
     settings = replace(settings, cloud_key=deployment.cloud_key())
-    cores = [AgentCore(p, settings, record=store.load(p.plvn)) for p in source.plvns]
+    wanted = {InmfId(name): inmf_of(name) for name in inmfs}
+    cores = [AgentCore(p, settings, wanted, record=store.load(p.plvn)) for p in source.plvns]
     runtimes = {core.plvn: _agent_runtime(deployment, source, core, store) for core in cores}
 
     def is_ready() -> bool:
         return not wait_for_planning or all(core.planned and core.granted for core in cores)
 
-    host = Host(source, runtimes, host_settings, is_ready=is_ready)
+    host = Host(source, runtimes, wanted, host_settings, is_ready=is_ready)
     return Agents(list(runtimes.values()), host, cores)
 
 
