@@ -6,7 +6,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup setup-bench demo test soak lint clean
+.PHONY: setup setup-bench demo test wheel-check soak lint clean
 
 setup: $(VENV)/.installed
 
@@ -25,6 +25,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Builds the wheel and runs it in a fresh environment; wants a package index.
+wheel-check: setup
+	$(BIN)/python -m pytest -m wheel tests/system/test_wheel.py
 
 # Under an hour; wants nats-server, and Debian's rabbitmq-server for its cluster.
 soak: setup
