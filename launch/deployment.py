@@ -1,53 +1,34 @@
 """The one place where parts meet: cores, stores, buses and jobs put together.
 
-The same functions build everything in one process, one process per role, and tests.
+The same functions build everything in one process, one process per role, and tests. Agents are
+built here and twins in `twins`, so that an agent's machine needs no database toolkit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from twintier.broker.bus import Bus
 from twintier.broker.certs.signing_keys import SIGN_KEY, SIGN_PUB, load_signing_key, load_verify_key
 from twintier.broker.clock import Clock
-from twintier.cloud_twin.categories import Lattice
-from twintier.cloud_twin.core import CloudCore
-from twintier.cloud_twin.library import Library
-from twintier.cloud_twin.meta_training import MetaParameters
-from twintier.cloud_twin.planner import Blueprint, Planner
-from twintier.cloud_twin.routes import routes as cloud_routes
-from twintier.cloud_twin.settings import CloudSettings
-from twintier.cloud_twin.store import CloudStore
-from twintier.edge_twin.core import EdgeCore
-from twintier.edge_twin.jobs import policy_of
-from twintier.edge_twin.routes import routes as edge_routes
-from twintier.edge_twin.settings import EdgeSettings
-from twintier.edge_twin.store import EdgeStore
+from twintier.inmf.registry import inmf_of
 from twintier.launch.connection import ClientName
 from twintier.launch.instruments import Instruments, count_faults
-from twintier.inmf.registry import UnknownInmfError, inmf_of, installed
-from twintier.learning.errors import LearningError
-from twintier.learning.policy import initial_parameters
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.routes import routes as agent_routes
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import Host, HostSettings
 from twintier.plvn_agent.source import Source
 from twintier.plvn_agent.store import AgentStore
-from twintier.protocol.ids import EdgeId, InmfId
-from twintier.protocol.signing import verify_key_of
+from twintier.protocol.ids import InmfId
 from twintier.runtime.core import Core
 from twintier.runtime.delivery.presence import new_boot
 from twintier.runtime.effects import Subscribe
 from twintier.runtime.jobs import InlineJobs, Jobs
 from twintier.runtime.runtime import Runtime, RuntimeSettings
 from twintier.runtime.storage.store import Store
-
-log = structlog.get_logger()
 
 DEFAULT_INMFS = ("coop-perception",)
 """What PLVNs of a simulated source ask for, unless they are told otherwise."""
@@ -139,52 +120,6 @@ class Deployment:
         """The key of the cloud twin or an edge server; PLVNs sign nothing."""
         path = None if self.certs is None else self.certs / f"{role_id}{SIGN_KEY}"
         return load_signing_key(path) if path is not None and path.exists() else None
-
-
-def blueprints(settings: CloudSettings) -> Mapping[InmfId, Blueprint]:
-    """Where the super model of each installed INMF starts; one that cannot be loaded is left out."""
-    found = {}
-    for name in sorted(installed()):
-        try:
-            found[InmfId(name)] = _blueprint(InmfId(name), settings)
-        except (UnknownInmfError, LearningError) as error:
-            log.warning("inmf_left_out", inmf=name, reason=str(error))
-    return found
-
-
-def _blueprint(name: InmfId, settings: CloudSettings) -> Blueprint:
-    inmf, policy = inmf_of(name), policy_of(name)
-    start = initial_parameters(policy, np.random.default_rng(settings.seed))
-    log_step_sizes = np.full_like(start, np.log(settings.initial_step_size))
-    return Blueprint(
-        inmf.schema_id,
-        MetaParameters(start, log_step_sizes),
-        former_schemas=inmf.former_schemas,
-        emulated=inmf.is_emulated,
-        teaches=inmf.teaches,
-    )
-
-
-def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
-    """The cloud twin, with what its store remembers."""
-    store = CloudStore(deployment.state / "cloud")
-    planner = Planner(settings, blueprints(settings), Library(), Lattice())
-    core = CloudCore(planner, settings, store.load())
-    running = deployment.runtime_settings("cloud")
-    return deployment.runtime(core, "cloud", cloud_routes(), store=store, settings=running)
-
-
-def edge_runtime(
-    deployment: Deployment, edge: EdgeId, settings: EdgeSettings, jobs: Jobs
-) -> Runtime:
-    """One edge server, with what its store remembers; its jobs are started by the caller."""
-    store = EdgeStore(deployment.state / edge, trajectory_slots=settings.trajectory_slots)
-    running = deployment.runtime_settings(edge)
-    if running.sign_key is not None:
-        settings = replace(settings, verify_key=verify_key_of(running.sign_key))
-    core = EdgeCore(edge, settings, store.load())
-    client, routes = f"edge-{edge}", edge_routes(edge)
-    return deployment.runtime(core, client, routes, store=store, settings=running, jobs=jobs)
 
 
 @dataclass(frozen=True, slots=True)

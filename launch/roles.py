@@ -11,10 +11,8 @@ from twintier.broker.errors import BrokerStartError, CertificateError, LocalBusE
 from twintier.broker.servers.local import BrokerKind, start_broker
 from twintier.broker.servers.mosquitto import Secured, reload_mosquitto
 from twintier.broker.servers.process import RunningBroker
-from twintier.cloud_twin.settings import CloudSettings
-from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.connection import Connection
-from twintier.launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.instruments import Instruments
 from twintier.launch.problems import say
@@ -23,11 +21,9 @@ from twintier.launch.sources import SourceOptions, make_source
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
 from twintier.plvn_agent.source import SourceError
-from twintier.protocol.ids import EdgeId
 from twintier.runtime.delivery.presence import TakenOverError
 from twintier.runtime.recording.recorder import RecordingError
-from twintier.runtime.storage.sql import StoreError
-from twintier.runtime.workers import WorkerJobs
+from twintier.runtime.storage.store import StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +86,6 @@ def _reload(broker: RunningBroker, state: Path, secured: Secured) -> None:
         print("took up certificates and access rules", flush=True)
 
 
-def run_cloud(options: RoleOptions, settings: CloudSettings) -> int:
-    """Run the cloud twin until a signal."""
-
-    async def main(stop: asyncio.Event) -> int:
-        await serve([cloud_runtime(options.deployment(), settings)], stop)
-        return ExitCode.OK
-
-    return _run(main)
-
-
-def run_edge(options: RoleOptions, edge: EdgeId, settings: EdgeSettings, workers: int) -> int:
-    """Run an edge server and its workers until a signal."""
-
-    async def main(stop: asyncio.Event) -> int:
-        async with WorkerJobs(workers) as jobs:
-            await serve([edge_runtime(options.deployment(), edge, settings, jobs)], stop)
-        return ExitCode.OK
-
-    return _run(main)
-
-
 def run_agents(
     options: RoleOptions, source_options: SourceOptions, speed: float, *, wait_for_planning: bool
 ) -> int:
@@ -132,10 +107,11 @@ def run_agents(
             await source.stop()
         return ExitCode.OK
 
-    return _run(main)
+    return run_role(main)
 
 
-def _run(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
+def run_role(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
+    """Run a role until a signal; what it cannot go on from is said, with its exit code."""
     try:
         return run_until_signal(main)
     except SourceError as error:

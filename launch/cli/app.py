@@ -34,6 +34,7 @@ from twintier.launch.cli.options import (
 from twintier.launch.cli.replay import replay
 from twintier.launch.cli.schema import schema
 from twintier.launch.cli.up import up
+from twintier.launch.problems import say_missing
 from twintier.runtime.one_thread import use_one_thread
 
 use_one_thread()
@@ -201,6 +202,10 @@ def main() -> None:
         app()
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    except ModuleNotFoundError as error:
+        code = say_missing(error)
+    else:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -81,7 +81,8 @@ def up_cloud(  # noqa: PLR0913  # one parameter an option
 ) -> None:
     """Run the cloud twin."""
     from twintier.cloud_twin.settings import CloudSettings  # noqa: PLC0415
-    from twintier.launch.roles import RoleOptions, run_cloud  # noqa: PLC0415
+    from twintier.launch.roles import RoleOptions  # noqa: PLC0415
+    from twintier.launch.twins import run_cloud  # noqa: PLC0415
 
     settings = CloudSettings(
         seed=seed,
@@ -113,7 +114,8 @@ def up_edge(  # noqa: PLR0913  # one parameter an option
 ) -> None:
     """Run an edge server."""
     from twintier.edge_twin.settings import EdgeSettings  # noqa: PLC0415
-    from twintier.launch.roles import RoleOptions, run_edge  # noqa: PLC0415
+    from twintier.launch.roles import RoleOptions  # noqa: PLC0415
+    from twintier.launch.twins import run_edge  # noqa: PLC0415
     from twintier.protocol.errors import InvalidIdError  # noqa: PLC0415
     from twintier.protocol.ids import EdgeId, check_level  # noqa: PLC0415
 

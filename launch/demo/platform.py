@@ -12,9 +12,10 @@ from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.launch.connection import Connection
 from twintier.launch.demo.children import Child, end_children, start_child
 from twintier.launch.demo.settings import DemoOptions
-from twintier.launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.serve import serve
 from twintier.launch.sources import make_source
+from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
 from twintier.protocol.ids import EdgeId

@@ -16,10 +16,7 @@ from twintier.runtime.storage.journal import (
     read_uploads,
     write_journal,
 )
-
-
-class StoreError(Exception):
-    """The store cannot be used; the message says which file and what to do."""
+from twintier.runtime.storage.store import StoreError
 
 
 Migration = Callable[[Connection], None]

@@ -17,6 +17,8 @@ from twintier.protocol.ids import PlvnId
 from twintier.runtime.delivery.outbound import Encoder, SendQueue
 from twintier.runtime.effects import Publish
 
+pytestmark = pytest.mark.system
+
 CID = bytes(range(16))
 MIRRORED = ("MessageExpiryInterval", "CorrelationData")
 TO = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)

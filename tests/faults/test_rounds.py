@@ -19,7 +19,8 @@ from twintier.cloud_twin.library import MetaModel
 from twintier.cloud_twin.planner import Planner
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.launch.connection import ClientName
-from twintier.launch.deployment import Deployment, MakeBus, cloud_runtime
+from twintier.launch.deployment import Deployment, MakeBus
+from twintier.launch.twins import cloud_runtime
 from twintier.protocol.address import Address
 from twintier.protocol.ids import SUPER_CATEGORY, EdgeId, PlvnId
 from twintier.protocol.messages import (

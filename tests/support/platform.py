@@ -11,10 +11,11 @@ from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.demo.summary import read_accounts
-from twintier.launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.inspect.projection import View, listen
 from twintier.launch.instruments import Instruments
 from twintier.launch.serve import serve
+from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.learning.adapt import AdaptationSettings
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings

@@ -62,7 +62,8 @@ def interrupt(process: "subprocess.Popen[str]") -> int:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys, launch.cli; print({'numpy', 'torch', 'pydantic'} & sys.modules.keys())"
+    heavy = "print({'numpy', 'torch', 'pydantic'} & sys.modules.keys())"
+    code = f"import sys, twintier.launch.cli.app; {heavy}"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "set()"
 

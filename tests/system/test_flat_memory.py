@@ -23,7 +23,8 @@ from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.jobs import POLICY, MetaTask
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.launch.deployment import Deployment, cloud_runtime, edge_runtime
+from twintier.launch.deployment import Deployment
+from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.learning.meta import MetaGradient
 from twintier.protocol.address import Address
 from twintier.protocol.ids import EdgeId, PlvnId
