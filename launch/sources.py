@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from twintier.plvn_agent.source import Source
+from twintier.plvn_agent.source import Source, SourceError
 from twintier.plvn_agent.sources.builtin import BuiltinSource, builtin_profiles
 from twintier.plvn_agent.sources.sumo.roads import SENSOR_RANGE_M
 from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, demo_scenarios, load_scenario
 from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource, deployment_of
 from twintier.protocol.ids import PlvnId
 
-SourceKind = Literal["builtin", "sumo"]
+SOURCES = ("builtin", "sumo")
 DEMO_NETWORKS = ("berlin", "braunschweig")
 
 
@@ -20,26 +19,42 @@ DEMO_NETWORKS = ("berlin", "braunschweig")
 class SourceOptions:
     """Which vehicles, and under which conditions."""
 
-    kind: SourceKind
+    source: str
+    """Source of vehicles: builtin, sumo, or one that is installed."""
     network: str = ""
     """`berlin`, `braunschweig`, or the path of a SUMO configuration; sumo only."""
     plvns: int = 4
     """Built-in PLVNs; builtin only."""
     rsus: int = 4
+    """RSUs, so PLVNs, of a network; sumo only."""
     seed: int = 1
+    """Seed of the source."""
     start_hour: float = 8.0
+    """Civil hour of the first simulated second."""
     constant: bool = False
+    """Whether demand and hidden conditions stay as they are."""
     duration_sim_s: float = 7200.0
     """Simulated seconds of online operation that demand must last for."""
+
+
+def check_source(name: str) -> None:
+    """Raise unless there is a source of that name.
+
+    Raises:
+        SourceError: with the names that there are.
+    """
+    if name not in SOURCES:
+        raise SourceError(f"no source is named {name!r}; choose one of {', '.join(SOURCES)}")
 
 
 def make_source(options: SourceOptions) -> Source:
     """A source, not started yet.
 
     Raises:
-        SourceError: if the options name no network.
+        SourceError: if there is no such source, or the options name no network.
     """
-    if options.kind == "builtin":
+    check_source(options.source)
+    if options.source == "builtin":
         return BuiltinSource(
             plvns=options.plvns,
             seed=options.seed,
@@ -73,7 +88,7 @@ def possible_plvns(options: SourceOptions) -> Sequence[PlvnId]:
     Raises:
         SourceError: if the options name no network.
     """
-    if options.kind == "builtin":
+    if options.source == "builtin":
         return [profile.plvn for profile in builtin_profiles(options.plvns)]
     scenario = scenario_of(options.network)
     roads = list(SENSOR_RANGE_M) if scenario.road is None else [scenario.road]

@@ -92,11 +92,11 @@ def run_cloud(options: RoleOptions, settings: CloudSettings) -> int:
     return run_role(main)
 
 
-def run_edge(options: RoleOptions, edge: EdgeId, settings: EdgeSettings, workers: int) -> int:
+def run_edge(options: RoleOptions, edge: EdgeId, settings: EdgeSettings) -> int:
     """Run an edge server and its workers until a signal."""
 
     async def main(stop: asyncio.Event) -> int:
-        async with WorkerJobs(workers) as jobs:
+        async with WorkerJobs(options.settings.workers) as jobs:
             await serve([edge_runtime(options.deployment(), edge, settings, jobs)], stop)
         return ExitCode.OK
 
