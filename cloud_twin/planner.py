@@ -125,9 +125,7 @@ class Planner:
         enough = self.lattice.trainable(n_min=settings.n_min, max_level=settings.max_level)
         members, demand = self.lattice.members, self.demand[inmf]
         return [
-            c
-            for c in enough
-            if c == SUPER_CATEGORY or len(members[c] & demand) >= settings.n_min
+            c for c in enough if c == SUPER_CATEGORY or len(members[c] & demand) >= settings.n_min
         ]
 
     def _is_trained(self, inmf: InmfId, category: CategoryKey) -> bool:

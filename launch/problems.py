@@ -15,6 +15,7 @@ class Problem:
     following: str
     """A command to run, or what else to do."""
 
+
 _EXTRAS = {"sqlalchemy": "twins", "safetensors": "twins", "torch": "twins", "matplotlib": "plots"}
 """Modules that the base install lacks, with the extra that brings each."""
 

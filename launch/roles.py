@@ -132,6 +132,7 @@ def run_agents(
                 source,
                 agent,
                 host,
+                inmfs=options.settings.inmfs,
                 wait_for_planning=options.settings.wait,
             )
             await serve(agents.runtimes, stop, [agents.host.run()])

@@ -20,11 +20,11 @@ from twintier.edge_twin.jobs import policy_of
 from twintier.edge_twin.routes import routes as edge_routes
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.store import EdgeStore
+from twintier.inmf.registry import UnknownInmfError, inmf_of, installed
 from twintier.launch.deployment import Deployment
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.roles import RoleOptions, run_role
 from twintier.launch.serve import serve
-from twintier.inmf.registry import UnknownInmfError, inmf_of, installed
 from twintier.learning.errors import LearningError
 from twintier.learning.policy import initial_parameters
 from twintier.protocol.ids import EdgeId, InmfId

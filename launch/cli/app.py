@@ -17,8 +17,8 @@ from twintier.launch.cli.recording import recording
 from twintier.launch.cli.root import Root
 from twintier.launch.cli.schema import schema
 from twintier.launch.cli.up import up
-from twintier.launch.problems import say_missing
 from twintier.launch.cli.watching import doctor, status, watch
+from twintier.launch.problems import say_missing
 from twintier.runtime.one_thread import use_one_thread
 
 use_one_thread()

@@ -74,8 +74,8 @@ def up_broker(settings: "Settings") -> int:
 def up_cloud(settings: "Settings") -> int:
     """Run the cloud twin."""
     from twintier.cloud_twin.settings import CloudSettings  # noqa: PLC0415
-    from twintier.launch.twins import run_cloud  # noqa: PLC0415
     from twintier.launch.roles import role_options  # noqa: PLC0415
+    from twintier.launch.twins import run_cloud  # noqa: PLC0415
 
     return run_cloud(role_options(settings), settings.of(CloudSettings))
 
@@ -96,8 +96,8 @@ def up_edge(
 ) -> int:
     """Run an edge server."""
     from twintier.edge_twin.settings import EdgeSettings  # noqa: PLC0415
-    from twintier.launch.twins import run_edge  # noqa: PLC0415
     from twintier.launch.roles import role_options  # noqa: PLC0415
+    from twintier.launch.twins import run_edge  # noqa: PLC0415
     from twintier.protocol.errors import InvalidIdError  # noqa: PLC0415
     from twintier.protocol.ids import EdgeId, check_level  # noqa: PLC0415
 

@@ -176,7 +176,8 @@ class InOneProcess:
             jobs = await self._stack.enter_async_context(WorkerJobs(1))
             runtimes.append(edge_runtime(deployment, EdgeId(edge), settings, jobs))
         agents = [
-            agent_runtimes(deployment, source, options.agent, options.host) for source in sources
+            agent_runtimes(deployment, source, options.agent, options.host, inmfs=options.inmfs)
+            for source in sources
         ]
         runtimes += [runtime for each in agents for runtime in each.runtimes]
         work = [each.host.run() for each in agents]

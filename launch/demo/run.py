@@ -203,4 +203,3 @@ def _conclude(run: Run, kind: str, version: str) -> int:
 
 def _lines(value: object) -> int:
     return len(value) if isinstance(value, Sequence) else 0
-

@@ -14,7 +14,6 @@ from twintier.protocol.ids import PlvnId
 from twintier.runtime.delivery.ledger import Messages, count_messages, read_page
 
 
-
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What the run itself knows."""

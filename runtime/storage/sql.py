@@ -18,7 +18,6 @@ from twintier.runtime.storage.journal import (
 )
 from twintier.runtime.storage.store import StoreError
 
-
 Migration = Callable[[Connection], None]
 """Brings a database from one version of its schema to the next."""
 

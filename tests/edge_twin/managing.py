@@ -7,8 +7,8 @@ import numpy as np
 from tests.edge_twin.played import CLEAR, played, rows_of
 from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.adaptation import ManagedInmf
-from twintier.edge_twin.individual_model import IndividualModelDeleted
 from twintier.edge_twin.cache import CachedModel
+from twintier.edge_twin.individual_model import IndividualModelDeleted
 from twintier.edge_twin.jobs import AdaptationResult, ChangeResult, Start, policy_of
 from twintier.edge_twin.life_cycle import State
 from twintier.edge_twin.mirror import trajectory_fields
@@ -122,7 +122,9 @@ class Loop:
 
     def done(self, outcome: AdaptationResult) -> list[Effect]:
         """The running adaptation ends."""
-        return self.keep(self.managed.on_result(self.managed.trainer.attempt, outcome, float(self.slot)))
+        return self.keep(
+            self.managed.on_result(self.managed.trainer.attempt, outcome, float(self.slot))
+        )
 
     def tested(self, *, changed: bool) -> list[Effect]:
         """The running change test ends."""

@@ -12,23 +12,23 @@ from tests.edge_twin.managing import (
     WINDOWS,
     ZEROS,
     Loop,
-    posterior,
     dispatched,
     exchange,
     in_force,
     jobs,
     of,
     on_probation,
+    posterior,
     result,
     states,
     trajectories,
     waiting,
 )
 from tests.support.names import COOP_PERCEPTION
-from twintier.edge_twin.cusum import Alarm
 from twintier.edge_twin.cache import CachedModel
-from twintier.edge_twin.keys import Adapt, Dispatch, Examine
+from twintier.edge_twin.cusum import Alarm
 from twintier.edge_twin.individual_model import IndividualModelDeleted
+from twintier.edge_twin.keys import Adapt, Dispatch, Examine
 from twintier.edge_twin.life_cycle import (
     Exchanging,
     InForce,
@@ -220,7 +220,9 @@ class TestProbation:
     def test_an_unchanged_condition_leaves_probation_running(self) -> None:
         loop = on_probation()
         alarm = Alarm(9.0, 8.0, 3, 30.0, 0)
-        loop.managed.state = UnderTest(loop.managed.trainer.attempt, alarm, Probation(1, 5.0, 1.0, BLOCK))
+        loop.managed.state = UnderTest(
+            loop.managed.trainer.attempt, alarm, Probation(1, 5.0, 1.0, BLOCK)
+        )
         loop.tested(changed=False)
         assert loop.state() == Probation(1, 5.0, 1.0, BLOCK)
 

@@ -145,9 +145,7 @@ def assigned(version: int = 1, match_version: int = 1, boot: str = "b1") -> Rece
     return received(message, Address(plvn=P1, edge=E1), boot=boot)
 
 
-def offered(
-    version: int = 1, weights: Tensors = WEIGHTS, schema: str = INMF.schema_id
-) -> Received:
+def offered(version: int = 1, weights: Tensors = WEIGHTS, schema: str = INMF.schema_id) -> Received:
     message = MetaModelOffered(
         inmf=COOP_PERCEPTION,
         category="",
@@ -413,7 +411,9 @@ class TestRounds:
     def test_rows_and_failures_are_told_in_order(self) -> None:
         core = server(P1, P2)
         core.receive(round_of(P1, P2), 1.0)
-        effects = list(core.receive(JobDone(ROUND, {"p2": TaskFailure("NaN"), "p1": row(1.0)}), 2.0))
+        effects = list(
+            core.receive(JobDone(ROUND, {"p2": TaskFailure("NaN"), "p1": row(1.0)}), 2.0)
+        )
         kinds = [type(e.message).__name__ for e in effects if isinstance(e, Publish)]
         assert kinds == ["GradientsComputed", "GradientsFailed", "MetaProgressReported"]
         (computed,) = of(effects, GradientsComputed)

@@ -110,7 +110,9 @@ def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_newest_trajectories_survive(tmp_path: Path) -> None:
-    kept = [KeptTrajectories(P1, COOP_PERCEPTION, trajectories(15 * number, 0)) for number in range(5)]
+    kept = [
+        KeptTrajectories(P1, COOP_PERCEPTION, trajectories(15 * number, 0)) for number in range(5)
+    ]
     other = KeptTrajectories(PlvnId("p2"), COOP_PERCEPTION, trajectories(0, 0))
     first = EdgeStore(tmp_path, trajectory_slots=30)
     for record in (*kept, other):
