@@ -1,4 +1,4 @@
-"""The summary of a run: what the bus showed, what the stores hold, what the accounts add up to."""
+"""The summary of a run: what the bus showed, what the stores hold, what the ledgers add up to."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from twintier.launch.inspect.projection import View
 from twintier.launch.instruments import injected
 from twintier.plvn_agent.sources.builtin import BuiltinSource
 from twintier.protocol.ids import PlvnId
-from twintier.runtime.delivery.ledger import Messages, count_messages, read_page
+from twintier.runtime.delivery.ledger import Messages, count_messages, read_ledger
 
 EVALUATION_EPISODES = 50
 EVALUATION_SEED = 20_000
@@ -47,7 +47,7 @@ def summarise(
         view: of the whole run.
         facts: of the run.
         state: folder of the stores.
-        messages: from the accounts.
+        messages: from the ledgers.
         truth: the true simulator of a built-in run; None if rewards are the calibrated emulator's.
     """
     kept = _kept_models(state, facts.edges)
@@ -85,15 +85,15 @@ def summarise(
     }
 
 
-def read_accounts(folder: Path) -> Messages:
-    """Totals of the accounts in a folder; an unreadable one is left out of the totals."""
-    pages = []
+def read_ledgers(folder: Path) -> Messages:
+    """Totals of the ledgers in a folder; an unreadable one is left out of the totals."""
+    ledgers = []
     for path in sorted(folder.glob("*.json")):
         try:
-            pages.append(read_page(path))
+            ledgers.append(read_ledger(path))
         except (OSError, ValidationError):
             continue
-    return count_messages(pages)
+    return count_messages(ledgers)
 
 
 def write_summary(summary: dict[str, object], path: Path) -> None:
