@@ -23,6 +23,7 @@ from twintier.edge_twin.jobs import (
     Start,
     baseline_reward_j,
 )
+from twintier.edge_twin.keys import Adapting, ChangeTesting, DispatchRetry
 from twintier.edge_twin.life_cycle import (
     CachedModel,
     Exchanging,
@@ -248,7 +249,7 @@ class ManagedInmf:
             evaluation_episodes=self.settings.evaluation_episodes,
             seed=self._seed(),
         )
-        return [StartJob(f"adapt/{self.plvn}/{self.inmf}/{self.attempt}", job)]
+        return [StartJob(Adapting(self.plvn, self.inmf, self.attempt), job)]
 
     def _present(self) -> Vector | None:
         if isinstance(self.dispatched, ModelDispatched):
@@ -356,7 +357,7 @@ class ManagedInmf:
             self.settings.change_threshold,
             self._seed(),
         )
-        return [StartJob(f"test/{self.plvn}/{self.inmf}/{self.attempt}", test)]
+        return [StartJob(ChangeTesting(self.plvn, self.inmf, self.attempt), test)]
 
     def _on_probation(self, rows: dict[str, Array]) -> list[Effect]:
         """Hold the model's reward against the baseline's on the same states."""
@@ -446,5 +447,5 @@ class ManagedInmf:
         return StartTimer(self._timer, self.settings.retry_s)
 
     @property
-    def _timer(self) -> str:
-        return f"dispatch/{self.plvn}/{self.inmf}"
+    def _timer(self) -> DispatchRetry:
+        return DispatchRetry(self.plvn, self.inmf)

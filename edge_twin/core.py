@@ -4,14 +4,22 @@ Messages of a PLVN under another fence than the grant's, of a PLVN that is not h
 the grant has ended, are counted and do nothing. Randomness comes from seeds in settings and rounds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Literal
 
 from twintier.edge_twin.individual_model import IndividualModel
 from twintier.edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, MetaTask, TaskFailure
+from twintier.edge_twin.keys import (
+    Adapting,
+    ChangeTesting,
+    DispatchRetry,
+    FetchRetry,
+    MetaRound,
+    Timer,
+)
 from twintier.edge_twin.life_cycle import CachedModel
 from twintier.edge_twin.mirror import IncompleteSlotsError, KeptTrajectories, Mirror
-from twintier.edge_twin.rounds import failure_message, gradient_messages, round_job_key, seed_of
+from twintier.edge_twin.rounds import failure_message, gradient_messages, round_key, seed_of
 from twintier.edge_twin.routes import is_of_cloud_twin, plvn_route
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.twin import Twin, TwinRecord
@@ -70,7 +78,7 @@ class EdgeCore:
         self.settings = settings
         self.twins: dict[PlvnId, Twin] = {}
         self.cache: dict[tuple[InmfId, str], CachedModel] = {}
-        self.rounds: dict[str, MetaRoundStarted] = {}
+        self.rounds: dict[MetaRound, MetaRoundStarted] = {}
         for record in records:
             self._restore(record)
 
@@ -104,7 +112,7 @@ class EdgeCore:
             case MetaModelOffered() as offered:
                 return self._on_offered(offered)
             case MetaModelMissing() as missing:
-                return [CancelTimer(f"fetch/{missing.inmf}/{missing.category}"), Count("missing")]
+                return [CancelTimer(FetchRetry(missing.inmf, missing.category)), Count("missing")]
             case LibraryIndexed() as indexed:
                 return self._on_indexed(indexed)
             case MetaRoundStarted() as started if address.inmf:
@@ -159,26 +167,23 @@ class EdgeCore:
             case _:  # performance is for those who watch; the twin uses the trajectories
                 return []
 
-    def _on_timer(self, key: str) -> Sequence[Effect]:
-        kind, _, rest = key.partition("/")
-        match kind:
-            case "lease":
-                lease = StartTimer("lease", self.settings.lease_s / 3)
+    def _on_timer(self, key: Hashable) -> Sequence[Effect]:
+        match key:
+            case Timer.LEASE:
+                lease = StartTimer(Timer.LEASE, self.settings.lease_s / 3)
                 return [self._status("online"), lease]
-            case "fetch":
-                inmf, _, category = rest.partition("/")
-                return self._fetch(InmfId(inmf), category)
-            case "dispatch":
-                plvn, _, inmf = rest.partition("/")
-                twin = self.twins.get(PlvnId(plvn))
-                managed = twin.managed.get(InmfId(inmf)) if twin else None
+            case FetchRetry(inmf=inmf, category=category):
+                return self._fetch(inmf, category)
+            case DispatchRetry(plvn=plvn, inmf=inmf):
+                twin = self.twins.get(plvn)
+                managed = twin.managed.get(inmf) if twin else None
                 return managed.dispatch_again() if managed else []
             case _:
                 return []
 
     def _on_started(self) -> Sequence[Effect]:
         twins = [plvn_route(plvn) for plvn in sorted(self.twins)]
-        return [*twins, self._status("online"), StartTimer("lease", self.settings.lease_s / 3)]
+        return [*twins, self._status("online"), StartTimer(Timer.LEASE, self.settings.lease_s / 3)]
 
     # Ownership and categories
 
@@ -259,16 +264,15 @@ class EdgeCore:
     # The library
 
     def _fetch(self, inmf: InmfId, category: str) -> list[Effect]:
-        key = f"fetch/{inmf}/{category}"
         cached = self.cache.get((inmf, category))
         request = MetaModelRequested(
             inmf=inmf, category=category, version=0 if cached is None else cached.version
         )
-        retry = StartTimer(key, self.settings.retry_s)
+        retry = StartTimer(FetchRetry(inmf, category), self.settings.retry_s)
         return [Publish(request, Address(edge=self.edge)), retry, Count("fetches")]
 
     def _on_offered(self, offered: MetaModelOffered) -> Sequence[Effect]:
-        done = CancelTimer(f"fetch/{offered.inmf}/{offered.category}")
+        done = CancelTimer(FetchRetry(offered.inmf, offered.category))
         arrays = offered.parameters.unpack()
         sizes = [arrays[n].shape for n in ("parameters", "log_step_sizes") if n in arrays]
         if offered.schema_id != POLICY.schema_id or sizes != [(POLICY.parameters,)] * 2:
@@ -329,7 +333,7 @@ class EdgeCore:
             effects.append(self._failed(started, inmf, absent, "not hosted here or other schema"))
         if not hosted:
             return effects
-        key = round_job_key(inmf, started)
+        key = round_key(inmf, started)
         if key in self.rounds:  # repeated by the broker or the cloud twin: it is being computed
             return [*effects, Count("rounds_repeated")]
         self.rounds[key] = started
@@ -361,12 +365,12 @@ class EdgeCore:
         )
 
     def _on_gradients(
-        self, key: str, result: Mapping[str, MetaGradient | TaskFailure]
+        self, key: MetaRound, result: Mapping[str, MetaGradient | TaskFailure]
     ) -> Sequence[Effect]:
         started = self.rounds.pop(key, None)
         if started is None:
             return [Count("rounds_outdated")]
-        inmf = InmfId(key.split("/")[1])
+        inmf = key.inmf
         rows = {PlvnId(p): row for p, row in result.items() if isinstance(row, MetaGradient)}
         to = Address(edge=self.edge, inmf=inmf)
         effects: list[Effect] = [
@@ -390,35 +394,34 @@ class EdgeCore:
 
     # Jobs
 
-    def _on_job_done(self, key: str, result: object) -> Sequence[Effect]:
-        kind, _, rest = key.partition("/")
-        match kind, result:
-            case "meta", dict():
+    def _on_job_done(self, key: Hashable, result: object) -> Sequence[Effect]:
+        match key, result:
+            case MetaRound(), dict():
                 return self._on_gradients(key, result)
-            case (("adapt" | "test"), (AdaptationResult() | ChangeResult())):
-                plvn, inmf, attempt = rest.split("/")
-                twin = self.twins.get(PlvnId(plvn))
-                managed = twin.managed.get(InmfId(inmf)) if twin else None
+            case ((Adapting() | ChangeTesting()), (AdaptationResult() | ChangeResult())):
+                twin = self.twins.get(key.plvn)
+                managed = twin.managed.get(key.inmf) if twin else None
                 if twin is None or managed is None:
                     return [Count("results_outdated")]
                 if isinstance(result, AdaptationResult):
-                    return managed.on_result(int(attempt), result, twin.sim_time_s)
-                return managed.on_change_tested(int(attempt), result, twin.emulator())
+                    return managed.on_result(key.attempt, result, twin.sim_time_s)
+                return managed.on_change_tested(key.attempt, result, twin.emulator())
             case _:
                 return [Count("results_unknown")]
 
-    def _on_job_failed(self, key: str, reason: str) -> Sequence[Effect]:
-        kind, _, rest = key.partition("/")
-        if kind == "meta":
-            started = self.rounds.pop(key, None)
-            inmf = InmfId(rest.split("/")[0])
-            return [] if started is None else [self._failed(started, inmf, started.plvns, reason)]
-        plvn, inmf_name, attempt = rest.split("/")
-        twin = self.twins.get(PlvnId(plvn))
-        managed = twin.managed.get(InmfId(inmf_name)) if twin else None
-        if twin is None or managed is None:
-            return []
-        return managed.on_failure(int(attempt))
+    def _on_job_failed(self, key: Hashable, reason: str) -> Sequence[Effect]:
+        match key:
+            case MetaRound(inmf=inmf):
+                started = self.rounds.pop(key, None)
+                return (
+                    [] if started is None else [self._failed(started, inmf, started.plvns, reason)]
+                )
+            case Adapting() | ChangeTesting():
+                twin = self.twins.get(key.plvn)
+                managed = twin.managed.get(key.inmf) if twin else None
+                return [] if managed is None else managed.on_failure(key.attempt)
+            case _:
+                return []
 
     def _status(self, state: Literal["online", "offline"]) -> Publish:
         status = EdgeStatusReported(

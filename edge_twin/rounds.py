@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from twintier.edge_twin.keys import MetaRound
 from twintier.learning.meta import MetaGradient
 from twintier.protocol.ids import InmfId, PlvnId
 from twintier.protocol.messages import (
@@ -16,9 +17,9 @@ from twintier.protocol.messages import (
 from twintier.protocol.tensors import Tensors
 
 
-def round_job_key(inmf: InmfId, started: MetaRoundStarted) -> str:
-    """The job key of a round; the same for a repeated message."""
-    return f"meta/{inmf}/{started.job}/{started.iteration}/{started.settings.seed}"
+def round_key(inmf: InmfId, started: MetaRoundStarted) -> MetaRound:
+    """The key of a round's job; the same for a repeated message."""
+    return MetaRound(inmf, started.job, started.iteration, started.settings.seed)
 
 
 def seed_of(seed: int, plvn: PlvnId) -> int:

@@ -1,5 +1,6 @@
 """One managed INMF with small settings, and made-up results of its jobs."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -189,6 +190,6 @@ def states(effects: list[Effect]) -> list[tuple[int, str]]:
     return [(m.version, m.state) for m in messages if isinstance(m, IndividualModelReported)]
 
 
-def jobs(effects: list[Effect]) -> list[str]:
+def jobs(effects: list[Effect]) -> list[Hashable]:
     """Keys of started jobs."""
     return [e.key for e in effects if isinstance(e, StartJob)]

@@ -1,5 +1,6 @@
 """The life of an individual model: exchanges, probation, watch, retraining, roll-back."""
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,7 @@ from tests.edge_twin.managing import (
 )
 from twintier.edge_twin.cusum import Alarm
 from twintier.edge_twin.individual_model import IndividualModelDeleted
+from twintier.edge_twin.keys import Adapting, ChangeTesting, DispatchRetry
 from twintier.edge_twin.life_cycle import (
     CachedModel,
     Exchanging,
@@ -39,12 +41,12 @@ from twintier.protocol.ids import COOP_PERCEPTION
 from twintier.protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered
 from twintier.runtime.effects import CancelTimer, Count, Save, StartTimer
 
-TIMER = f"dispatch/{P1}/{COOP_PERCEPTION}"
+TIMER = DispatchRetry(P1, COOP_PERCEPTION)
 
 
-def alarmed(loop: Loop) -> list[str]:
+def alarmed(loop: Loop) -> list[Hashable]:
     """Rewards that no calibration explains, until the watch alarms."""
-    keys: list[str] = []
+    keys: list[Hashable] = []
     while not isinstance(loop.managed.state, UnderTest):
         keys += jobs(loop.upload(reward_j=30.0))
     return keys
@@ -54,7 +56,7 @@ class TestFirstModel:
     def test_it_begins_with_enough_true_slots_and_a_meta_model(self) -> None:
         loop = waiting()
         assert loop.upload() == []
-        assert jobs(loop.upload()) == [f"adapt/p1/{COOP_PERCEPTION}/1"]
+        assert jobs(loop.upload()) == [Adapting(P1, COOP_PERCEPTION, 1)]
         assert loop.managed.state == Training(1, 0, 0)
 
     def test_without_a_meta_model_it_waits_for_one(self) -> None:
@@ -139,7 +141,7 @@ class TestFirstModel:
         loop.upload(2)
         assert loop.managed.on_failure(9) == []
         assert loop.managed.on_failure(1) == [Count("adaptations_failed")]
-        assert jobs(loop.upload()) == [f"adapt/p1/{COOP_PERCEPTION}/2"]
+        assert jobs(loop.upload()) == [Adapting(P1, COOP_PERCEPTION, 2)]
 
 
 class TestDispatch:
@@ -229,7 +231,7 @@ class TestProbation:
 class TestWatch:
     def test_an_alarm_is_tested_before_anything_is_retrained(self) -> None:
         loop = in_force()
-        assert alarmed(loop) == [f"test/p1/{COOP_PERCEPTION}/{loop.managed.attempt}"]
+        assert alarmed(loop) == [ChangeTesting(P1, COOP_PERCEPTION, loop.managed.attempt)]
 
     def test_what_is_no_change_mends_the_calibration(self) -> None:
         loop = in_force()
@@ -275,7 +277,7 @@ class TestWatch:
         loop = waiting()
         loop.managed.restore(model)
         assert jobs(loop.upload()) == []
-        assert jobs(loop.upload()) == [f"test/p1/{COOP_PERCEPTION}/1"]
+        assert jobs(loop.upload()) == [ChangeTesting(P1, COOP_PERCEPTION, 1)]
         loop.tested(changed=False)
         assert loop.managed.calibration is not None
         assert loop.managed.state == InForce()

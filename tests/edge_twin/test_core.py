@@ -19,8 +19,9 @@ from tests.edge_twin.managing import (
 from tests.edge_twin.played import CLEAR, played
 from twintier.edge_twin.core import META_PRIORITY, EdgeCore
 from twintier.edge_twin.jobs import POLICY, MetaTask, TaskFailure
+from twintier.edge_twin.keys import Adapting, FetchRetry, MetaRound, Timer
 from twintier.edge_twin.mirror import KeptTrajectories
-from twintier.edge_twin.rounds import gradient_messages, round_job_key, seed_of
+from twintier.edge_twin.rounds import gradient_messages, round_key, seed_of
 from twintier.edge_twin.routes import plvn_route
 from twintier.edge_twin.twin import TwinRecord
 from twintier.learning.meta import MetaGradient
@@ -176,7 +177,8 @@ def row(value: float) -> MetaGradient:
 RETURNED = MessageReturned(
     type="retrain-triggered.v1", boot="b1", stream="s", seq=4, code="failed", reason="why"
 )
-FETCH = f"fetch/{COOP_PERCEPTION}/"
+ROUND = MetaRound(COOP_PERCEPTION, "super-1", 0, 7)
+FETCH = FetchRetry(COOP_PERCEPTION, "")
 REQUEST = Publish(
     MetaModelRequested(inmf=COOP_PERCEPTION, category="", version=0), Address(edge=E1)
 )
@@ -252,9 +254,9 @@ class TestHosting:
         assert core.receive(received(message, at, fence=1), 1.0) == []
 
     def test_the_lease_is_renewed_three_times_within_it(self) -> None:
-        status, timer = server(P1).receive(TimerFired("lease"), 5.0)
+        status, timer = server(P1).receive(TimerFired(Timer.LEASE), 5.0)
         assert isinstance(status, Publish)
-        assert timer == StartTimer("lease", SETTINGS.lease_s / 3)
+        assert timer == StartTimer(Timer.LEASE, SETTINGS.lease_s / 3)
 
     def test_a_restarted_server_knows_its_twins_but_obeys_only_renewed_grants(self) -> None:
         core = EdgeCore(E1, SETTINGS, [RECORD])
@@ -295,7 +297,7 @@ class TestLibrary:
         core = server(P1)
         core.receive(assigned(), 1.0)
         assert jobs(uploads(core, 2)) == []
-        assert jobs(list(core.receive(offered(), 5.0))) == [f"adapt/p1/{COOP_PERCEPTION}/1"]
+        assert jobs(list(core.receive(offered(), 5.0))) == [Adapting(P1, COOP_PERCEPTION, 1)]
 
     def test_a_missing_meta_model_is_not_asked_for_again(self) -> None:
         missing = MetaModelMissing(
@@ -385,7 +387,7 @@ class TestRounds:
         received_one = MetaProgressReported(job="super-1", iteration=0, plvns=1, stage="received")
         assert progress == Publish(received_one, to)
         assert isinstance(job, StartJob)
-        assert (job.key, job.priority) == (f"meta/{COOP_PERCEPTION}/super-1/0/7", META_PRIORITY)
+        assert (job.key, job.priority) == (ROUND, META_PRIORITY)
         assert isinstance(job.job, MetaTask)
         assert [twin.plvn for twin in job.job.twins] == ["p1"]
 
@@ -402,20 +404,20 @@ class TestRounds:
     def test_rows_and_failures_are_told_in_order(self) -> None:
         core = server(P1, P2)
         core.receive(round_of(P1, P2), 1.0)
-        key = f"meta/{COOP_PERCEPTION}/super-1/0/7"
-        effects = list(core.receive(JobDone(key, {"p2": TaskFailure("NaN"), "p1": row(1.0)}), 2.0))
+        effects = list(
+            core.receive(JobDone(ROUND, {"p2": TaskFailure("NaN"), "p1": row(1.0)}), 2.0)
+        )
         kinds = [type(e.message).__name__ for e in effects if isinstance(e, Publish)]
         assert kinds == ["GradientsComputed", "GradientsFailed", "MetaProgressReported"]
         (computed,) = of(effects, GradientsComputed)
         assert isinstance(computed, GradientsComputed)
         assert [r.plvn for r in computed.rows] == [P1]
-        assert core.receive(JobDone(key, {}), 3.0) == [Count("rounds_outdated")]
+        assert core.receive(JobDone(ROUND, {}), 3.0) == [Count("rounds_outdated")]
 
     def test_a_failed_job_fails_the_round(self) -> None:
         core = server(P1)
         core.receive(round_of(P1), 1.0)
-        key = f"meta/{COOP_PERCEPTION}/super-1/0/7"
-        (failed,) = of(list(core.receive(JobFailed(key, "worker died"), 2.0)), GradientsFailed)
+        (failed,) = of(list(core.receive(JobFailed(ROUND, "worker died"), 2.0)), GradientsFailed)
         assert isinstance(failed, GradientsFailed)
         assert (failed.plvns, failed.reason) == ((P1,), "worker died")
 
@@ -438,12 +440,12 @@ class TestRounds:
         first, second = round_of(P1).message, round_of(P1, iteration=1).message
         assert isinstance(first, MetaRoundStarted)
         assert isinstance(second, MetaRoundStarted)
-        assert round_job_key(COOP_PERCEPTION, first) != round_job_key(COOP_PERCEPTION, second)
+        assert round_key(COOP_PERCEPTION, first) != round_key(COOP_PERCEPTION, second)
 
 
 class TestJobs:
     def test_results_for_twins_that_have_gone_do_nothing(self) -> None:
-        key = f"adapt/p9/{COOP_PERCEPTION}/1"
+        key = Adapting(PlvnId("p9"), COOP_PERCEPTION, 1)
         assert server(P1).receive(JobDone(key, result(1.0)), 1.0) == [Count("results_outdated")]
         assert server(P1).receive(JobFailed(key, "x"), 1.0) == []
 
