@@ -5,11 +5,12 @@ iteration is counted and does nothing else. Everything that must survive a resta
 it is published.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from twintier.cloud_twin.categories import InvalidCategoryError
+from twintier.cloud_twin.keys import Placement, RoundDeadline, RoundPause, Timer
 from twintier.cloud_twin.librarian import Librarian
 from twintier.cloud_twin.library import MetaModel
 from twintier.cloud_twin.meta_training import Training
@@ -116,27 +117,26 @@ class CloudCore:
             case _:  # statuses of agents and reports of edge servers are kept for those who watch
                 return []
 
-    def _on_timer(self, key: str, now: float) -> Sequence[Effect]:  # noqa: C901  # dispatch
-        kind, _, rest = key.partition("/")
-        match kind:
-            case "lease":
+    def _on_timer(self, key: Hashable, now: float) -> Sequence[Effect]:  # noqa: C901  # dispatch
+        match key:
+            case Timer.LEASE:
                 return self._on_lease()
-            case "grants":
+            case Timer.GRANTS:
                 return [*self.ownership.replace_orphans(now), *self.ownership.prolong()]
-            case "servers":
+            case Timer.SERVERS:
                 return self.ownership.on_waited(now)
-            case "place":
-                return self.ownership.place_again(PlvnId(rest))
-            case "settle":
+            case Timer.PLANNING_PAUSE:
                 return self._begin_planning(now)
-            case "super":
+            case Timer.SUPER:
                 return self._end_super(now)
-            case "planning":
+            case Timer.PLANNING:
                 return self._end_planning(now)
-            case "round":
-                return self._close_round(rest, now)
-            case "pause":
-                return self.rounds.start(rest, now)
+            case Placement(plvn=plvn):
+                return self.ownership.place_again(plvn)
+            case RoundDeadline(job=job):
+                return self._close_round(job, now)
+            case RoundPause(job=job):
+                return self.rounds.start(job, now)
             case _:
                 return []
 
@@ -153,10 +153,10 @@ class CloudCore:
         before = self.registry.confirmed.get(grant.plvn)
         effects = self.ownership.on_twin_registered(edge, grant.plvn, grant.fence)
         confirmed = self.registry.confirmed.get(grant.plvn) != before
-        return [*effects, *(self._settle() if confirmed else [])]
+        return [*effects, *(self._await_planning() if confirmed else [])]
 
     def _on_lease(self) -> list[Effect]:
-        return [self._status("online"), StartTimer("lease", self.settings.lease_s / 3)]
+        return [self._status("online"), StartTimer(Timer.LEASE, self.settings.lease_s / 3)]
 
     def _status(self, state: Literal["online", "offline"]) -> Publish:
         done, planned = self.planner.progress()
@@ -186,12 +186,12 @@ class CloudCore:
         changed = replace(record, category=category)
         self.registry.plvns[plvn] = changed
         save: list[Effect] = [] if changed == record else [Save(changed)]
-        training = self._open_trainings(now) if self.phase == "online" else self._settle()
+        training = self._open_trainings(now) if self.phase == "online" else self._await_planning()
         return [*save, *self.librarian.assign(plvn, known=known), *training]
 
     # Planning and meta training
 
-    def _settle(self) -> list[Effect]:
+    def _await_planning(self) -> list[Effect]:
         """Planning begins when the expected PLVNs are there, or when no more come for a while."""
         if self.phase != "planning" or self.planning_begun:
             return []
@@ -200,7 +200,7 @@ class CloudCore:
         if not ready:
             return []
         enough = 0 < self.settings.expected_plvns <= ready
-        return [StartTimer("settle", 0.0 if enough else self.settings.settle_s)]
+        return [StartTimer(Timer.PLANNING_PAUSE, 0.0 if enough else self.settings.planning_pause_s)]
 
     def _begin_planning(self, now: float) -> list[Effect]:
         if self.planning_begun or self.phase != "planning":
@@ -208,8 +208,8 @@ class CloudCore:
         self.planning_begun = True
         budget = self.settings.planning_s
         deadlines: list[Effect] = [
-            StartTimer("super", budget * self.settings.super_share),
-            StartTimer("planning", budget),
+            StartTimer(Timer.SUPER, budget * self.settings.super_share),
+            StartTimer(Timer.PLANNING, budget),
         ]
         return [*deadlines, *self._open_trainings(now)]
 
@@ -234,7 +234,7 @@ class CloudCore:
 
     def _go_online(self) -> list[Effect]:
         self.phase, self.planner.online = "online", True
-        return [self._status("online"), CancelTimer("super"), CancelTimer("planning")]
+        return [self._status("online"), CancelTimer(Timer.SUPER), CancelTimer(Timer.PLANNING)]
 
     def _open_trainings(self, now: float) -> list[Effect]:
         effects = [e for model in self.planner.untrained() for e in self._publish_model(model)]
@@ -263,7 +263,7 @@ class CloudCore:
     def _finish(self, training: Training, now: float, *, reopen: bool = True) -> list[Effect]:
         """Put the model into the library, tell everyone whom it fits, and go on."""
         model = self.planner.close_training(training.job)
-        done = CancelTimer(f"round/{training.job}")
+        done = CancelTimer(RoundDeadline(training.job))
         effects: list[Effect] = [done, *self._publish_model(model)]
         if reopen:
             effects += self._open_trainings(now)

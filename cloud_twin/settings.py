@@ -61,6 +61,6 @@ class CloudSettings:
     """As long, a new twin waits for this many, so that none goes to a far one which was heard
     first; 0 takes whichever is there."""
     expected_plvns: int = 0
-    """Planning waits for this many twins; 0 waits until none has come for `settle_s`."""
-    settle_s: float = 3.0
+    """Planning waits for this many twins; 0 waits until none has come for `planning_pause_s`."""
+    planning_pause_s: float = 3.0
     seed: int = 1

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from twintier.edge_twin.keys import Dispatch
+from twintier.edge_twin.keys import DispatchRetry
 from twintier.learning.policy import Vector
 from twintier.protocol.address import Address
 from twintier.protocol.ids import InmfId, ModelId, PlvnId
@@ -109,5 +109,5 @@ class Orders:
         return StartTimer(self._timer, self.retry_s)
 
     @property
-    def _timer(self) -> Dispatch:
-        return Dispatch(self.plvn, self.inmf)
+    def _timer(self) -> DispatchRetry:
+        return DispatchRetry(self.plvn, self.inmf)

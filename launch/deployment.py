@@ -23,11 +23,13 @@ from twintier.plvn_agent.slot_loop import Host, HostSettings
 from twintier.plvn_agent.source import Source
 from twintier.plvn_agent.store import AgentStore
 from twintier.protocol.ids import InmfId
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Core
 from twintier.runtime.delivery.presence import new_boot
 from twintier.runtime.effects import Subscribe
 from twintier.runtime.jobs import InlineJobs, Jobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import Store
 
 DEFAULT_INMFS = ("coop-perception",)
@@ -93,7 +95,7 @@ class Deployment:
             )
             for end in ("", "-bulk")
         )
-        runtime = Runtime(
+        runtime = build_runtime(
             instruments.core(core, boot),
             control,
             bulk=bulk,

@@ -16,6 +16,7 @@ from twintier.inmf.perception.assisted import COOP_PERCEPTION_ASSISTED as SPEC
 from twintier.inmf.perception.assisted import observe_assisted
 from twintier.inmf.perception.baselines import Aimd
 from twintier.inmf.trajectory import Mask
+from twintier.plvn_agent.keys import Timer
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.source import PlvnProfile, SlotMeasured, SlotObserved
 from twintier.plvn_agent.sources.conditions import generator_of
@@ -125,9 +126,9 @@ class AgentCore:
                 return self._on_observation(observation)
             case Received():
                 return self._on_message(event)
-            case TimerFired(key="register"):
+            case TimerFired(key=Timer.REGISTER):
                 return self._register()
-            case TimerFired(key="lease"):
+            case TimerFired(key=Timer.LEASE):
                 return self._on_lease()
             case Started():
                 return [*self._on_lease(), *self._register()]
@@ -227,7 +228,10 @@ class AgentCore:
             case RegistrationGranted(grant=grant) | GrantRenewed(grant=grant):
                 return self._on_grant(grant)
             case RegistrationRefused(retry_s=retry_s):
-                return [StartTimer("register", max(retry_s, 0.1)), Count("registrations_refused")]
+                return [
+                    StartTimer(Timer.REGISTER, max(retry_s, 0.1)),
+                    Count("registrations_refused"),
+                ]
             case ModelDispatched() | BaselineOrdered() as order:
                 if not self._is_order(received):
                     return [Count("not_owner")]
@@ -254,7 +258,7 @@ class AgentCore:
         self.retries += 1
         return [
             Publish(request, Address(plvn=self.plvn)),
-            StartTimer("register", pause_s * jitter),
+            StartTimer(Timer.REGISTER, pause_s * jitter),
         ]
 
     def _on_grant(self, grant: Grant) -> Sequence[Effect]:
@@ -269,7 +273,7 @@ class AgentCore:
         if before is not None and before.edge == grant.edge:
             record = replace(before, fence=grant.fence)
         self.owner_key = grant.edge_key
-        effects: list[Effect] = [CancelTimer("register")]
+        effects: list[Effect] = [CancelTimer(Timer.REGISTER)]
         if record != self.record:
             self.record = record
             effects.append(Save(record))
@@ -280,7 +284,7 @@ class AgentCore:
         return [*effects, *self._upload_history(), *asks]
 
     def _on_lease(self) -> list[Effect]:
-        return [self._status("online"), StartTimer("lease", self.settings.lease_s / 3)]
+        return [self._status("online"), StartTimer(Timer.LEASE, self.settings.lease_s / 3)]
 
     def _status(self, state: Literal["online", "offline"]) -> Publish:
         status = AgentStatusReported(state=state, lease_s=self.settings.lease_s)

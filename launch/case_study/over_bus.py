@@ -45,7 +45,7 @@ from twintier.protocol.messages import (
 from twintier.protocol.messages.base import Message
 from twintier.protocol.tensors import Tensors
 from twintier.protocol.topics import subscription
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.delivery.presence import new_boot
 from twintier.runtime.effects import Publish
 

@@ -20,7 +20,7 @@ from twintier.launch.connection import Connection
 from twintier.launch.demo.certs import ensure_certificates
 from twintier.launch.demo.platform import InOneProcess, InProcesses, Platform, PlatformDiedError
 from twintier.launch.demo.settings import DemoOptions
-from twintier.launch.demo.summary import RunFacts, read_accounts, summarise, write_summary
+from twintier.launch.demo.summary import RunFacts, read_ledgers, summarise, write_summary
 from twintier.launch.demo.table import Progress, render
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.inspect.projection import View, listen
@@ -182,7 +182,7 @@ def _conclude(run: Run, kind: str, version: str) -> int:
         sim_s=sim_s,
         edges=options.edges,
     )
-    messages = read_accounts(run.state / "ledgers")
+    messages = read_ledgers(run.state / "ledgers")
     summary = summarise(view, facts, run.state, messages)
     if options.demo.summary is not None:
         write_summary(summary, options.demo.summary)

@@ -1,4 +1,4 @@
-"""The summary of a run: what the bus showed, what the stores hold, what the accounts add up to."""
+"""The summary of a run: what the bus showed, what the stores hold, what the ledgers add up to."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from twintier.cloud_twin.store import CloudStore
 from twintier.launch.inspect.projection import InmfView, View
 from twintier.launch.instruments import injected
 from twintier.protocol.ids import PlvnId
-from twintier.runtime.delivery.ledger import Messages, count_messages, read_page
+from twintier.runtime.delivery.ledger import Messages, count_messages, read_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def summarise(view: View, facts: RunFacts, state: Path, messages: Messages) -> d
         view: of the whole run.
         facts: of the run.
         state: folder of the stores.
-        messages: from the accounts.
+        messages: from the ledgers.
     """
     return {
         "broker": {"kind": facts.broker_kind, "version": facts.broker_version},
@@ -70,15 +70,15 @@ def summarise(view: View, facts: RunFacts, state: Path, messages: Messages) -> d
     }
 
 
-def read_accounts(folder: Path) -> Messages:
-    """Totals of the accounts in a folder; an unreadable one is left out of the totals."""
-    pages = []
+def read_ledgers(folder: Path) -> Messages:
+    """Totals of the ledgers in a folder; an unreadable one is left out of the totals."""
+    ledgers = []
     for path in sorted(folder.glob("*.json")):
         try:
-            pages.append(read_page(path))
+            ledgers.append(read_ledger(path))
         except (OSError, ValidationError):
             continue
-    return count_messages(pages)
+    return count_messages(ledgers)
 
 
 def write_summary(summary: dict[str, object], path: Path) -> None:

@@ -25,7 +25,7 @@ from twintier.protocol.messages import (
 )
 from twintier.protocol.messages.registration import GrantRenewed
 from twintier.protocol.topics import prefix
-from twintier.runtime.delivery.inbound import MAX_STREAMS
+from twintier.runtime.delivery.decoder import MAX_STREAMS
 from twintier.runtime.delivery.positions import is_upload, key_of
 from twintier.runtime.delivery.seen import Recent, SeenNumbers
 from twintier.runtime.storage.journal import StreamKey

@@ -28,7 +28,7 @@ from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.cache import CachedModel
 from twintier.edge_twin.cusum import Alarm
 from twintier.edge_twin.individual_model import IndividualModelDeleted
-from twintier.edge_twin.keys import Adapt, Dispatch, Examine
+from twintier.edge_twin.keys import Adapting, DispatchRetry, ChangeTesting
 from twintier.edge_twin.life_cycle import (
     Exchanging,
     InForce,
@@ -40,7 +40,7 @@ from twintier.edge_twin.life_cycle import Testing as UnderTest
 from twintier.protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered
 from twintier.runtime.effects import CancelTimer, Count, Save, StartTimer
 
-TIMER = Dispatch(P1, COOP_PERCEPTION)
+TIMER = DispatchRetry(P1, COOP_PERCEPTION)
 
 
 def alarmed(loop: Loop) -> list[object]:
@@ -55,7 +55,7 @@ class TestFirstModel:
     def test_it_begins_with_enough_true_slots_and_a_meta_model(self) -> None:
         loop = waiting()
         assert loop.upload() == []
-        assert jobs(loop.upload()) == [Adapt(P1, COOP_PERCEPTION, 1)]
+        assert jobs(loop.upload()) == [Adapting(P1, COOP_PERCEPTION, 1)]
         assert loop.managed.state == Training(1, 0, 0)
 
     def test_without_a_meta_model_it_waits_for_one(self) -> None:
@@ -139,7 +139,7 @@ class TestFirstModel:
         loop.upload(2)
         assert loop.managed.on_failure(9) == []
         assert loop.managed.on_failure(1) == [Count("adaptations_failed")]
-        assert jobs(loop.upload()) == [Adapt(P1, COOP_PERCEPTION, 2)]
+        assert jobs(loop.upload()) == [Adapting(P1, COOP_PERCEPTION, 2)]
 
 
 class TestDispatch:
@@ -230,7 +230,7 @@ class TestProbation:
 class TestWatch:
     def test_an_alarm_is_tested_before_anything_is_retrained(self) -> None:
         loop = in_force()
-        assert alarmed(loop) == [Examine(P1, COOP_PERCEPTION, loop.managed.trainer.attempt)]
+        assert alarmed(loop) == [ChangeTesting(P1, COOP_PERCEPTION, loop.managed.trainer.attempt)]
 
     def test_what_is_no_change_mends_the_calibration(self) -> None:
         loop = in_force()
@@ -276,7 +276,7 @@ class TestWatch:
         loop = waiting()
         loop.managed.restore(model)
         assert jobs(loop.upload()) == []
-        assert jobs(loop.upload()) == [Examine(P1, COOP_PERCEPTION, 1)]
+        assert jobs(loop.upload()) == [ChangeTesting(P1, COOP_PERCEPTION, 1)]
         loop.tested(changed=False)
         assert loop.managed.trainer.posterior is not None
         assert loop.managed.state == InForce()

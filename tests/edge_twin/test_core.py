@@ -21,7 +21,7 @@ from tests.edge_twin.played import CLEAR, played, rows_of
 from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.core import EdgeCore
 from twintier.edge_twin.jobs import MetaTask, TaskFailure
-from twintier.edge_twin.keys import Adapt, Fetch, Lease, Round
+from twintier.edge_twin.keys import Adapting, FetchRetry, Timer, MetaRound
 from twintier.edge_twin.mirror import KeptTrajectories
 from twintier.edge_twin.rounds import META_PRIORITY, gradient_messages, seed_of
 from twintier.edge_twin.routes import plvn_route
@@ -179,13 +179,13 @@ def row(value: float) -> MetaGradient:
 RETURNED = MessageReturned(
     type="retrain-triggered.v1", boot="b1", stream="s", seq=4, code="failed", reason="why"
 )
-FETCH = Fetch(COOP_PERCEPTION, "")
+FETCH = FetchRetry(COOP_PERCEPTION, "")
 REQUEST = Publish(
     MetaModelRequested(inmf=COOP_PERCEPTION, category="", version=0), Address(edge=E1)
 )
 FETCHING = [REQUEST, StartTimer(FETCH, SETTINGS.retry_s), Count("fetches")]
 RECORD = TwinRecord(grant(), SITE, INMFS)
-ROUND = Round(COOP_PERCEPTION, "super-1", 0, 7)
+ROUND = MetaRound(COOP_PERCEPTION, "super-1", 0, 7)
 KEPT = Save(KeptTrajectories(P1, COOP_PERCEPTION, trajectories(0, 0)))
 
 
@@ -257,9 +257,9 @@ class TestHosting:
         assert core.receive(received(message, at, fence=1), 1.0) == []
 
     def test_the_lease_is_renewed_three_times_within_it(self) -> None:
-        status, timer = server(P1).receive(TimerFired(Lease()), 5.0)
+        status, timer = server(P1).receive(TimerFired(Timer.LEASE), 5.0)
         assert isinstance(status, Publish)
-        assert timer == StartTimer(Lease(), SETTINGS.lease_s / 3)
+        assert timer == StartTimer(Timer.LEASE, SETTINGS.lease_s / 3)
 
     def test_a_restarted_server_knows_its_twins_but_obeys_only_renewed_grants(self) -> None:
         core = EdgeCore(E1, SETTINGS, [RECORD])
@@ -304,7 +304,7 @@ class TestLibrary:
         core = server(P1)
         core.receive(assigned(), 1.0)
         assert jobs(uploads(core, 2)) == []
-        assert jobs(list(core.receive(offered(), 5.0))) == [Adapt(P1, COOP_PERCEPTION, 1)]
+        assert jobs(list(core.receive(offered(), 5.0))) == [Adapting(P1, COOP_PERCEPTION, 1)]
 
     def test_a_missing_meta_model_is_not_asked_for_again(self) -> None:
         missing = MetaModelMissing(
@@ -446,7 +446,7 @@ class TestRounds:
 
 class TestJobs:
     def test_results_for_twins_that_have_gone_do_nothing(self) -> None:
-        key = Adapt(PlvnId("p9"), COOP_PERCEPTION, 1)
+        key = Adapting(PlvnId("p9"), COOP_PERCEPTION, 1)
         assert server(P1).receive(JobDone(key, result(1.0)), 1.0) == [Count("results_outdated")]
         assert server(P1).receive(JobFailed(key, "x"), 1.0) == []
 

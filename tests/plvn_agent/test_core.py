@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.names import COOP_PERCEPTION
 from twintier.plvn_agent.core import POLICY, AgentCore, AgentRecord
+from twintier.plvn_agent.keys import Timer
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.source import PlvnProfile
 from twintier.protocol.address import Address
@@ -118,8 +119,8 @@ def pauses(plvn: str) -> list[float]:
     core = AgentCore(replace(PROFILE, plvn=PlvnId(plvn)), OPEN)
     effects = [*core.receive(Started(), 0.0)]
     for _ in range(7):
-        effects += core.receive(TimerFired("register"), 0.0)
-    return [e.after_s for e in effects if isinstance(e, StartTimer) and e.key == "register"]
+        effects += core.receive(TimerFired(Timer.REGISTER), 0.0)
+    return [e.after_s for e in effects if isinstance(e, StartTimer) and e.key == Timer.REGISTER]
 
 
 class TestRegistration:
@@ -135,7 +136,7 @@ class TestGrants:
     def test_a_grant_is_kept_and_the_model_asked_for(self) -> None:
         core = AgentCore(PROFILE, OPEN)
         effects = core.receive(granted(), 0.0)
-        assert effects[:2] == [CancelTimer("register"), Save(AgentRecord(P1, E1, Fence(1)))]
+        assert effects[:2] == [CancelTimer(Timer.REGISTER), Save(AgentRecord(P1, E1, Fence(1)))]
         assert answers(effects) == [ModelRequested(inmf=COOP_PERCEPTION)]
 
     def test_a_fence_never_falls_not_even_over_a_restart(self) -> None:

@@ -30,7 +30,7 @@ from twintier.protocol.address import Address
 from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import RegistrationGranted, RegistrationRequested, Site
 from twintier.protocol.topics import subscription
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.delivery.presence import new_boot
 from twintier.runtime.effects import Job, Publish
 from twintier.runtime.jobs import InlineJobs

@@ -32,13 +32,15 @@ from twintier.protocol.messages import (
 from twintier.protocol.messages.base import Message
 from twintier.protocol.tensors import Tensors
 from twintier.protocol.values import Fence
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Received
 from twintier.runtime.delivery.chunks import KeptMessages
-from twintier.runtime.delivery.courier import CourierSettings
 from twintier.runtime.delivery.presence import TakenOverError
+from twintier.runtime.delivery.settings import DeliverySettings
 from twintier.runtime.effects import Effect, Publish, Subscribe
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 P1, E1 = PlvnId("p1"), EdgeId("e1")
@@ -74,7 +76,7 @@ def node(
     other: MemoryBus | FaultyBus = second
     if faults is not None:
         first, other = FaultyBus(first, faults, core.id), FaultyBus(second, faults, f"{core.id}-2")
-    runtime = Runtime(
+    runtime = build_runtime(
         core,
         first,
         bulk=other if bulk else None,
@@ -82,7 +84,7 @@ def node(
         clock=LoopClock(),
         jobs=InlineJobs(),
         store=MemoryStore(),
-        settings=RuntimeSettings(boot=boot, courier=CourierSettings(chunk_bytes=chunk_bytes)),
+        settings=RuntimeSettings(boot=boot, delivery=DeliverySettings(chunk_bytes=chunk_bytes)),
     )
     return Node(core, runtime, second)
 

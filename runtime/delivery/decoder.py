@@ -58,7 +58,7 @@ def received_of(decoded: Decoded) -> Received:
     return Received(decoded.message, decoded.envelope, decoded.address, decoded.signature)
 
 
-class Inbound:
+class Decoder:
     """Decodes deliveries and keeps duplicates and expired messages from the core."""
 
     def __init__(self, root: str, *, limit_bytes: int = MAX_PAYLOAD_BYTES) -> None:

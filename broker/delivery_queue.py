@@ -18,7 +18,7 @@ class _HasQos(Protocol):
 D = TypeVar("D", bound=_HasQos)
 
 
-class Incoming(Generic[D]):
+class DeliveryQueue(Generic[D]):
     """Deliveries in order of arrival."""
 
     def __init__(self, limit: int) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from twintier.broker.clock import WallClock
 from twintier.protocol.envelope import Envelope
-from twintier.runtime.delivery.inbound import Inbound
+from twintier.runtime.delivery.decoder import Decoder
 from twintier.runtime.delivery.seen import JOINED_LATE, MAX_MISSING, Recent, SeenNumbers
 
 
@@ -66,48 +66,48 @@ def sent(seq: int, at: float, type_name: str = "performance-reported.v1") -> Env
     )
 
 
-def due(inbound: Inbound, seq: int, at: float, now: float) -> bool:
-    return inbound.is_due(sent(seq, at), now, retain=False)
+def due(decoder: Decoder, seq: int, at: float, now: float) -> bool:
+    return decoder.is_due(sent(seq, at), now, retain=False)
 
 
 def test_the_first_message_of_a_sender_is_never_too_old() -> None:
-    assert due(Inbound("twintier"), 1, at=5.0, now=1e9)
-    assert due(Inbound("twintier"), 1, at=1e9, now=5.0)
+    assert due(Decoder("twintier"), 1, at=5.0, now=1e9)
+    assert due(Decoder("twintier"), 1, at=1e9, now=5.0)
 
 
 def test_what_came_late_is_too_old_after_a_silence_as_well() -> None:
-    inbound = Inbound("twintier")
-    assert due(inbound, 1, at=1000.0, now=1000.0)
+    decoder = Decoder("twintier")
+    assert due(decoder, 1, at=1000.0, now=1000.0)
     for seq in range(2, 50):  # what waited in a broker for ten minutes comes at once
-        assert not due(inbound, seq, at=1000.0 + seq, now=1600.0 + seq / 100)
-    assert due(inbound, 50, at=1600.0, now=1601.0)
-    assert inbound.expired == 48
+        assert not due(decoder, seq, at=1000.0 + seq, now=1600.0 + seq / 100)
+    assert due(decoder, 50, at=1600.0, now=1601.0)
+    assert decoder.expired == 48
 
 
 def test_a_sender_whose_clock_has_slept_is_heard_again_after_a_minute() -> None:
-    inbound = Inbound("twintier")
+    decoder = Decoder("twintier")
     for second in range(200):
-        assert due(inbound, 1 + second, at=1000.0 + second, now=1000.0 + second)
-    heard = [due(inbound, 201 + s, at=1200.0 + s, now=1800.0 + s) for s in range(300)]
+        assert due(decoder, 1 + second, at=1000.0 + second, now=1000.0 + second)
+    heard = [due(decoder, 201 + s, at=1200.0 + s, now=1800.0 + s) for s in range(300)]
     assert heard == [False] * 60 + [True] * 240
-    assert inbound.offsets_s(1) == {"plvn:p1": 600.0}
+    assert decoder.offsets_s(1) == {"plvn:p1": 600.0}
 
 
 def test_a_sender_that_speaks_seldom_loses_one_message_to_a_clock_that_has_slept() -> None:
-    inbound = Inbound("twintier")
-    assert due(inbound, 1, at=1000.0, now=1000.0)
-    heard = [due(inbound, 2 + n, at=1300.0 + 300 * n, now=1900.0 + 300 * n) for n in range(4)]
+    decoder = Decoder("twintier")
+    assert due(decoder, 1, at=1000.0, now=1000.0)
+    heard = [due(decoder, 2 + n, at=1300.0 + 300 * n, now=1900.0 + 300 * n) for n in range(4)]
     assert heard == [False, True, True, True]
 
 
 def test_a_cumulative_acknowledgement_is_good_however_old() -> None:
-    inbound = Inbound("twintier")
-    assert due(inbound, 1, at=1000.0, now=1000.0)
+    decoder = Decoder("twintier")
+    assert due(decoder, 1, at=1000.0, now=1000.0)
     late = sent(2, 1000.0, "uploads-acknowledged.v1")
-    assert inbound.is_due(late, 1050.0, retain=False)
-    assert not inbound.is_due(late, 1050.0, retain=False)
-    assert not due(inbound, 3, at=1000.0, now=1050.0)
-    assert (inbound.expired, inbound.redelivered) == (1, 1)
+    assert decoder.is_due(late, 1050.0, retain=False)
+    assert not decoder.is_due(late, 1050.0, retain=False)
+    assert not due(decoder, 3, at=1000.0, now=1050.0)
+    assert (decoder.expired, decoder.redelivered) == (1, 1)
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="the system counts no sleep")
