@@ -14,7 +14,14 @@ from twintier.edge_twin.cache import MetaModelCache
 from twintier.edge_twin.hosting import EdgeRecord, Hosting
 from twintier.edge_twin.isolation import guarded
 from twintier.edge_twin.jobs import AdaptationResult, ChangeResult, policy_of
-from twintier.edge_twin.keys import Adapting, DispatchRetry, ChangeTesting, FetchRetry, Timer, MetaRound
+from twintier.edge_twin.keys import (
+    Adapting,
+    ChangeTesting,
+    DispatchRetry,
+    FetchRetry,
+    MetaRound,
+    Timer,
+)
 from twintier.edge_twin.mirror import KeptTrajectories
 from twintier.edge_twin.rounds import Rounds
 from twintier.edge_twin.routes import is_of_cloud_twin

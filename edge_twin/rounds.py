@@ -63,7 +63,9 @@ class Rounds:
             StartJob(key, task, META_PRIORITY),
         ]
 
-    def done(self, key: MetaRound, result: Mapping[str, MetaGradient | TaskFailure]) -> list[Effect]:
+    def done(
+        self, key: MetaRound, result: Mapping[str, MetaGradient | TaskFailure]
+    ) -> list[Effect]:
         """Answer with the rows of gradients, and with why there are not more."""
         started = self.open.pop(key, None)
         if started is None:

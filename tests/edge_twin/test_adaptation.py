@@ -28,7 +28,7 @@ from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.cache import CachedModel
 from twintier.edge_twin.cusum import Alarm
 from twintier.edge_twin.individual_model import IndividualModelDeleted
-from twintier.edge_twin.keys import Adapting, DispatchRetry, ChangeTesting
+from twintier.edge_twin.keys import Adapting, ChangeTesting, DispatchRetry
 from twintier.edge_twin.life_cycle import (
     Exchanging,
     InForce,

@@ -21,7 +21,7 @@ from tests.edge_twin.played import CLEAR, played, rows_of
 from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.core import EdgeCore
 from twintier.edge_twin.jobs import MetaTask, TaskFailure
-from twintier.edge_twin.keys import Adapting, FetchRetry, Timer, MetaRound
+from twintier.edge_twin.keys import Adapting, FetchRetry, MetaRound, Timer
 from twintier.edge_twin.mirror import KeptTrajectories
 from twintier.edge_twin.rounds import META_PRIORITY, gradient_messages, seed_of
 from twintier.edge_twin.routes import plvn_route
