@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from twintier.inmf.evaluate import before
 from twintier.inmf.mobility import FIVE_STATE, Chain
 from twintier.inmf.perception.baselines import pack
 from twintier.inmf.perception.condition import Condition
 from twintier.inmf.perception.emulator import REWARD_NOISE_J, EmulatorParameters, draw_trace
-from twintier.inmf.perception.live import LiveEpisodes
+from twintier.inmf.perception.live import LiveEpisodes, before
 from twintier.inmf.trajectory import Trajectories
 
 URBAN = EmulatorParameters()
@@ -37,7 +36,7 @@ def played(
     rng = np.random.default_rng(seed)
     trace = draw_trace(emulator, 1, slots, rng)
     modes = pack(MARGIN, trace.bandwidth_hz, trace.objects, trace.distance_m, trace.present)
-    reward_j = LiveEpisodes(trace, condition).rewards(before(modes), modes)
+    reward_j = LiveEpisodes(trace, condition).rewards(modes)
     noise = rng.normal(0.0, noise_j, reward_j.shape)
     return Trajectories(trace, before(modes), modes, reward_j + noise)
 

@@ -5,19 +5,20 @@ import pickle
 import numpy as np
 import pytest
 
-from twintier.inmf.actor import PolicySpec
 from twintier.inmf.spec import Mlp
 from twintier.learning.engines.numpy import MlpNetwork
-from twintier.learning.policy import initial_parameters
 
 NETWORK = MlpNetwork(Mlp((5, 4)), 3, 2)
 SEEN = np.random.default_rng(0).normal(size=(6, 3))
 
 
 def test_it_starts_as_policies_always_have() -> None:
-    spec = PolicySpec(observation_dim=3, action_dim=2, hidden=(5, 4))
-    policy = initial_parameters(spec, np.random.default_rng(7))
-    np.testing.assert_array_equal(NETWORK.initial(np.random.default_rng(7)), policy[:-2])
+    rng, flat = np.random.default_rng(7), NETWORK.initial(np.random.default_rng(7))
+    starts = ((0, 3, 5, 1.0), (20, 5, 4, 1.0), (44, 4, 2, 0.01))
+    for start, fan_in, fan_out, gain in starts:
+        expected = rng.normal(0.0, gain / np.sqrt(fan_in), fan_in * fan_out).astype(np.float32)
+        np.testing.assert_array_equal(flat[start : start + expected.size], expected)
+        assert not flat[start + expected.size : start + expected.size + fan_out].any()
 
 
 def test_a_vector_changed_in_place_is_seen_by_the_next_pass() -> None:
