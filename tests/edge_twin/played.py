@@ -9,8 +9,7 @@ from twintier.inmf.mobility import FIVE_STATE, Chain
 from twintier.inmf.perception.baselines import pack
 from twintier.inmf.perception.condition import Condition
 from twintier.inmf.perception.emulator import REWARD_NOISE_J, EmulatorParameters, draw_trace
-from twintier.inmf.perception.live import LiveEpisodes
-from twintier.inmf.spec import Mask
+from twintier.inmf.perception.live import LiveEpisodes, before
 from twintier.inmf.trajectory import Trajectories
 
 URBAN = EmulatorParameters()
@@ -24,13 +23,6 @@ MARGIN = 0.9
 CLEAR = Condition(0.9, 0.1, 0.45, 2.0, 0.3)
 RAIN = Condition(0.9, 0.1, 0.25, 6.0, 0.3)
 UPDATED = Condition(1.3, 0.1, 0.45, 2.0, 0.3)
-
-
-def before(modes: Mask) -> Mask:
-    """Modes before each slot, from modes (episodes, slots, pairs); all-SP before the first."""
-    shifted = np.zeros_like(modes)
-    shifted[:, 1:] = modes[:, :-1]
-    return shifted
 
 
 def rows_of(slots: Trajectories) -> Columns:

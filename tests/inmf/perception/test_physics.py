@@ -17,7 +17,7 @@ from twintier.inmf.perception.physics import (
     physics_of,
 )
 from twintier.inmf.radio import path_loss_db, spectral_efficiency
-from twintier.inmf.trajectory import Array, Mask
+from twintier.inmf.spec import Array, Mask
 
 
 def physics(condition: Condition) -> Physics:
