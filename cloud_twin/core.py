@@ -1,7 +1,7 @@
 """The cloud twin's behaviour: register and place PLVNs, categorise, train, answer fetches.
 
 Late, repeated and reordered messages are normal inputs: what carries an old fence or an old
-iteration is tallied and does nothing else. Everything that must survive a restart is saved before
+iteration is counted and does nothing else. Everything that must survive a restart is saved before
 it is published.
 """
 
@@ -34,13 +34,13 @@ from twintier.protocol.messages import (
 from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
 from twintier.runtime.effects import (
     CancelTimer,
+    ConfirmUploads,
+    Count,
     Effect,
     Publish,
     Save,
-    Settle,
     StartTimer,
-    Tally,
-    tally_of,
+    count_of,
 )
 
 CloudRecord = PlvnRecord | MetaModel | TrainingRecord
@@ -68,11 +68,11 @@ class CloudCore:
         for record in records:
             self._restore(record)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         """Take an input and say what shall happen."""
-        match message:
+        match event:
             case Received():
-                return self._on_message(message, now)
+                return self._on_message(event, now)
             case TimerFired(key=key):
                 return self._on_timer(key, now)
             case Started():
@@ -104,7 +104,7 @@ class CloudCore:
                 return self._on_twin_registered(address.edge, grant)
             case AttributesReported() as attributes if address.edge and address.plvn:
                 if not self.registry.is_owner(address.plvn, address.edge, envelope.fence):
-                    return [Tally("stale_fence")]
+                    return [Count("stale_fence")]
                 return self._on_attributes(address.plvn, attributes, now)
             case GradientsComputed() as gradients:
                 return self._on_gradients(gradients, now)
@@ -113,7 +113,7 @@ class CloudCore:
             case MetaModelRequested() as request if address.edge:
                 return [self.librarian.offer(address.edge, request, envelope.id)]
             case MessageReturned() as returned:
-                return [Settle(returned), tally_of(returned)]
+                return [ConfirmUploads(returned), count_of(returned)]
             case _:  # statuses of agents and reports of edge servers are kept for those who watch
                 return []
 
@@ -174,7 +174,7 @@ class CloudCore:
         try:
             known = self.lattice.place(plvn, category)
         except InvalidCategoryError:
-            return [Tally("invalid_category")]
+            return [Count("invalid_category")]
         changed = replace(record, category=category)
         self.registry.plvns[plvn] = changed
         save: list[Effect] = [] if changed == record else [Save(changed)]

@@ -15,7 +15,7 @@ from twintier.protocol.messages import (
     RegistrationRequested,
     TwinPlaced,
 )
-from twintier.runtime.effects import CancelTimer, Effect, Publish, Save, StartTimer, Tally
+from twintier.runtime.effects import CancelTimer, Count, Effect, Publish, Save, StartTimer
 
 
 class Ownership:
@@ -54,7 +54,7 @@ class Ownership:
         before = self.registry.plvns.get(plvn)
         record = self._place(plvn, request, before, now)
         if isinstance(record, RegistrationRefused):
-            return [Publish(record, to, cid=cid), Tally("registrations_refused")]
+            return [Publish(record, to, cid=cid), Count("registrations_refused")]
         self.registry.plvns[plvn] = record
         changed: list[Effect] = [Save(record)] if record != before else []
         if before is not None and before.requested_inmfs != record.requested_inmfs:
@@ -143,7 +143,7 @@ class Ownership:
                 continue
             self.registry.plvns[plvn] = placed
             self.registry.sent_matches.pop(plvn, None)
-            effects += [Save(placed), *self.place_again(plvn), Tally("twins_replaced")]
+            effects += [Save(placed), *self.place_again(plvn), Count("twins_replaced")]
         return effects
 
     def place_again(self, plvn: PlvnId) -> list[Effect]:
@@ -164,7 +164,7 @@ class Ownership:
         """An edge server says that it hosts a twin; the PLVN that waits for that is granted."""
         record = self.registry.plvns.get(plvn)
         if record is None or record.edge != edge or record.fence != fence:
-            return [Tally("stale_fence")]
+            return [Count("stale_fence")]
         if self.registry.confirmed.get(plvn) == fence:
             return []
         self.registry.confirmed[plvn] = record.fence

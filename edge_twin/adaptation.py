@@ -57,7 +57,7 @@ from twintier.protocol.messages import (
 )
 from twintier.protocol.messages.model import Purpose
 from twintier.protocol.values import Fence
-from twintier.runtime.effects import CancelTimer, Effect, Publish, Save, StartJob, StartTimer, Tally
+from twintier.runtime.effects import CancelTimer, Count, Effect, Publish, Save, StartJob, StartTimer
 
 
 @dataclass(slots=True)
@@ -135,10 +135,10 @@ class ManagedInmf:
         """The model of an exchange is made."""
         state = self.state
         if not isinstance(state, Training) or state.attempt != attempt:
-            return [Tally("adaptations_outdated")]
+            return [Count("adaptations_outdated")]
         self.calibration = result.calibration
         self.tries.add(result)
-        halted = [Tally("adaptations_halted")] if result.halted else []
+        halted = [Count("adaptations_halted")] if result.halted else []
         return [*halted, *self._go_on(state, result, now_sim_s)]
 
     def _go_on(self, state: Training, result: AdaptationResult, now_sim_s: float) -> list[Effect]:
@@ -154,11 +154,11 @@ class ManagedInmf:
         """The change test has spoken."""
         state = self.state
         if not isinstance(state, Testing) or state.attempt != attempt:
-            return [Tally("tests_outdated")]
+            return [Count("tests_outdated")]
         if not result.changed:
             self.calibration = result.joint
             self.watch, self.state = ResidualWatch(), state.then
-            return [Tally("watch.recalibrated")]
+            return [Count("watch.recalibrated")]
         return self._retrain(degradation(state.alarm), state.alarm.change_slot, emulator)
 
     def on_failure(self, attempt: int) -> list[Effect]:
@@ -167,10 +167,10 @@ class ManagedInmf:
             case Training(attempt=running) as state if running == attempt:
                 there = self.mirror.trajectories.since(state.since_slot).size
                 self.state = Waiting(state.since_slot, there + 1)
-                return [Tally("adaptations_failed")]
+                return [Count("adaptations_failed")]
             case Testing(attempt=running) as state if running == attempt:
                 self.state = state.then
-                return [Tally("tests_failed")]
+                return [Count("tests_failed")]
             case _:
                 return []
 
@@ -189,7 +189,7 @@ class ManagedInmf:
     def on_applied(self, version: int) -> list[Effect]:
         """The PLVN acts by a version."""
         if version != self.version:
-            return [Tally("applied_outdated")]
+            return [Count("applied_outdated")]
         self.acknowledged = True
         return [CancelTimer(self._timer)]
 
@@ -198,7 +198,7 @@ class ManagedInmf:
         if version != self.version:
             return []
         self.acknowledged = True
-        effects: list[Effect] = [CancelTimer(self._timer), Tally("models_refused")]
+        effects: list[Effect] = [CancelTimer(self._timer), Count("models_refused")]
         if isinstance(self.state, Probation):
             effects += self._forget(self.model, "rolled_back")
             self.model, self.last_good = self.last_good, None
@@ -210,16 +210,16 @@ class ManagedInmf:
         if self.dispatched is None or (self.acknowledged and not asked):
             return []
         self.acknowledged = False
-        tally = [] if asked else [Tally("dispatches_resent")]
-        return [self._publish(self.dispatched), self._retry(), *tally]
+        count = [] if asked else [Count("dispatches_resent")]
+        return [self._publish(self.dispatched), self._retry(), *count]
 
     def _overtake(self, version: int) -> list[Effect]:
         """The PLVN acts by what was dispatched before a restart: supersede it."""
         self.version = version
-        tally = Tally("versions_overtaken")
+        count = Count("versions_overtaken")
         if self.model is None or not isinstance(self.state, InForce):
-            return [tally]
-        return [tally, *self._dispatch(self.model.parameters, "final")]
+            return [count]
+        return [count, *self._dispatch(self.model.parameters, "final")]
 
     def _begin_if_ready(self, emulator: EmulatorParameters) -> list[Effect]:
         state = self.state
@@ -324,7 +324,7 @@ class ManagedInmf:
         self.state = Waiting(self.mirror.trajectories.next_slot, wait)
         gone = self._forget(self.model)
         self.model = None
-        return [*gone, *self._send(order), Tally("adaptations_given_up")]
+        return [*gone, *self._send(order), Count("adaptations_given_up")]
 
     def _watch(self, rows: dict[str, Array], slot_first: int, sim_time_s: float) -> list[Effect]:
         if self.calibration is None:  # after a restart
@@ -333,7 +333,7 @@ class ManagedInmf:
         self.watch, alarm = self.watch.update(block)
         if alarm is None:
             return []
-        return [*self._test(alarm), Tally("alarms")]
+        return [*self._test(alarm), Count("alarms")]
 
     def _calibrate(self, sim_time_s: float) -> list[Effect]:
         """Test the first slots after a restart: their joint fit is the new calibration."""
@@ -397,7 +397,7 @@ class ManagedInmf:
     def _roll_back(self) -> list[Effect]:
         """The new model falls short of the baseline: the last good one acts, or the baseline."""
         assert self.model is not None
-        effects = [*self._forget(self.model, "rolled_back"), Tally("models_rolled_back")]
+        effects = [*self._forget(self.model, "rolled_back"), Count("models_rolled_back")]
         self.model, self.last_good = self.last_good, None
         if self.model is None:
             self.version += 1

@@ -1,7 +1,7 @@
 """One edge server's behaviour: it hosts twins, computes meta tasks, makes individual models.
 
 Messages of a PLVN under another fence than the grant's, of a PLVN that is not hosted here, or after
-the grant has ended, are tallied and do nothing. Randomness comes from seeds in settings and rounds.
+the grant has ended, are counted and do nothing. Randomness comes from seeds in settings and rounds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,15 +42,15 @@ from twintier.protocol.messages import (
 from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
 from twintier.runtime.effects import (
     CancelTimer,
+    ConfirmUploads,
+    Count,
     Defer,
     Effect,
     Publish,
     Save,
-    Settle,
     StartJob,
     StartTimer,
-    Tally,
-    tally_of,
+    count_of,
 )
 
 EdgeRecord = TwinRecord | IndividualModel | KeptTrajectories
@@ -74,11 +74,11 @@ class EdgeCore:
         for record in records:
             self._restore(record)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         """Take an input and say what shall happen."""
-        match message:
+        match event:
             case Received():
-                return self._on_message(message, now)
+                return self._on_message(event, now)
             case TimerFired(key=key):
                 return self._on_timer(key)
             case JobDone(key=key, result=result):
@@ -104,16 +104,16 @@ class EdgeCore:
             case MetaModelOffered() as offered:
                 return self._on_offered(offered)
             case MetaModelMissing() as missing:
-                return [CancelTimer(f"fetch/{missing.inmf}/{missing.category}"), Tally("missing")]
+                return [CancelTimer(f"fetch/{missing.inmf}/{missing.category}"), Count("missing")]
             case LibraryIndexed() as indexed:
                 return self._on_indexed(indexed)
             case MetaRoundStarted() as started if address.inmf:
                 return self._on_round(started, address.inmf)
             case UploadsAcknowledged() as acknowledged:
-                return [Settle(acknowledged)]
+                return [ConfirmUploads(acknowledged)]
             case MessageReturned() as returned:
-                settled = [Settle(returned)] if is_of_cloud_twin(received) else []
-                return [*settled, tally_of(returned)]
+                settled = [ConfirmUploads(returned)] if is_of_cloud_twin(received) else []
+                return [*settled, count_of(returned)]
             case _ if address.plvn:
                 return self._on_plvn_message(address.plvn, received, envelope, now)
             case _:
@@ -125,18 +125,18 @@ class EdgeCore:
         """What is not ours yet is deferred: its sender keeps it until its owner has taken it."""
         twin = self.twins.get(plvn)
         if twin is None:
-            return [Tally("not_hosted"), Defer()]
+            return [Count("not_hosted"), Defer()]
         if envelope.fence is None or envelope.fence < twin.record.grant.fence:
-            return [Tally("stale_fence")]
+            return [Count("stale_fence")]
         if envelope.fence > twin.record.grant.fence or now > twin.valid_until:
-            return [Tally("grant_expired"), Defer()]
+            return [Count("grant_expired"), Defer()]
         sim_time_s = twin.sim_time_s
         if envelope.sim_ts_ns is not None:
             sim_time_s = envelope.sim_ts_ns / 1e9
         try:
             return self._of_twin(twin, received, sim_time_s)
         except IncompleteSlotsError:
-            return [Tally("incomplete_slots")]
+            return [Count("incomplete_slots")]
 
     def _of_twin(self, twin: Twin, received: Received, sim_time_s: float) -> Sequence[Effect]:
         inmf = received.address.inmf
@@ -186,9 +186,9 @@ class EdgeCore:
         grant = placed.grant
         twin = self.twins.get(grant.plvn)
         if grant.edge != self.edge:
-            return [Tally("not_owner")]
+            return [Count("not_owner")]
         if twin is not None and grant.fence < twin.record.grant.fence:
-            return [Tally("stale_fence")]
+            return [Count("stale_fence")]
         record = TwinRecord(grant, placed.site, placed.requested_inmfs)
         registered = Publish(
             TwinRegistered(grant=grant),
@@ -227,9 +227,9 @@ class EdgeCore:
     def _on_category(self, plvn: PlvnId, assigned: CategoryAssigned, boot: str) -> Sequence[Effect]:
         twin = self.twins.get(plvn)
         if twin is None:
-            return [Tally("not_hosted")]
+            return [Count("not_hosted")]
         if boot == twin.category_boot and assigned.category_version < twin.category_version:
-            return [Tally("stale_category")]
+            return [Count("stale_category")]
         twin.category_boot = boot
         twin.category = CategoryKey(assigned.category)
         twin.category_version = assigned.category_version
@@ -265,14 +265,14 @@ class EdgeCore:
             inmf=inmf, category=category, version=0 if cached is None else cached.version
         )
         retry = StartTimer(key, self.settings.retry_s)
-        return [Publish(request, Address(edge=self.edge)), retry, Tally("fetches")]
+        return [Publish(request, Address(edge=self.edge)), retry, Count("fetches")]
 
     def _on_offered(self, offered: MetaModelOffered) -> Sequence[Effect]:
         done = CancelTimer(f"fetch/{offered.inmf}/{offered.category}")
         arrays = offered.parameters.unpack()
         sizes = [arrays[n].shape for n in ("parameters", "log_step_sizes") if n in arrays]
         if offered.schema_id != POLICY.schema_id or sizes != [(POLICY.parameters,)] * 2:
-            return [done, Tally("schema_mismatch")]
+            return [done, Count("schema_mismatch")]
         key = (offered.inmf, offered.category)
         present = self.cache.get(key)
         if present is None or present.version < offered.version:
@@ -290,7 +290,7 @@ class EdgeCore:
             if wanted is None or wanted.category != offered.category:
                 continue
             if wanted.version > self.cache[key].version:  # the library has it no longer
-                effects.append(Tally("offers_outdated"))
+                effects.append(Count("offers_outdated"))
             else:
                 effects += self._meta_model_for(twin, offered.inmf)
         return effects
@@ -315,7 +315,7 @@ class EdgeCore:
         if cached is None or cached.version >= indexed.version:
             return []
         del self.cache[indexed.inmf, indexed.category]
-        return [Tally("cache_invalidated")]
+        return [Count("cache_invalidated")]
 
     # Meta training, Fig. 5(a)
 
@@ -331,7 +331,7 @@ class EdgeCore:
             return effects
         key = round_job_key(inmf, started)
         if key in self.rounds:  # repeated by the broker or the cloud twin: it is being computed
-            return [*effects, Tally("rounds_repeated")]
+            return [*effects, Count("rounds_repeated")]
         self.rounds[key] = started
         progress = MetaProgressReported(
             job=started.job, iteration=started.iteration, plvns=len(hosted), stage="received"
@@ -365,7 +365,7 @@ class EdgeCore:
     ) -> Sequence[Effect]:
         started = self.rounds.pop(key, None)
         if started is None:
-            return [Tally("rounds_outdated")]
+            return [Count("rounds_outdated")]
         inmf = InmfId(key.split("/")[1])
         rows = {PlvnId(p): row for p, row in result.items() if isinstance(row, MetaGradient)}
         to = Address(edge=self.edge, inmf=inmf)
@@ -400,12 +400,12 @@ class EdgeCore:
                 twin = self.twins.get(PlvnId(plvn))
                 managed = twin.managed.get(InmfId(inmf)) if twin else None
                 if twin is None or managed is None:
-                    return [Tally("results_outdated")]
+                    return [Count("results_outdated")]
                 if isinstance(result, AdaptationResult):
                     return managed.on_result(int(attempt), result, twin.sim_time_s)
                 return managed.on_change_tested(int(attempt), result, twin.emulator())
             case _:
-                return [Tally("results_unknown")]
+                return [Count("results_unknown")]
 
     def _on_job_failed(self, key: str, reason: str) -> Sequence[Effect]:
         kind, _, rest = key.partition("/")

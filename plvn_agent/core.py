@@ -47,13 +47,13 @@ from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received,
 from twintier.runtime.effects import (
     Actuate,
     CancelTimer,
+    ConfirmUploads,
+    Count,
     Effect,
     Publish,
     Save,
-    Settle,
     StartTimer,
-    Tally,
-    tally_of,
+    count_of,
 )
 
 POLICY = PolicySpec(SPEC.observation_dim, SPEC.action_dim)
@@ -118,13 +118,13 @@ class AgentCore:
         self.batch = Batch()
         self.summary = Summary()
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         """Take an input and say what shall happen."""
-        match message:
+        match event:
             case Observed(observation=observation):
                 return self._on_observation(observation)
             case Received():
-                return self._on_message(message)
+                return self._on_message(event)
             case TimerFired(key="register"):
                 return self._register()
             case TimerFired(key="lease"):
@@ -150,7 +150,7 @@ class AgentCore:
                 self.history = slots
                 return self._upload_history() if self.granted else []
             case _:
-                return [Tally("observations_unknown")]
+                return [Count("observations_unknown")]
 
     def _on_slot(self, slot: SlotObserved) -> Sequence[Effect]:
         """Decide the modes of this slot."""
@@ -169,7 +169,7 @@ class AgentCore:
 
     def _on_telemetry(self, slot: SlotObserved) -> list[Effect]:
         if not self.granted:
-            return [Tally("slots_unowned")]
+            return [Count("slots_unowned")]
         self.telemetry.append(slot)
         if len(self.telemetry) < self.settings.telemetry_slots:
             return []
@@ -180,7 +180,7 @@ class AgentCore:
         """Learn what the slot was worth; upload when a batch is full."""
         slot = self.observed
         if slot is None or slot.slot != measured.slot:
-            return [Tally("measurements_unmatched")]
+            return [Count("measurements_unmatched")]
         if self.actor is None:
             self.baseline = self.baseline.after(infeasible=measured.infeasible)
         decided = DecidedSlot(slot, self.modes, measured)
@@ -227,13 +227,15 @@ class AgentCore:
             case RegistrationGranted(grant=grant) | GrantRenewed(grant=grant):
                 return self._on_grant(grant)
             case RegistrationRefused(retry_s=retry_s):
-                return [StartTimer("register", max(retry_s, 0.1)), Tally("registrations_refused")]
+                return [StartTimer("register", max(retry_s, 0.1)), Count("registrations_refused")]
             case ModelDispatched() | BaselineOrdered() as order:
                 if not self._is_order(received):
-                    return [Tally("not_owner")]
+                    return [Count("not_owner")]
                 return self._on_order(order, received.envelope)
             case UploadsAcknowledged() as acknowledged:
-                return [Settle(acknowledged) if self._is_owner(received) else Tally("not_owner")]
+                return [
+                    ConfirmUploads(acknowledged) if self._is_owner(received) else Count("not_owner")
+                ]
             case MessageReturned() as returned:
                 return self._on_returned(returned, received)
             case CloudStatusReported(phase=phase, state=state):
@@ -257,12 +259,12 @@ class AgentCore:
 
     def _on_grant(self, grant: Grant) -> Sequence[Effect]:
         if grant.plvn != self.plvn:
-            return [Tally("not_owner")]
+            return [Count("not_owner")]
         if self.settings.cloud_key and not is_grant_by(self.settings.cloud_key, grant):
-            return [Tally("grants_forged")]
+            return [Count("grants_forged")]
         before = self.record
         if before is not None and grant.fence < before.fence:
-            return [Tally("stale_fence")]
+            return [Count("stale_fence")]
         record = AgentRecord(self.plvn, grant.edge, grant.fence)
         if before is not None and before.edge == grant.edge:
             record = replace(before, fence=grant.fence)
@@ -291,10 +293,10 @@ class AgentCore:
     ) -> Sequence[Effect]:
         assert self.record is not None
         if order.inmf != COOP_PERCEPTION:
-            return [Tally("unknown_inmf")]
+            return [Count("unknown_inmf")]
         newest = self.record.owner_boot, self.record.version
         if (envelope.boot, order.version) < newest:  # by an ended process, or sent before another
-            return [Tally("models_outdated")]
+            return [Count("models_outdated")]
         present = self.owner_boot, self.version
         if (envelope.boot, order.version) == present:  # the answer was lost: say it again
             return [self._applied(order)]
@@ -302,7 +304,7 @@ class AgentCore:
         if isinstance(order, ModelDispatched):
             refusal = self._refusal(order)
             if refusal is not None:
-                return [self._publish(refusal, inmf=order.inmf), Tally("models_refused")]
+                return [self._publish(refusal, inmf=order.inmf), Count("models_refused")]
             actor = Actor(POLICY, order.parameters.floats("parameters"))
             self.batch_slots = order.trajectory_slots
         uploads = [*self._upload_batch(), *self._upload_summary()]
@@ -330,9 +332,9 @@ class AgentCore:
         """A message of ours was refused; uploads go to the owner, so only it ends one."""
         is_owner = self._is_owner(received)
         if not is_owner and received.envelope.role != "cloud":
-            return [Tally("not_owner")]
-        settled = [Settle(returned)] if is_owner else []
-        return [*settled, tally_of(returned)]
+            return [Count("not_owner")]
+        settled = [ConfirmUploads(returned)] if is_owner else []
+        return [*settled, count_of(returned)]
 
     @staticmethod
     def _refusal(order: ModelDispatched) -> ModelRefused | None:

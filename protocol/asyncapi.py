@@ -1,4 +1,4 @@
-"""The catalogue as an AsyncAPI 3 document: `python -m twintier.protocol.asyncapi docs/asyncapi.json`.
+"""The catalogue as an AsyncAPI 3 document: `twintier schema export --asyncapi`.
 
 With it alone a client in another language can take part: topics, who sends what, QoS, and a JSON
 schema for each message. Byte strings are msgpack `bin`, which JSON Schema calls format `binary`.

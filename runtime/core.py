@@ -75,8 +75,8 @@ class Core(Protocol):
         """Its identity within the role; `cloud` for the cloud twin."""
         ...
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        """Take an input at wall time `now` (Unix seconds) and say what shall happen."""
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        """Take an event at wall time `now` (Unix seconds) and say what shall happen."""
         ...
 
     def goodbye(self) -> Sequence[Effect]:

@@ -97,20 +97,20 @@ class Actuate:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Count:
     """Add to a counter that `HealthReported` shows; for what is not lost but worth knowing."""
 
     counter: str
     count: int = 1
 
 
-def tally_of(returned: MessageReturned) -> Tally:
+def count_of(returned: MessageReturned) -> Count:
     """Counts a message that came back by its code; those that are not ours share one counter."""
-    return Tally(f"returned.{returned.code if returned.code in _CODES else 'other'}")
+    return Count(f"returned.{returned.code if returned.code in _CODES else 'other'}")
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class ConfirmUploads:
     """What this message says of our uploads is true: do not send them again."""
 
     message: UploadsAcknowledged | MessageReturned
@@ -130,7 +130,7 @@ Effect = (
     | CancelTimer
     | StartJob
     | Actuate
-    | Tally
-    | Settle
+    | Count
+    | ConfirmUploads
     | Defer
 )

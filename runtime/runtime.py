@@ -35,16 +35,16 @@ from twintier.runtime.delivery.refusals import Refusals
 from twintier.runtime.effects import (
     Actuate,
     CancelTimer,
+    ConfirmUploads,
+    Count,
     Defer,
     Effect,
     Publish,
     Record,
     Save,
-    Settle,
     StartJob,
     StartTimer,
     Subscribe,
-    Tally,
     Unsubscribe,
 )
 from twintier.runtime.jobs import Jobs
@@ -253,7 +253,7 @@ class Runtime:
                 arrived=self._reception.on_whole,
                 chunk=self._reception.on_chunk,
                 failed=self._reception.on_incomplete,
-                unsaved=lambda: self._meter.tallies.update(unsaved=1),
+                unsaved=lambda: self._meter.counts.update(unsaved=1),
                 go_on=self._reception.on_delivery,
             )
         )
@@ -269,7 +269,7 @@ class Runtime:
 
     def _meet(self, heard: Heard) -> None:
         """Another process of our source: the younger goes on."""
-        self._meter.tallies[f"presence.{heard}"] += 1
+        self._meter.counts[f"presence.{heard}"] += 1
         if heard == "successor":
             self._taken_over = True
             self.quiesce()
@@ -326,7 +326,7 @@ class Runtime:
         kept = self._courier.keep(uploads, self._settings.boot, now)
         records: list[Record] = [effect.record for effect in effects if isinstance(effect, Save)]
         if acceptance is not None and any(isinstance(effect, Defer) for effect in effects):
-            self._meter.tallies["deferred"] += 1
+            self._meter.counts["deferred"] += 1
             acceptance = None
         try:
             self._accept(acceptance, [*records, *kept])
@@ -346,11 +346,11 @@ class Runtime:
             case Subscribe() | Unsubscribe():
                 on = isinstance(effect, Subscribe)
                 self._queue.put_listening(self._listening(effect, on=on))
-            case Tally():
-                self._meter.tallies[effect.counter] += effect.count
+            case Count():
+                self._meter.counts[effect.counter] += effect.count
             case StartTimer() | CancelTimer() | StartJob():
                 self._schedule.add(effect)
-            case Settle():
+            case ConfirmUploads():
                 self._courier.settle(effect.message)
             case Publish() | Save() | Actuate() | Defer():
                 pass  # done by now, or for the caller

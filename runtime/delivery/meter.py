@@ -38,7 +38,7 @@ class Meter:
         self._started_at = 0.0
         self._last = (0.0, 0.0)
         self._sim_time_s = 0.0
-        self.tallies: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         """Of the core, and refusals by code as `refused.CODE`."""
         self.delivered = 0
         self.refused = 0
@@ -57,7 +57,7 @@ class Meter:
     def refuse(self, code: str) -> None:
         """Count a refusal."""
         self.refused += 1
-        self.tallies[f"refused.{code}"] += 1
+        self.counts[f"refused.{code}"] += 1
 
     @property
     def dropped(self) -> int:
@@ -87,13 +87,13 @@ class Meter:
         self._last = (now, self._sim_time_s)
         known = last_sim_s > 0 and now > last_now
         speed = (self._sim_time_s - last_sim_s) / (now - last_now) if known else 0.0
-        tallies = self.tallies + self._outbox.counts
+        counts = self.counts + self._outbox.counts
         if len(self._outbox):
-            tallies["uploads_kept"] = len(self._outbox)
+            counts["uploads_kept"] = len(self._outbox)
         if self._inbound.expired:
-            tallies["expired"] = self._inbound.expired
+            counts["expired"] = self._inbound.expired
         if self.refused_by_broker:
-            tallies["refused_by_broker"] = self.refused_by_broker
+            counts["refused_by_broker"] = self.refused_by_broker
         return HealthReported(
             role=self._role,
             uptime_s=max(0.0, now - self._started_at),
@@ -107,7 +107,7 @@ class Meter:
             speed=speed,
             counters=tuple(
                 NamedCount(name=name[:64], count=count)
-                for name, count in sorted(tallies.items())[:MAX_COUNTERS]
+                for name, count in sorted(counts.items())[:MAX_COUNTERS]
             ),
             peers=tuple(
                 PeerClock(src=src, offset_s=offset_s)

@@ -165,8 +165,8 @@ class Reception:
         if verdict == "next":
             return True
         self._meter.redelivered += verdict == "repeated"
-        self._meter.tallies["uploads_ahead"] += verdict == "ahead"
-        self._meter.tallies["uploads_turned_away"] += verdict == "full"
+        self._meter.counts["uploads_ahead"] += verdict == "ahead"
+        self._meter.counts["uploads_turned_away"] += verdict == "full"
         self._courier.owe(envelope, again=verdict == "ahead")
         return False
 

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from twintier.broker.errors import BrokerError
-from twintier.runtime.recording.old_names import present_module
+from twintier.runtime.recording.old_names import present_class
 
 OURS = "twintier."
 PLAIN = {
@@ -79,7 +79,7 @@ def blank(module: str, name: str) -> object:
     Raises:
         UnreadableError: if there is no such class, or it is none of ours.
     """
-    module = present_module(module)
+    module, name = present_class(module, name)
     if not _is_ours(module, name):
         raise UnreadableError(f"may not hold {module}.{name}")
     found = _found(module, name)
@@ -151,7 +151,7 @@ class _Unpickler(pickle.Unpickler):
         Raises:
             UnreadableError: if it is none that may be read.
         """
-        module = present_module(module)
+        module, name = present_class(module, name)
         if module == __name__ and name in {"blank", "fill", "unfilled"}:
             return {"blank": blank, "fill": fill, "unfilled": unfilled}[name]
         if name in PLAIN.get(module, ()):

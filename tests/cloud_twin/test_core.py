@@ -49,7 +49,7 @@ from twintier.protocol.messages import (
 from twintier.protocol.tensors import Tensors, model_id
 from twintier.protocol.values import Fence
 from twintier.runtime.core import JobDone, Started, TimerFired
-from twintier.runtime.effects import CancelTimer, Publish, Save, StartTimer, Tally
+from twintier.runtime.effects import CancelTimer, Count, Publish, Save, StartTimer
 
 PLANNING = replace(QUICK, planning_s=60.0)
 RECORD = PlvnRecord(P1, SITE, (INMF,), E1, Fence(1))
@@ -66,7 +66,7 @@ TAKEN_OVER = [
     Save(replace(RECORD, edge=E2, fence=Fence(2))),
     placement(edge=E2, fence=2),
     RETRY,
-    Tally("twins_replaced"),
+    Count("twins_replaced"),
 ]
 """What is done when the second edge server takes over the twin of the first."""
 
@@ -132,8 +132,8 @@ class TestRegistration:
         core = cloud()
         core.receive(status(), 0.0)
         core.receive(registration(), 1.0)
-        assert core.receive(hosted(fence=2), 2.0) == [Tally("stale_fence")]
-        assert core.receive(hosted(edge=E2), 2.0) == [Tally("stale_fence")]
+        assert core.receive(hosted(fence=2), 2.0) == [Count("stale_fence")]
+        assert core.receive(hosted(edge=E2), 2.0) == [Count("stale_fence")]
         assert core.registry.confirmed == {}
 
     @pytest.mark.parametrize(("full", "code"), [(False, "no_edge_server"), (True, "no_capacity")])
@@ -141,11 +141,11 @@ class TestRegistration:
         core = cloud()
         if full:
             core.receive(status("offline"), 0.0)
-        refusal, tally = core.receive(registration(), 1.0)
+        refusal, count = core.receive(registration(), 1.0)
         assert isinstance(refusal, Publish)
         assert isinstance(refusal.message, RegistrationRefused)
         assert (refusal.message.code, refusal.to, refusal.cid) == (code, Address(plvn=P1), CID)
-        assert tally == Tally("registrations_refused")
+        assert count == Count("registrations_refused")
 
     @pytest.mark.parametrize("left_over", [False, True])
     def test_a_new_plvn_waits_for_the_near_edge_server_if_it_is_expected(
@@ -156,7 +156,7 @@ class TestRegistration:
         core.receive(status(edge=E2), 0.0)
         if left_over:
             core.receive(status("offline"), 0.0)  # retained, of before
-        refused = [ask_again("1 of 2 edge servers are online"), Tally("registrations_refused")]
+        refused = [ask_again("1 of 2 edge servers are online"), Count("registrations_refused")]
         assert core.receive(registration(), 1.0) == refused
         core.receive(status(), 2.0)
         assert core.receive(registration(), 3.0) == [Save(RECORD), placement(), RETRY]
@@ -182,7 +182,7 @@ class TestRegistration:
         core.receive(Started(), 0.0)
         core.receive(status("offline"), 0.0)
         core.receive(TimerFired("servers"), QUICK.edges_wait_s)
-        refusal, _tally = core.receive(registration(), 1000.0)
+        refusal, _count = core.receive(registration(), 1000.0)
         assert isinstance(refusal, Publish)
         assert isinstance(refusal.message, RegistrationRefused)
         assert (refusal.message.code, refusal.message.retry_s) == ("no_capacity", 2.0)
@@ -225,14 +225,14 @@ class TestOwnership:
         core = with_twins(cloud(), P1)
         core.receive(status(edge=E2), 1.0)
         assert core.receive(status("offline"), 2.0) == TAKEN_OVER
-        assert core.receive(attributes(), 3.0) == [Tally("stale_fence")]
+        assert core.receive(attributes(), 3.0) == [Count("stale_fence")]
 
     def test_after_a_start_twins_stay_with_a_server_whose_status_is_late(self) -> None:
         core = cloud([RECORD])
         core.receive(Started(), 100.0)
         core.receive(status(edge=E2), 100.1)
         assert core.receive(status("offline", edge=EdgeId("e3")), 100.2) == []
-        refused = [ask_again("edge server e1 has not reported yet"), Tally("registrations_refused")]
+        refused = [ask_again("edge server e1 has not reported yet"), Count("registrations_refused")]
         assert core.receive(registration(), 100.3) == refused
         core.receive(status(), 100.4)
         assert core.receive(registration(), 100.5) == [placement(), RETRY]
@@ -243,7 +243,7 @@ class TestOwnership:
         core.receive(Started(), 100.0)
         core.receive(status(edge=E2), 100.1)
         assert core.receive(status("offline"), 100.2) == []  # retained, of before
-        refused = [ask_again("1 of 2 edge servers are online"), Tally("registrations_refused")]
+        refused = [ask_again("1 of 2 edge servers are online"), Count("registrations_refused")]
         assert core.receive(registration(), 100.3) == refused
         assert core.receive(status(boot="b2"), 101.0) == [placement(), RETRY]
 
@@ -318,7 +318,7 @@ class TestCategories:
     def test_a_category_that_is_not_canonical_is_tallied(self) -> None:
         core = with_twins(cloud(), P1)
         bad = attributes(category=CategoryKey("tod=day|city=berlin"))
-        assert core.receive(bad, 3.0) == [Tally("invalid_category")]
+        assert core.receive(bad, 3.0) == [Count("invalid_category")]
         assert core.registry.plvns[P1].category is None
 
     def test_a_finished_model_is_saved_indexed_and_matched(self) -> None:
@@ -328,8 +328,8 @@ class TestCategories:
         effects = answer_round(core, started)
         model = core.library.models[INMF, SUPER_CATEGORY]
         assert effects[:5] == [
-            Tally("gradients.counted", 1),
-            Tally("iterations"),
+            Count("gradients.counted", 1),
+            Count("iterations"),
             Save(model),
             CancelTimer("round/super-1"),
             effects[4],
@@ -386,9 +386,9 @@ class TestRounds:
         core = with_twins(cloud(), P1)
         core.receive(attributes(), 3.0)
         late = received(gradients("super-1", 9, alike("p1")), Address(edge=E1, inmf=INMF))
-        assert core.receive(late, 4.0) == [Tally("gradients.late")]
+        assert core.receive(late, 4.0) == [Count("gradients.late")]
         unknown = received(gradients("other-1", 0, alike("p1")), Address(edge=E1, inmf=INMF))
-        assert core.receive(unknown, 4.0) == [Tally("gradients.late")]
+        assert core.receive(unknown, 4.0) == [Count("gradients.late")]
 
     def test_a_deadline_ends_a_round_with_what_is_there(self) -> None:
         core = with_twins(cloud(), P1, P2)
@@ -397,9 +397,9 @@ class TestRounds:
         core.receive(TimerFired("round/super-1"), 4.0)  # the first round knew P1 only
         assert core.planner.trainings["super-1"].expected == {P1, P2}
         rows = received(gradients("super-1", 0, alike("p2")), Address(edge=E1, inmf=INMF))
-        assert core.receive(rows, 5.0) == [Tally("gradients.counted")]
+        assert core.receive(rows, 5.0) == [Count("gradients.counted")]
         effects = core.receive(TimerFired("round/super-1"), 6.0)
-        assert effects[:2] == [Tally("gradients.missing"), Tally("iterations")]
+        assert effects[:2] == [Count("gradients.missing"), Count("iterations")]
         (started,) = published(effects, MetaRoundStarted)
         assert isinstance(started, MetaRoundStarted)
         assert started.iteration == 1
@@ -411,13 +411,13 @@ class TestRounds:
         message = received(failed, Address(edge=E1, inmf=INMF))
         first = core.receive(message, 4.0)
         assert first[:3] == [
-            Tally("gradients.failed"),
-            Tally("gradients.refused"),
-            Tally("rounds_empty"),
+            Count("gradients.failed"),
+            Count("gradients.refused"),
+            Count("rounds_empty"),
         ]
         assert len(published(first, MetaRoundStarted)) == 1
         second = core.receive(message, 5.0)
-        assert second[3:] == [StartTimer("pause/super-1", QUICK.pause_s), Tally("rounds_paused")]
+        assert second[3:] == [StartTimer("pause/super-1", QUICK.pause_s), Count("rounds_paused")]
         after = core.receive(TimerFired("pause/super-1"), 14.0)
         assert len(published(after, MetaRoundStarted)) == 1
 
@@ -426,7 +426,7 @@ class TestRounds:
         core.receive(status("offline"), 1.0)
         core.registry.attributes.clear()
         effects = core.receive(attributes(), 3.0)
-        assert effects[-2:] == [StartTimer("pause/super-1", QUICK.pause_s), Tally("rounds_paused")]
+        assert effects[-2:] == [StartTimer("pause/super-1", QUICK.pause_s), Count("rounds_paused")]
 
     def test_progress_is_saved_every_few_iterations(self) -> None:
         core = with_twins(cloud(), P1)
@@ -448,8 +448,8 @@ class TestRounds:
         bare = Tensors.pack({"gradient": np.ones((1, SIZE), np.float32)})
         torn = whole.model_copy(update={"gradients": bare})
         to = Address(edge=E1, inmf=INMF)
-        assert core.receive(received(torn, to), 4.0) == [Tally("gradients.malformed")]
-        assert Tally("iterations") in core.receive(received(whole, to), 5.0)
+        assert core.receive(received(torn, to), 4.0) == [Count("gradients.malformed")]
+        assert Count("iterations") in core.receive(received(whole, to), 5.0)
 
 
 class TestPlanning:
@@ -473,7 +473,7 @@ class TestPlanning:
         core = with_twins(cloud(settings=PLANNING), P1)
         core.receive(attributes(), 1.0)
         assert core.receive(hosted(), 2.0) == []
-        assert core.receive(hosted(fence=2), 2.0) == [Tally("stale_fence")]
+        assert core.receive(hosted(fence=2), 2.0) == [Count("stale_fence")]
 
     def test_planning_ends_when_nothing_is_left_to_train(self) -> None:
         core = with_twins(cloud(settings=replace(PLANNING, iterations=1)), P1)

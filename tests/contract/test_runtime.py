@@ -82,14 +82,14 @@ class Counting(ToyCore):
             self.complete.clear()
             await self.complete.wait()
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        if isinstance(message, Started):
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        if isinstance(event, Started):
             self.started.set()
-        if isinstance(message, Received) and isinstance(message.message, BaselineOrdered):
-            self.orders.append(message.message.version)
+        if isinstance(event, Received) and isinstance(event.message, BaselineOrdered):
+            self.orders.append(event.message.version)
             if len(self.orders) >= self.wanted:
                 self.complete.set()
-        return self.behaviour(message, now)
+        return self.behaviour(event, now)
 
 
 def test_what_waits_for_an_absent_broker_arrives_once_and_in_order(

@@ -37,7 +37,7 @@ from twintier.edge_twin.life_cycle import (
 )
 from twintier.edge_twin.life_cycle import Testing as UnderTest
 from twintier.protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered
-from twintier.runtime.effects import CancelTimer, Save, StartTimer, Tally
+from twintier.runtime.effects import CancelTimer, Count, Save, StartTimer
 
 TIMER = f"dispatch/{P1}/{COOP_PERCEPTION}"
 
@@ -121,7 +121,7 @@ class TestFirstModel:
                 loop.upload(2)
             effects = loop.done(result(1.0, reward_after=0.1))
             assert [type(m) for m in dispatched(effects)] == [BaselineOrdered]
-            assert effects[-1] == Tally("adaptations_given_up")
+            assert effects[-1] == Count("adaptations_given_up")
             state = loop.state()
             assert isinstance(state, Waiting)
             waits.append(state.slots_needed)
@@ -131,14 +131,14 @@ class TestFirstModel:
     def test_a_result_of_another_attempt_does_nothing(self) -> None:
         loop = waiting()
         loop.upload(2)
-        assert loop.managed.on_result(7, result(1.0), 0.0) == [Tally("adaptations_outdated")]
+        assert loop.managed.on_result(7, result(1.0), 0.0) == [Count("adaptations_outdated")]
         assert loop.managed.state == Training(1, 0, 0)
 
     def test_a_failed_job_is_tried_again_with_the_next_slots_only(self) -> None:
         loop = waiting()
         loop.upload(2)
         assert loop.managed.on_failure(9) == []
-        assert loop.managed.on_failure(1) == [Tally("adaptations_failed")]
+        assert loop.managed.on_failure(1) == [Count("adaptations_failed")]
         assert jobs(loop.upload()) == [f"adapt/p1/{COOP_PERCEPTION}/2"]
 
 
@@ -148,13 +148,13 @@ class TestDispatch:
         loop.upload(2)
         (first, timer) = loop.done(result(1.0))
         assert timer == StartTimer(TIMER, SETTINGS.retry_s)
-        assert loop.managed.dispatch_again() == [first, timer, Tally("dispatches_resent")]
+        assert loop.managed.dispatch_again() == [first, timer, Count("dispatches_resent")]
         assert loop.managed.on_applied(1) == [CancelTimer(TIMER)]
         assert loop.managed.dispatch_again() == []
 
     def test_an_older_version_applied_changes_nothing(self) -> None:
         loop = on_probation()
-        assert loop.managed.on_applied(1) == [Tally("applied_outdated")]
+        assert loop.managed.on_applied(1) == [Count("applied_outdated")]
         assert not loop.managed.acknowledged
 
     def test_a_plvn_that_lost_its_model_gets_it_again(self) -> None:
@@ -182,7 +182,7 @@ class TestDispatch:
         rows = loop.managed.mirror.add_trajectories(message)
         effects = loop.managed.on_trajectories(message, rows, EMULATOR, 1.0)
         assert [m.version for m in dispatched(effects)] == [10]
-        assert Tally("versions_overtaken") in effects
+        assert Count("versions_overtaken") in effects
 
 
 class TestProbation:
@@ -234,7 +234,7 @@ class TestWatch:
     def test_what_is_no_change_mends_the_calibration(self) -> None:
         loop = in_force()
         alarmed(loop)
-        assert loop.tested(changed=False) == [Tally("watch.recalibrated")]
+        assert loop.tested(changed=False) == [Count("watch.recalibrated")]
         assert loop.managed.state == InForce()
         mended = loop.managed.calibration
         assert mended is not None
@@ -260,13 +260,13 @@ class TestWatch:
     def test_a_test_of_another_attempt_does_nothing(self) -> None:
         loop = in_force()
         loop.managed.attempt += 1
-        assert loop.tested(changed=True) == [Tally("tests_outdated")]
+        assert loop.tested(changed=True) == [Count("tests_outdated")]
         assert loop.managed.state == InForce()
 
     def test_a_failed_test_goes_on_watching(self) -> None:
         loop = in_force()
         alarmed(loop)
-        assert loop.managed.on_failure(loop.managed.attempt) == [Tally("tests_failed")]
+        assert loop.managed.on_failure(loop.managed.attempt) == [Count("tests_failed")]
         assert loop.managed.state == InForce()
 
     def test_after_a_restart_the_first_slots_calibrate_the_watch(self) -> None:

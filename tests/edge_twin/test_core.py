@@ -58,14 +58,14 @@ from twintier.protocol.values import Fence
 from twintier.runtime.core import JobDone, JobFailed, Received, Started, TimerFired
 from twintier.runtime.effects import (
     CancelTimer,
+    ConfirmUploads,
+    Count,
     Defer,
     Effect,
     Publish,
     Save,
-    Settle,
     StartJob,
     StartTimer,
-    Tally,
 )
 
 E1 = EdgeId("e1")
@@ -181,7 +181,7 @@ FETCH = f"fetch/{COOP_PERCEPTION}/"
 REQUEST = Publish(
     MetaModelRequested(inmf=COOP_PERCEPTION, category="", version=0), Address(edge=E1)
 )
-FETCHING = [REQUEST, StartTimer(FETCH, SETTINGS.retry_s), Tally("fetches")]
+FETCHING = [REQUEST, StartTimer(FETCH, SETTINGS.retry_s), Count("fetches")]
 RECORD = TwinRecord(grant(), SITE, INMFS)
 KEPT = Save(KeptTrajectories(P1, trajectories(0, 0)))
 
@@ -209,23 +209,23 @@ class TestHosting:
 
     def test_a_placement_for_another_server_or_an_older_fence_does_nothing(self) -> None:
         core = server()
-        assert core.receive(placed(edge=EdgeId("e2")), 0.0) == [Tally("not_owner")]
+        assert core.receive(placed(edge=EdgeId("e2")), 0.0) == [Count("not_owner")]
         core.receive(placed(fence=3), 0.0)
-        assert core.receive(placed(fence=2), 0.0) == [Tally("stale_fence")]
+        assert core.receive(placed(fence=2), 0.0) == [Count("stale_fence")]
         assert core.twins[P1].record.grant.fence == 3
 
     def test_a_plvn_that_is_not_hosted_is_not_obeyed(self) -> None:
-        assert uploads(server(P2), 1) == [Tally("not_hosted"), Defer()]
+        assert uploads(server(P2), 1) == [Count("not_hosted"), Defer()]
 
     def test_a_stale_fence_is_not_obeyed(self) -> None:
         core = server()
         core.receive(placed(fence=2), 0.0)
-        assert uploads(core, 1, fence=1) == [Tally("stale_fence")]
+        assert uploads(core, 1, fence=1) == [Count("stale_fence")]
         assert core.twins[P1].mirror.trajectories.size == 0
 
     def test_after_the_grant_has_ended_nothing_is_obeyed_until_it_is_prolonged(self) -> None:
         core = server(P1)
-        assert uploads(core, 1, now=101.0) == [Tally("grant_expired"), Defer()]
+        assert uploads(core, 1, now=101.0) == [Count("grant_expired"), Defer()]
         core.receive(placed(), 102.0)
         assert uploads(core, 1, now=103.0) == [KEPT]
 
@@ -234,7 +234,7 @@ class TestHosting:
         torn = trajectories(0, 0).model_copy(
             update={"slots": Tensors.pack({"objects": np.ones((3, 3))})}
         )
-        assert core.receive(received(torn, UP, fence=1), 1.0) == [Tally("incomplete_slots")]
+        assert core.receive(received(torn, UP, fence=1), 1.0) == [Count("incomplete_slots")]
 
     def test_telemetry_reports_attributes_when_they_are_due(self) -> None:
         core = server(P1)
@@ -261,7 +261,7 @@ class TestHosting:
         core = EdgeCore(E1, SETTINGS, [RECORD])
         started = core.receive(Started(), 10.0)
         assert started[0] == plvn_route(P1)
-        assert uploads(core, 1, now=11.0) == [Tally("grant_expired"), Defer()]
+        assert uploads(core, 1, now=11.0) == [Count("grant_expired"), Defer()]
         core.receive(placed(), 12.0)
         assert uploads(core, 1, now=13.0) == [KEPT]
 
@@ -303,7 +303,7 @@ class TestLibrary:
             inmf=COOP_PERCEPTION, category="", code="not_trained", reason="no"
         )
         effects = server(P1).receive(received(missing, Address(edge=E1)), 1.0)
-        assert effects == [CancelTimer(FETCH), Tally("missing")]
+        assert effects == [CancelTimer(FETCH), Count("missing")]
 
     @pytest.mark.parametrize(
         "offer",
@@ -317,18 +317,18 @@ class TestLibrary:
     def test_a_meta_model_that_does_not_fit_is_refused(self, offer: Received) -> None:
         core = server(P1)
         core.receive(assigned(), 1.0)
-        assert core.receive(offer, 2.0) == [CancelTimer(FETCH), Tally("schema_mismatch")]
+        assert core.receive(offer, 2.0) == [CancelTimer(FETCH), Count("schema_mismatch")]
         assert core.cache == {}
 
     def test_an_offer_older_than_the_match_is_not_fetched_in_a_circle(self) -> None:
         core = server(P1)
         core.receive(assigned(match_version=2), 1.0)
-        assert core.receive(offered(1), 2.0) == [CancelTimer(FETCH), Tally("offers_outdated")]
+        assert core.receive(offered(1), 2.0) == [CancelTimer(FETCH), Count("offers_outdated")]
 
     def test_an_older_category_version_is_stale_unless_the_cloud_twin_has_restarted(self) -> None:
         core = server(P1)
         core.receive(assigned(version=5), 1.0)
-        assert core.receive(assigned(version=4), 2.0) == [Tally("stale_category")]
+        assert core.receive(assigned(version=4), 2.0) == [Count("stale_category")]
         assert core.receive(assigned(version=1, boot="b2"), 3.0) == FETCHING
 
     def test_a_newer_version_in_the_library_makes_the_cached_one_stale(self) -> None:
@@ -346,7 +346,7 @@ class TestLibrary:
         )
         assert core.receive(received(index, Address()), 3.0) == []
         newer = index.model_copy(update={"version": 2})
-        assert core.receive(received(newer, Address()), 4.0) == [Tally("cache_invalidated")]
+        assert core.receive(received(newer, Address()), 4.0) == [Count("cache_invalidated")]
         assert core.cache == {}
 
     def test_the_cache_is_bounded_but_keeps_what_is_in_use(self) -> None:
@@ -364,13 +364,13 @@ class TestUploads:
     def test_a_refusal_of_the_cloud_twin_ends_an_upload(self) -> None:
         down = Address(edge=E1, branch="edge/down")
         effects = server(P1).receive(received(RETURNED, down), 1.0)
-        assert effects == [Settle(RETURNED), Tally("returned.failed")]
+        assert effects == [ConfirmUploads(RETURNED), Count("returned.failed")]
 
     @pytest.mark.parametrize("src", ["plvn:p1", "cloud:cloud"])
     def test_a_refusal_on_the_branch_of_a_hosted_plvn_only_counts(self, src: str) -> None:
         up = Address(plvn=P1, branch="plvn/up")
         assert server(P1).receive(received(RETURNED, up, fence=1, src=src), 1.0) == [
-            Tally("returned.failed")
+            Count("returned.failed")
         ]
 
 
@@ -393,7 +393,7 @@ class TestRounds:
     def test_a_repeated_round_is_computed_once(self) -> None:
         core = server(P1)
         core.receive(round_of(P1), 1.0)
-        assert core.receive(round_of(P1), 2.0) == [Tally("rounds_repeated")]
+        assert core.receive(round_of(P1), 2.0) == [Count("rounds_repeated")]
 
     def test_a_round_of_another_schema_fails_for_all(self) -> None:
         (failed,) = of(list(server(P1).receive(round_of(P1, schema="x"), 1.0)), GradientsFailed)
@@ -410,7 +410,7 @@ class TestRounds:
         (computed,) = of(effects, GradientsComputed)
         assert isinstance(computed, GradientsComputed)
         assert [r.plvn for r in computed.rows] == [P1]
-        assert core.receive(JobDone(key, {}), 3.0) == [Tally("rounds_outdated")]
+        assert core.receive(JobDone(key, {}), 3.0) == [Count("rounds_outdated")]
 
     def test_a_failed_job_fails_the_round(self) -> None:
         core = server(P1)
@@ -445,9 +445,9 @@ class TestRounds:
 class TestJobs:
     def test_results_for_twins_that_have_gone_do_nothing(self) -> None:
         key = f"adapt/p9/{COOP_PERCEPTION}/1"
-        assert server(P1).receive(JobDone(key, result(1.0)), 1.0) == [Tally("results_outdated")]
+        assert server(P1).receive(JobDone(key, result(1.0)), 1.0) == [Count("results_outdated")]
         assert server(P1).receive(JobFailed(key, "x"), 1.0) == []
 
     def test_an_unknown_result_is_tallied(self) -> None:
         unknown: Sequence[Effect] = server(P1).receive(JobDone("x/y", 1), 1.0)
-        assert unknown == [Tally("results_unknown")]
+        assert unknown == [Count("results_unknown")]

@@ -80,9 +80,9 @@ class ToyEdge:
     role: Role = "edge"
     fences: dict[str, Grant] = field(default_factory=dict)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         assert now > 0
-        match message:
+        match event:
             case Started() | TimerFired(key="status"):
                 own = Address(edge=EdgeId(self.id))
                 return [Publish(status("edge", "online"), own), StartTimer("status", 4.0)]
@@ -149,9 +149,9 @@ class ToyAgent:
     role: Role = "plvn"
     grant: Grant | None = None
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         assert now > 0
-        match message:
+        match event:
             case Started() | TimerFired() if self.grant is None:
                 site = Site(city="berlin", road="highway", lat_deg=1.0, lon_deg=2.0)
                 request = RegistrationRequested(site=site, requested_inmfs=(COOP_PERCEPTION,))
@@ -200,7 +200,7 @@ async def play(folder: Path, faults: Faults, duration_s: float) -> Outcome:
         await asyncio.sleep(duration_s)
         for runtime in runtimes:
             await runtime.stop()
-    failed = sum(runtime.meter.tallies["refused.failed"] for runtime in runtimes)
+    failed = sum(runtime.meter.counts["refused.failed"] for runtime in runtimes)
     return Outcome(core, agents, failed)
 
 

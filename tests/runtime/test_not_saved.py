@@ -131,7 +131,7 @@ def test_an_upload_whose_effect_is_not_saved_is_kept_by_its_sender_and_comes_aga
         async with running(agent, edge):
             say(agent, Publish(performance(0), AT))
             await asyncio.sleep(5)
-            failed = edge.runtime.meter.tallies["refused.failed"]
+            failed = edge.runtime.meter.counts["refused.failed"]
             assert failed == len(of(edge.core, PerformanceReported)) >= 2
             assert (agent.runtime.kept, of(agent.core, MessageReturned)) == (1, [])
             edge.store.full = False
@@ -185,7 +185,7 @@ def test_an_upload_that_could_not_be_kept_is_never_sent() -> None:
             assert agent.runtime.kept == 0
         taken = [t for t in edge.core.taken if isinstance(t, Received)]
         assert [(t.message, t.envelope.seq) for t in taken] == [(performance(1), 1)]
-        assert agent.runtime.meter.tallies["uploads_again"] == 0
+        assert agent.runtime.meter.counts["uploads_again"] == 0
 
     virtual(main())
 
@@ -218,7 +218,7 @@ def test_an_upload_that_expires_while_the_store_fails_ends_nothing_but_itself() 
             agent.store.full = True
             await asyncio.sleep(400)
             assert agent.runtime.kept == 0
-            assert agent.runtime.meter.tallies["unsaved"] == 1
+            assert agent.runtime.meter.counts["unsaved"] == 1
             agent.store.full = False
             say(agent, Publish(performance(1), AT))
             assert agent.runtime.kept == 1

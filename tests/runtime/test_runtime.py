@@ -35,6 +35,7 @@ from twintier.runtime.delivery.ledger import count_messages, read_page
 from twintier.runtime.effects import (
     Actuate,
     CancelTimer,
+    Count,
     Effect,
     Publish,
     Record,
@@ -42,7 +43,6 @@ from twintier.runtime.effects import (
     StartJob,
     StartTimer,
     Subscribe,
-    Tally,
     Unsubscribe,
 )
 from twintier.runtime.jobs import InlineJobs
@@ -196,7 +196,7 @@ def test_a_failing_input_is_reported_and_the_next_one_is_taken() -> None:
             reason="PerformanceReported: ZeroDivisionError: reward over no slots",
             size=report.size,
         )
-        assert edge.runtime.meter.tallies == {"refused.failed": 2}
+        assert edge.runtime.meter.counts == {"refused.failed": 2}
 
     async def hub_publish_again(agent: Node) -> None:
         agent.core.behaviour = lambda _taken, _now: [Publish(performance(0), AT)]
@@ -224,7 +224,7 @@ def test_garbage_is_refused_and_counted_by_code() -> None:
             await asyncio.sleep(1.5)
         assert edge.core.taken == [Started()]
         assert edge.runtime.meter.refused == 4
-        assert edge.runtime.meter.tallies == {"refused.malformed": 4}
+        assert edge.runtime.meter.counts == {"refused.malformed": 4}
 
     virtual(main())
 
@@ -384,7 +384,7 @@ def test_records_are_saved_before_anything_is_published() -> None:
             await asyncio.sleep(0.01)
             assert received(edge.core) == [MODEL_REQUESTED]
             assert agent.store.records == [Word("one"), Word("two")]
-            assert agent.runtime.meter.tallies == {"refused.failed": 1}
+            assert agent.runtime.meter.counts == {"refused.failed": 1}
 
     virtual(main())
 
@@ -397,7 +397,7 @@ class Word:
 def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
     def act(taken: Input, _now: float) -> Sequence[Effect]:
         if isinstance(taken, Observed):
-            return [Publish(performance(1), AT), Actuate((True, False)), Tally("slots", 2)]
+            return [Publish(performance(1), AT), Actuate((True, False)), Count("slots", 2)]
         return []
 
     async def main() -> None:
@@ -408,7 +408,7 @@ def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
         async with running(edge, agent):
             for _ in range(3):
                 assert agent.runtime.observe("slot") == [Actuate((True, False))]
-            assert agent.runtime.meter.tallies == {"slots": 6}
+            assert agent.runtime.meter.counts == {"slots": 6}
             hub.start()
             await asyncio.sleep(2)
             assert received(edge.core) == [performance(1)] * 3

@@ -104,6 +104,6 @@ async def _run(  # noqa: PLR0917  # called in one place
     return Outcome(
         view,
         read_accounts(state / "ledgers"),
-        cloud.meter.tallies["iterations"],
+        cloud.meter.counts["iterations"],
         agents.host.slots,
     )

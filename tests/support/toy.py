@@ -16,7 +16,7 @@ from twintier.protocol.messages import (
 )
 from twintier.protocol.messages.base import Message
 from twintier.runtime.core import Input, Received, Role
-from twintier.runtime.effects import Effect, Publish, Settle
+from twintier.runtime.effects import ConfirmUploads, Effect, Publish
 
 Behaviour = Callable[[Input, float], Sequence[Effect]]
 
@@ -34,13 +34,13 @@ class ToyCore:
     behaviour: Behaviour = nothing
     taken: list[Input] = field(default_factory=list)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        self.taken.append(message)
-        effects = list(self.behaviour(message, now))
-        if isinstance(message, Received) and isinstance(
-            message.message, UploadsAcknowledged | MessageReturned
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        self.taken.append(event)
+        effects = list(self.behaviour(event, now))
+        if isinstance(event, Received) and isinstance(
+            event.message, UploadsAcknowledged | MessageReturned
         ):
-            effects.append(Settle(message.message))
+            effects.append(ConfirmUploads(event.message))
         return effects
 
     def goodbye(self) -> Sequence[Effect]:

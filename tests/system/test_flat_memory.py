@@ -139,8 +139,8 @@ def test_ten_thousand_rounds_leave_no_memory_behind(
             await platform.register([PlvnId(f"p{number}") for number in range(4)])
             while jobs.done < ROUNDS:  # noqa: ASYNC110  # virtual time
                 await asyncio.sleep(10.0)
-            assert platform.cloud.meter.tallies["refused.failed"] == 0
-            assert platform.edge.meter.tallies["refused.failed"] == 0
+            assert platform.cloud.meter.counts["refused.failed"] == 0
+            assert platform.edge.meter.counts["refused.failed"] == 0
 
     autojump.run(main())
     record_property("resident_bytes", jobs.weights)

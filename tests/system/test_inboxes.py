@@ -16,7 +16,7 @@ from twintier.launch.exit_codes import ExitCode
 from twintier.launch.inspect.replay import run_replay
 from twintier.launch.instruments import Instruments
 from twintier.plvn_agent.sources.builtin import BuiltinSource
-from twintier.runtime.effects import Effect, Tally
+from twintier.runtime.effects import Count, Effect
 from twintier.runtime.recording.recorder import read_steps
 
 PLVNS = 2
@@ -68,7 +68,7 @@ def test_an_edge_server_that_behaves_otherwise_is_found(
     inboxes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def ignoring(_core: EdgeCore, *_arguments: object) -> Sequence[Effect]:
-        return [Tally("ignored")]
+        return [Count("ignored")]
 
     monkeypatch.setattr(EdgeCore, "_on_category", ignoring)
     hosting = max(inboxes.glob("edge-*.inbox"), key=lambda path: path.stat().st_size)

@@ -186,7 +186,7 @@ class TestBadFaith:
                 assert server.runtime.large_under_way == 0
                 await evil.publish(*small("b1", 5), qos=1)
                 await asyncio.sleep(1)
-            assert server.runtime.meter.tallies["refused.incomplete"] == 2
+            assert server.runtime.meter.counts["refused.incomplete"] == 2
             assert of(server.core, PerformanceReported) == [performance(5)]
 
         virtual(main())
@@ -204,7 +204,7 @@ class TestBadFaith:
                 assert under_way == MAX_MESSAGES_OF_SOURCE
                 await asyncio.sleep(2.5 * MAX_SILENCES)
                 assert server.runtime.large_under_way == 0
-            assert server.runtime.meter.tallies["refused.incomplete"] == 10_000
+            assert server.runtime.meter.counts["refused.incomplete"] == 10_000
 
         virtual(main())
 
@@ -217,6 +217,6 @@ class TestBadFaith:
                 for _ in range(MAX_HELD + 10):
                     await evil.publish(*head("b1"), qos=1)
                 await asyncio.sleep(1)
-                assert server.runtime.meter.tallies["refused.incomplete"] == 10
+                assert server.runtime.meter.counts["refused.incomplete"] == 10
 
         virtual(main())

@@ -156,7 +156,7 @@ class TestRefusals:
                     "send performance-reported.v1",
                 )
             ]
-            assert edge.runtime.meter.tallies["refused.unknown_version"] == 1
+            assert edge.runtime.meter.counts["refused.unknown_version"] == 1
 
         virtual(main())
 
@@ -291,7 +291,7 @@ class TestLargeMessages:
                 say(cloud, Publish(offered(1), AT_E1))
                 await asyncio.sleep(5)
             assert of(edge.core, MetaModelOffered) == [offered(1)]
-            assert edge.runtime.meter.tallies["refused.incomplete"] == 1
+            assert edge.runtime.meter.counts["refused.incomplete"] == 1
 
         virtual(main())
 
@@ -362,7 +362,7 @@ class TestTwoProcessesOfOneSource:
                 ("b2", "online"),
                 ("b2", "offline"),
             ]
-            assert younger.runtime.meter.tallies["presence.successor"] == 0
+            assert younger.runtime.meter.counts["presence.successor"] == 0
 
         virtual(main())
 
@@ -382,7 +382,7 @@ class TestTwoProcessesOfOneSource:
                     decoded = decode(retained.payload, retained.topic)
                 assert decoded.envelope.boot == "b2"
                 assert state_of(decoded.message) == "online"
-                assert younger.runtime.meter.tallies["presence.predecessor"] == 1
+                assert younger.runtime.meter.counts["presence.predecessor"] == 1
 
         virtual(main())
 

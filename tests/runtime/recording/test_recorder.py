@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.walker import Walker
+from twintier.edge_twin.cusum import ResidualWatch
 from twintier.inmf.actor import Actor, PolicySpec
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.settings import AgentSettings
@@ -18,6 +19,7 @@ from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import Site
 from twintier.protocol.tensors import Tensors
 from twintier.runtime.core import Input, JobDone, Observed, Started, TimerFired
+from twintier.runtime.effects import ConfirmUploads, Count
 from twintier.runtime.recording import pickles
 from twintier.runtime.recording.recorder import (
     MAGIC,
@@ -255,3 +257,18 @@ def test_a_recording_of_another_version_says_so(tmp_path: Path) -> None:
 def test_a_frame_that_is_no_step_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="holds a list, not a step"):
         list(read_steps(framed(tmp_path / "x", [1])))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "present"),
+    [
+        ("broker.effects", "Tally", Count),
+        ("broker.effects", "Settle", ConfirmUploads),
+        ("broker.core", "TimerFired", TimerFired),
+        ("edge_twin.monitor", "ResidualWatch", ResidualWatch),
+    ],
+)
+def test_a_class_of_the_release_before_is_found_where_it_stands_now(
+    module: str, name: str, present: type
+) -> None:
+    assert pickles.loads(f"c{module}\n{name}\n.".encode()) is present
