@@ -34,10 +34,12 @@ from twintier.runtime.delivery.reception import Reception
 from twintier.runtime.delivery.refusals import Refusals
 from twintier.runtime.effects import (
     Actuate,
+    Answer,
     CancelTimer,
     ConfirmUploads,
     Count,
     Defer,
+    Delegate,
     Effect,
     Publish,
     Record,
@@ -221,7 +223,7 @@ class Runtime:
         self._stopping.set()
         await self._stopped.wait()
 
-    def observe(self, observation: object) -> list[Actuate]:
+    def observe(self, observation: object) -> list[Answer]:
         """Give the core what its source saw; returns what the core wants done about it."""
         return [] if self._quiet else self._take(Observed(observation), None)
 
@@ -277,7 +279,7 @@ class Runtime:
         else:
             self._say_status()
 
-    def _take(self, taken: Input, delivery: Delivery | None) -> list[Actuate]:
+    def _take(self, taken: Input, delivery: Delivery | None) -> list[Answer]:
         if self._quiet and isinstance(taken, Received) and row_of(type(taken.message)).retain:
             return []  # who else leaves now is no news: what is retained is read at the next start
         accepted = self._acceptance(taken)
@@ -314,7 +316,7 @@ class Runtime:
 
     def _apply(
         self, effects: Sequence[Effect], acceptance: Acceptance | None = None
-    ) -> list[Actuate]:
+    ) -> list[Answer]:
         """Save what must be durable, then do the rest in order."""
         now = self._clock.now()
         encoded = {
@@ -339,7 +341,7 @@ class Runtime:
                 self._post(effect, encoded[index], now)
             else:
                 self._do(effect)
-        return [effect for effect in effects if isinstance(effect, Actuate)]
+        return [effect for effect in effects if isinstance(effect, Answer)]
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -352,7 +354,7 @@ class Runtime:
                 self._schedule.add(effect)
             case ConfirmUploads():
                 self._courier.settle(effect.message)
-            case Publish() | Save() | Actuate() | Defer():
+            case Publish() | Save() | Actuate() | Delegate() | Defer():
                 pass  # done by now, or for the caller
             case _:
                 assert_never(effect)

@@ -397,7 +397,7 @@ class Word:
 def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
     def act(taken: Input, _now: float) -> Sequence[Effect]:
         if isinstance(taken, Observed):
-            return [Publish(performance(1), AT), Actuate((True, False)), Count("slots", 2)]
+            return [Publish(performance(1), AT), Actuate(COOP_PERCEPTION, (1.0, 0.0)), Count("slots", 2)]
         return []
 
     async def main() -> None:
@@ -407,7 +407,7 @@ def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
         edge = node(hub, ToyCore("edge", "e1"), *EDGE_ROUTES)
         async with running(edge, agent):
             for _ in range(3):
-                assert agent.runtime.observe("slot") == [Actuate((True, False))]
+                assert agent.runtime.observe("slot") == [Actuate(COOP_PERCEPTION, (1.0, 0.0))]
             assert agent.runtime.meter.counts == {"slots": 6}
             hub.start()
             await asyncio.sleep(2)
