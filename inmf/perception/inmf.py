@@ -58,9 +58,11 @@ class PerceptionEmulator:
         trace = draw_trace(self.parameters, episodes, SPEC.slots, rng)
         return AssistedEpisodes(trace, self._conditions(hidden))
 
-    def replay(self, true: Columns, hidden: Array | None = None) -> ReplayedEpisodes | None:
+    def replay(
+        self, true: Columns, hidden: Array | None = None, slots: int | None = None
+    ) -> ReplayedEpisodes | None:
         """The newest whole episodes of true slots."""
-        done = in_episodes(trajectories_of(true), SPEC.slots)
+        done = in_episodes(trajectories_of(true), slots or SPEC.slots)
         return None if done is None else ReplayedEpisodes(done, self._conditions(hidden))
 
     def to_dict(self) -> dict[str, object]:
