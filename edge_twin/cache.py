@@ -105,4 +105,3 @@ class MetaModelCache:
             if victim is None:
                 return
             del self.models[victim]
-

@@ -106,7 +106,11 @@ class Trainer:
             self.memory = [*self.memory, posterior.best][-MEMORY:]
 
     def model(
-        self, result: AdaptationResult, version: int, model: ModelId, report: IndividualModelReported
+        self,
+        result: AdaptationResult,
+        version: int,
+        model: ModelId,
+        report: IndividualModelReported,
     ) -> IndividualModel:
         """The individual model of a result, as it goes on probation."""
         return IndividualModel(
@@ -191,4 +195,3 @@ def category_change(before: str, after: str, sim_time_s: float) -> Cause:
         reference_n=0,
         sim_time_s=sim_time_s,
     )
-

@@ -54,9 +54,7 @@ class Twin:
         for inmf in requested:
             if inmf not in self.managed and inmf not in unknown:
                 fence, site = self.record.grant.fence, self.record.site
-                self.managed[inmf] = ManagedInmf.begin(
-                    self.plvn, inmf, site, fence, self.settings
-                )
+                self.managed[inmf] = ManagedInmf.begin(self.plvn, inmf, site, fence, self.settings)
         for inmf in set(self.managed) - set(requested):
             del self.managed[inmf]
         return unknown

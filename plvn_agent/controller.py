@@ -4,8 +4,6 @@ What acts is the newest individual model, or the INMF's classical baseline befor
 the twin orders it, and where the model's code fails. Nothing here is shared with another INMF.
 """
 
-from typing import Literal
-
 from twintier.inmf.contract import Inmf, Row
 from twintier.plvn_agent.orders import Engine, UnfitModelError, model_of, refusal
 from twintier.plvn_agent.ownership import Order, Ownership
@@ -38,6 +36,8 @@ class InmfController:
         self._engine = engine
         self._slot: int | None = None
         """The slot that waits for its outcome."""
+        self._lent: Order | None = None
+        """The order in force when the policy was lent."""
         self._next_slot = 0
         self._sim_time_s = 0.0
         self._batch = Batch(inmf)
@@ -58,10 +58,10 @@ class InmfController:
             return None
 
     def decide(self, slot: InmfSlot, sim_time_s: float) -> list[Effect]:
-        """The action of a slot; none if even the baseline fails."""
+        """The action of a slot that was checked; none if even the baseline fails."""
         self._slot, self._next_slot, self._sim_time_s = slot.slot, slot.slot + 1, sim_time_s
         try:
-            action = self.policy(slot.row)
+            action = self.policy.decide(slot.row)
         except NoActionError:
             self._slot = None
             return self._errors()
@@ -80,12 +80,15 @@ class InmfController:
         return [*self._errors(), *self._record(slot, finished)]
 
     def lend(self) -> Delegate:
-        """The policy, for a bulk source; what was lent before and has not come back is void."""
-        return Delegate(self.id, self.policy)
+        """The policy, for a bulk source that decides slots itself."""
+        self._lent = self.order
+        return Delegate(self.id, self.policy.fork())
 
     def driven(self, driven: Driven, sim_time_s: float) -> list[Effect]:
-        """Take the policy back, with the slots that it has decided."""
-        self.policy = driven.policy.obeying(self.policy.model)
+        """Take the policy back with the slots that it has decided; a newer order stays in force."""
+        kept, self.policy = self.policy, driven.policy
+        if self.order != self._lent:
+            self.policy.obey(kept.model, kept.version)
         self._sim_time_s = sim_time_s
         self._next_slot = driven.slot_first + len(driven.finished)
         effects = self._errors()
@@ -100,7 +103,7 @@ class InmfController:
         effects: list[Effect] = []
         if not self._batch.fits(slot, finished):
             effects += self._upload_batch()
-        if self._summary.slots and self._summary.policy != finished.policy:
+        if not self._summary.fits(finished):
             effects += self._upload_summary()
         self._batch.add(slot, finished)
         self._summary.add(slot, finished)
@@ -114,7 +117,7 @@ class InmfController:
         batch = self._batch
         if not batch.rows:
             return []
-        self._batch = batch.following(batch.model_version)
+        self._batch = batch.following()
         try:
             message = batch.trajectories()
         except ColumnsError:
@@ -126,8 +129,7 @@ class InmfController:
         if not summary.slots:
             return []
         self._summary = Summary(self.inmf)
-        report = summary.report(self._batch.model_version)
-        return [self._owner.publish(report, inmf=self.id)]
+        return [self._owner.publish(summary.report(), inmf=self.id)]
 
     def _errors(self) -> list[Effect]:
         """What went wrong in the INMF's code since somebody last looked."""
@@ -153,9 +155,8 @@ class InmfController:
                 return [self._owner.publish(refused, inmf=self.id), Count("models_refused")]
             self.batch_slots = order.trajectory_slots
         uploads = [*self._upload_batch(), *self._upload_summary()]
-        self.policy.obey(model)
+        self.policy.obey(model, order.version)
         self.order = given
-        self._batch = self._batch.following(order.version)
         return [*uploads, self._owner.obey(self.id, given), self._applied(order)]
 
     def _applied(self, order: ModelDispatched | BaselineOrdered) -> Publish:
@@ -164,6 +165,3 @@ class InmfController:
             inmf=self.id, version=order.version, model=model, slot_first=self._next_slot
         )
         return self._owner.publish(applied, inmf=self.id)
-
-
-Acting = Literal["baseline", "individual_model"]

@@ -30,6 +30,10 @@ class Guard:
         """The guard of the next order: nothing is held against it but the baseline."""
         return Guard(self.spec, rule=self.rule)
 
+    def fork(self) -> "Guard":
+        """A guard that goes on from here by itself."""
+        return Guard(self.spec, self.tripped, deque(self.rule), deque(self.model))
+
     def add(self, reward: float, *, of_rule: bool) -> bool:
         """Take in a slot; returns whether the guard trips now."""
         windows = self.spec.windows

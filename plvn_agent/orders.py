@@ -85,7 +85,7 @@ def model_of(
         reason = f"{type(error).__name__}: {error}"
         raise UnfitModelError("wrong_schema", reason) from error
     seed = WorldSeed(order.version, plvn).generator(f"{order.inmf} {owner_boot}")
-    return Model(actor, order.version, seed if order.sampled else None)
+    return Model(actor, seed if order.sampled else None)
 
 
 def refusal(order: ModelDispatched, code: RefusalCode, reason: str) -> ModelRefused:

@@ -1,11 +1,12 @@
 """What acts in one PLVN under one INMF, as a plain function from measured fields to an action.
 
 The newest individual model or the INMF's classical baseline, with what both remember from slot to
-slot. The agent asks it slot by slot; a bulk source takes it along, into a child process if it likes,
-and gives it back. An INMF's own code runs here, so this is where its errors stop.
+slot. The agent asks it slot by slot; a bulk source takes it along, even into a child process, and
+gives it back. An INMF's own code runs here, so this is where its errors stop.
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -41,7 +42,6 @@ class Model:
     """An actor and how it acts."""
 
     actor: Actor
-    version: int
     rng: np.random.Generator | None = None
     """Where actions are sampled; greedy without it."""
 
@@ -53,6 +53,7 @@ class Decided:
     row: Row
     """Measured and remembered fields."""
     policy: PolicyKind
+    version: int
     action: Actions
     sampled: Row = field(default_factory=dict)
     """`sample` and `log_prob`, if the action was sampled."""
@@ -60,9 +61,11 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A slot with all its columns."""
+    """A slot with all its columns, and what has decided it."""
 
     policy: PolicyKind
+    version: int
+    """Of the order in force."""
     row: Row
     """As `inmf.schema.trajectory_fields` has it, with samples where there are some."""
     tripped: bool = False
@@ -79,23 +82,41 @@ class SlotPolicy:
     def __init__(self, inmf: Inmf) -> None:
         """Begin with the baseline before its first slot."""
         self.inmf = inmf
+        self.version = 0
+        """Of the order in force; 0 before any."""
+        self.model: Model | None = None
+        """What the order in force asks for; None for the baseline."""
         self.errors = 0
         """Of the INMF's own code, since somebody last looked."""
         self._rule = inmf.rule()
         self._memory: Row = inmf.first_memory()
-        self._model: Model | None = None
         self._guard = Guard(inmf.spec)
         self._decided: Decided | None = None
 
     @property
     def acts(self) -> PolicyKind:
         """What decides the next slot."""
-        return "baseline" if self._model is None or self._guard.tripped else "individual_model"
+        return "baseline" if self.model is None or self._guard.tripped else "individual_model"
 
-    def obey(self, model: Model | None) -> None:
+    def __eq__(self, other: object) -> bool:
+        """Whether both act by the same order; what they remember is not compared."""
+        if not isinstance(other, SlotPolicy):
+            return NotImplemented
+        mine, its = ((p.inmf.schema_id, p.version, p.acts) for p in (self, other))
+        return mine == its
+
+    __hash__ = None  # type: ignore[assignment]  # it changes with orders
+
+    def obey(self, model: Model | None, version: int) -> None:
         """Act by this model from the next slot on; None: by the baseline."""
-        self._model = model
+        self.model, self.version = model, version
         self._guard = self._guard.following()
+
+    def fork(self) -> "SlotPolicy":
+        """The same policy, to be lent: what it does changes nothing here."""
+        lent = copy(self)
+        lent._guard = self._guard.fork()  # noqa: SLF001  # of its own class
+        return lent
 
     def __call__(self, measured: Row) -> Actions:
         """The action (action_dim,) in a slot.
@@ -104,8 +125,16 @@ class SlotPolicy:
             ColumnsError: if the measured fields are not what the INMF says.
             NoActionError: if the baseline fails too.
         """
-        row = {**check_row(measured, self.inmf.measured), **self._memory}
-        self._decided = self._decide(row)
+        return self.decide(check_row(measured, self.inmf.measured))
+
+    def decide(self, measured: Row) -> Actions:
+        """The action (action_dim,) in a slot whose fields were checked.
+
+        Raises:
+            NoActionError: if the baseline fails too.
+        """
+        self._decided = None
+        self._decided = self._decide({**measured, **self._memory})
         return self._decided.action
 
     def after(self, outcome: Row) -> Finished:
@@ -125,10 +154,10 @@ class SlotPolicy:
         if of_rule or decided.sampled:  # greedy models are watched and replaced by the twin
             tripped = self._guard.add(float(result[REWARD]), of_rule=of_rule)
         row = {**decided.row, **result, **decided.sampled}
-        return Finished(decided.policy, row, tripped)
+        return Finished(decided.policy, decided.version, row, tripped)
 
     def _decide(self, row: Row) -> Decided:
-        model = self._model
+        model = self.model
         if model is not None and self.acts == "individual_model":
             try:
                 return self._by_model(model, row)
@@ -136,7 +165,7 @@ class SlotPolicy:
                 self.errors += 1
         try:
             self._rule, action = self._rule.decide(row)
-            return Decided(row, "baseline", self.inmf.admissible(row, action))
+            return Decided(row, "baseline", self.version, self.inmf.admissible(row, action))
         except Exception as error:
             self.errors += 1
             raise NoActionError(f"{type(error).__name__}: {error}") from error
@@ -144,11 +173,12 @@ class SlotPolicy:
     def _by_model(self, model: Model, row: Row) -> Decided:
         observation = self.inmf.observe({name: array[None] for name, array in row.items()})[0]
         if model.rng is None:
-            action = model.actor.act(observation)
-            return Decided(row, "individual_model", self.inmf.admissible(row, action))
+            action = self.inmf.admissible(row, model.actor.act(observation))
+            return Decided(row, "individual_model", self.version, action)
         action, sample, log_prob = model.actor.sample(observation, model.rng)
         sampled = {SAMPLE: sample.astype(np.float64), LOG_PROB: np.asarray(log_prob, np.float64)}
-        return Decided(row, "individual_model", self.inmf.admissible(row, action), sampled)
+        admissible = self.inmf.admissible(row, action)
+        return Decided(row, "individual_model", self.version, admissible, sampled)
 
     def _remember(self, decided: Decided, result: Row) -> None:
         try:

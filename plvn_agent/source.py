@@ -106,9 +106,7 @@ class BulkSource(Protocol):
         """INMFs whose slots it drives itself."""
         ...
 
-    async def advance(
-        self, plvn: PlvnId, inmf: InmfId, policy: SlotPolicy, slots: int
-    ) -> Driven:
+    async def advance(self, plvn: PlvnId, inmf: InmfId, policy: SlotPolicy, slots: int) -> Driven:
         """Drive consecutive slots, asking the policy in each.
 
         The policy is a plain function from measured fields to an action, which is then told the

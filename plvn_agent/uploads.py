@@ -35,13 +35,15 @@ class Batch:
         """Whether a slot may follow those that are here."""
         if not self.rows:
             return True
-        alike = finished.policy == self.policy and (SAMPLE in finished.row) == self._sampled
-        return alike and slot == self.slot_first + len(self.rows)
+        alike = (finished.policy, finished.version) == (self.policy, self.model_version)
+        sampled = (SAMPLE in finished.row) == self._sampled
+        return alike and sampled and slot == self.slot_first + len(self.rows)
 
     def add(self, slot: int, finished: Finished) -> None:
         """Take in a slot that fits."""
         if not self.rows:
-            self.slot_first, self.policy = slot, finished.policy
+            self.slot_first = slot
+            self.policy, self.model_version = finished.policy, finished.version
         self.rows.append(finished.row)
 
     def trajectories(self) -> TrajectoriesReported:
@@ -60,9 +62,9 @@ class Batch:
             slots=pack(columns_of(self.rows), fields),
         )
 
-    def following(self, model_version: int) -> "Batch":
+    def following(self) -> "Batch":
         """An empty batch after this one."""
-        return Batch(self.inmf, self.policy, model_version, self.number + 1)
+        return Batch(self.inmf, number=self.number + 1)
 
     @property
     def _sampled(self) -> bool:
@@ -75,27 +77,34 @@ class Summary:
 
     inmf: Inmf
     policy: PolicyKind = "baseline"
+    model_version: int = 0
     slot_first: int = 0
     slots: int = 0
     reward_sum: float = 0.0
     outcome_sums: dict[str, float] = field(default_factory=dict)
 
+    def fits(self, finished: Finished) -> bool:
+        """Whether a slot was decided as those that are here."""
+        alike = (finished.policy, finished.version) == (self.policy, self.model_version)
+        return alike or not self.slots
+
     def add(self, slot: int, finished: Finished) -> None:
         """Count a slot; nulls add nothing."""
         if not self.slots:
-            self.slot_first, self.policy = slot, finished.policy
+            self.slot_first = slot
+            self.policy, self.model_version = finished.policy, finished.version
         self.slots += 1
         self.reward_sum += float(finished.row[REWARD])
         for name in (each.name for each in self.inmf.outcome if not each.shape):
             value = float(np.nan_to_num(finished.row[name]))
             self.outcome_sums[name] = self.outcome_sums.get(name, 0.0) + value
 
-    def report(self, model_version: int) -> PerformanceReported:
+    def report(self) -> PerformanceReported:
         """The summary as a message; it must hold a slot."""
         sums = tuple(OutcomeSum(name=n, total=total) for n, total in self.outcome_sums.items())
         return PerformanceReported(
             policy=self.policy,
-            model_version=model_version,
+            model_version=self.model_version,
             slot_first=self.slot_first,
             slots=self.slots,
             reward_sum=self.reward_sum,

@@ -15,6 +15,7 @@ from twintier.inmf.spec import Array
 from twintier.inmf.traffic import Traffic, WorldSeed
 from twintier.plvn_agent.source import PlvnProfile, Source
 from twintier.plvn_agent.sources.daytime import activity_at, hour_at
+from twintier.plvn_agent.sources.registry import SourceOptions
 from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import Site
 
@@ -168,3 +169,20 @@ class BuiltinSource(Source):
 
     async def stop(self) -> None:
         """Nothing was started."""
+
+
+class Builtin:
+    """The kind of source that options name `builtin`."""
+
+    def make(self, options: SourceOptions) -> BuiltinSource:
+        """As many PLVNs as the options say."""
+        return BuiltinSource(
+            plvns=options.plvns,
+            seed=options.seed,
+            start_hour=options.start_hour,
+            constant=options.constant,
+        )
+
+    def possible_plvns(self, options: SourceOptions) -> Sequence[PlvnId]:
+        """Exactly those that it has."""
+        return [profile.plvn for profile in builtin_profiles(options.plvns)]

@@ -1,17 +1,19 @@
 """Telemetry: consecutive slots of the INMFs that share them, collected into messages. No I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from twintier.inmf.contract import Inmf, Row
 from twintier.inmf.traffic import Traffic
+from twintier.plvn_agent.slots import InmfSlot
 from twintier.plvn_agent.uploads import columns_of
 from twintier.protocol.columns import ColumnsError, pack
 from twintier.protocol.ids import InmfId
 from twintier.protocol.messages import InmfSlots, TelemetryReported, VehicleState
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """A message, with the time of its last slot."""
 
     message: TelemetryReported
@@ -29,9 +31,9 @@ class TelemetryWindow:
     traffic: Traffic | None = None
     """Of the newest slot."""
     unfit: int = 0
-    """Windows of INMFs whose columns were not what the INMF says, since somebody last looked."""
+    """Windows of INMFs whose columns were not what the INMF says."""
 
-    def add(self, slot: int, traffic: Traffic, rows: dict[InmfId, Row]) -> list[Report]:
+    def add(self, slot: int, traffic: Traffic, rows: Mapping[InmfId, Row]) -> list[Report]:
         """Take in a slot; returns what is full, or ends because another slot follows."""
         reports: list[Report] = []
         if self.rows and (slot != self.next_slot or rows.keys() != self.rows.keys()):
@@ -77,6 +79,46 @@ class TelemetryWindow:
         inmf = self.inmfs[name]
         slots = pack(columns_of(rows), inmf.measured)
         return InmfSlots(inmf=name, schema_id=inmf.schema_id, slots=slots)
+
+
+class Telemetry:
+    """All INMFs of one PLVN: those with slots of one length share messages."""
+
+    def __init__(self, inmfs: Mapping[InmfId, Inmf], size: int | None = None) -> None:
+        """Begin empty.
+
+        Args:
+            inmfs: that are measured.
+            size: slots of a message; as each INMF says if it is None.
+        """
+        self._group_of = {
+            name: (inmf.spec.slot_s, size or inmf.spec.windows.telemetry)
+            for name, inmf in inmfs.items()
+        }
+        self._windows = {
+            group: TelemetryWindow(dict(inmfs), group[1]) for group in self._group_of.values()
+        }
+
+    def add(self, traffic: Traffic, measured: Mapping[InmfId, InmfSlot]) -> list[Report]:
+        """Take in the INMFs that were measured in a slot; returns what is full."""
+        reports: list[Report] = []
+        for group, window in self._windows.items():
+            slots = {name: each for name, each in measured.items() if self._group_of[name] == group}
+            if slots:
+                slot = next(iter(slots.values())).slot
+                reports += window.add(slot, traffic, {n: each.row for n, each in slots.items()})
+        return reports
+
+    def flush(self) -> list[Report]:
+        """What was collected and fills no message yet."""
+        return [report for window in self._windows.values() for report in window.flush()]
+
+    def take_unfit(self) -> int:
+        """Windows of INMFs that could not go up, since somebody last looked."""
+        unfit = sum(window.unfit for window in self._windows.values())
+        for window in self._windows.values():
+            window.unfit = 0
+        return unfit
 
 
 def _vehicles(seen: Traffic) -> tuple[VehicleState, ...]:
