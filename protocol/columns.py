@@ -133,7 +133,7 @@ def _slots(arrays: Mapping[str, Array], fields: Sequence[ColumnField]) -> int:
     counts = [array.shape[0] for array in present if array.ndim]
     if not counts or counts[0] == 0:
         raise ColumnsError("there is no slot; send at least one")
-    return counts[0]
+    return int(counts[0])
 
 
 def _column(arrays: Mapping[str, Array], field: ColumnField, count: int) -> Array:

@@ -21,10 +21,12 @@ from twintier.runtime.delivery.parts import WayIn, WayOut
 from twintier.runtime.delivery.positions import is_upload
 from twintier.runtime.effects import (
     Actuate,
+    Answer,
     CancelTimer,
     ConfirmUploads,
     Count,
     Defer,
+    Delegate,
     Effect,
     Publish,
     Save,
@@ -89,7 +91,7 @@ class Driver:
         self._out.publisher.quiet = True
         self._schedule.end()
 
-    def take(self, taken: Input, delivery: Delivery | None) -> list[Actuate]:
+    def take(self, taken: Input, delivery: Delivery | None) -> list[Answer]:
         """Give the core an input; returns what it wants done by its own source. Never raises."""
         if self.quiet and isinstance(taken, Received) and row_of(type(taken.message)).retain:
             return []  # who else leaves now is no news: what is retained is read at the next start
@@ -108,7 +110,7 @@ class Driver:
 
     def apply(
         self, effects: Sequence[Effect], acceptance: Acceptance | None = None
-    ) -> list[Actuate]:
+    ) -> list[Answer]:
         """Save what must be durable, then do the rest in order.
 
         Raises:
@@ -124,7 +126,7 @@ class Driver:
         if acceptance is not None:
             self._accept(acceptance)
         batch.post(self._do)
-        return [effect for effect in effects if isinstance(effect, Actuate)]
+        return [effect for effect in effects if isinstance(effect, Answer)]
 
     def _do(self, effect: Effect) -> None:
         out = self._out
@@ -137,7 +139,7 @@ class Driver:
                 self._schedule.add(effect)
             case ConfirmUploads():
                 out.uploads.confirm(effect.message)
-            case Publish() | Save() | Actuate() | Defer():
+            case Publish() | Save() | Actuate() | Delegate() | Defer():
                 pass  # done by now, or for the caller
             case _:
                 assert_never(effect)

@@ -6,6 +6,7 @@ from typing import Protocol, get_args
 
 from twintier.protocol.address import Address
 from twintier.protocol.errors import RefusalCode
+from twintier.protocol.ids import InmfId
 from twintier.protocol.messages import MessageReturned, UploadsAcknowledged
 from twintier.protocol.messages.base import Message
 from twintier.protocol.values import Fence
@@ -95,9 +96,19 @@ class StartJob:
 
 @dataclass(frozen=True, slots=True)
 class Actuate:
-    """Set the modes of a PLVN's CAV pairs for the present slot; True is CP."""
+    """Carry out an action of an INMF in the present slot; for the caller of `observe`."""
 
-    modes: tuple[bool, ...]
+    inmf: InmfId
+    action: tuple[float, ...]
+    """As numbers: 0 and 1, the index of a choice, or real ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """Decide the next slots of an INMF by this policy, then observe what came of it."""
+
+    inmf: InmfId
+    policy: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,8 @@ class Defer:
     """Do not count the present message as taken: whoever keeps it sends it again later."""
 
 
+Answer = Actuate | Delegate
+"""What whoever gave the core an observation gets back."""
 Effect = (
     Publish
     | Subscribe
@@ -134,6 +147,7 @@ Effect = (
     | CancelTimer
     | StartJob
     | Actuate
+    | Delegate
     | Count
     | ConfirmUploads
     | Defer

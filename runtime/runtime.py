@@ -20,7 +20,7 @@ from twintier.runtime.delivery.parts import WayIn, WayOut
 from twintier.runtime.delivery.presence import TakenOverError
 from twintier.runtime.delivery.receiver import Receiver
 from twintier.runtime.driver import Driver
-from twintier.runtime.effects import Actuate, Publish
+from twintier.runtime.effects import Answer, Publish
 from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.succession import Succession
 
@@ -122,7 +122,7 @@ class Runtime:
         self._succession.stopping.set()
         await self._stopped.wait()
 
-    def observe(self, observation: object) -> list[Actuate]:
+    def observe(self, observation: object) -> list[Answer]:
         """Give the core what its source saw; returns what the core wants done about it."""
         driver = self._driver
         return [] if driver.quiet else driver.take(Observed(observation), None)

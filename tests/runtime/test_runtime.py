@@ -51,6 +51,7 @@ from twintier.runtime.runtime import Runtime
 from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
+ACTUATE = Actuate(COOP_PERCEPTION, (1.0, 0.0))
 AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
 EDGE_ROUTES = (
     Subscribe((PerformanceReported, ModelApplied, ModelRequested, AgentStatusReported), Address()),
@@ -399,7 +400,11 @@ class Word:
 def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
     def act(taken: Input, _now: float) -> Sequence[Effect]:
         if isinstance(taken, Observed):
-            return [Publish(performance(1), AT), Actuate((True, False)), Count("slots", 2)]
+            return [
+                Publish(performance(1), AT),
+                ACTUATE,
+                Count("slots", 2),
+            ]
         return []
 
     async def main() -> None:
@@ -409,7 +414,7 @@ def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
         edge = node(hub, ToyCore("edge", "e1"), *EDGE_ROUTES)
         async with running(edge, agent):
             for _ in range(3):
-                assert agent.runtime.observe("slot") == [Actuate((True, False))]
+                assert agent.runtime.observe("slot") == [ACTUATE]
             assert agent.runtime.meter.counts == {"slots": 6}
             hub.start()
             await asyncio.sleep(2)

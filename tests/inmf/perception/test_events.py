@@ -4,22 +4,22 @@ import numpy as np
 import pytest
 
 from twintier.inmf.perception.condition import PRIOR_HIGH, PRIOR_LOW, Condition
-from twintier.plvn_agent.sources.conditions import ConditionSchedule, apply_event
-from twintier.protocol.ids import PlvnId
+from twintier.inmf.perception.events import ConditionSchedule, apply_event
+from twintier.inmf.traffic import WorldSeed
 
-PLVN = PlvnId("toronto-highway-1")
+PLVN = "toronto-highway-1"
 DAY_S = 86_400.0
 
 
-def schedule(seed: int = 1, plvn: PlvnId = PLVN, *, constant: bool = False) -> ConditionSchedule:
-    return ConditionSchedule(seed, plvn, Condition(), constant=constant)
+def schedule(seed: int = 1, plvn: str = PLVN, *, constant: bool = False) -> ConditionSchedule:
+    return ConditionSchedule(WorldSeed(seed, plvn, constant=constant), Condition())
 
 
 def test_events_depend_on_seed_and_plvn_alone() -> None:
     events = schedule().events_until(DAY_S)
     assert schedule().events_until(DAY_S) == events
     assert schedule(seed=2).events_until(DAY_S) != events
-    assert schedule(plvn=PlvnId("toronto-highway-2")).events_until(DAY_S) != events
+    assert schedule(plvn="toronto-highway-2").events_until(DAY_S) != events
 
 
 def test_looking_back_gives_the_condition_of_that_time() -> None:
@@ -40,7 +40,8 @@ def test_the_first_event_and_the_gaps_lie_in_their_ranges(seed: int) -> None:
 
 def test_events_count_from_the_online_start() -> None:
     from_start = schedule().events_until(DAY_S)
-    later = ConditionSchedule(1, PLVN, Condition(), online_from_s=600.0).events_until(DAY_S)
+    online = ConditionSchedule(WorldSeed(1, PLVN, online_from_s=600.0), Condition())
+    later = online.events_until(DAY_S)
     assert later[0].sim_time_s == from_start[0].sim_time_s + 600.0
     assert later[0].condition == from_start[0].condition
 
@@ -48,7 +49,7 @@ def test_events_count_from_the_online_start() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_kinds_alternate_and_every_event_changes_the_condition(seed: int) -> None:
     start = Condition(noise_db=9.0)
-    events = ConditionSchedule(seed, PLVN, start).events_until(10 * DAY_S)
+    events = ConditionSchedule(WorldSeed(seed, PLVN), start).events_until(10 * DAY_S)
     conditions = [start, *(event.condition for event in events)]
     names = ["back to normal", *(event.name for event in events)]
     assert all(one != other for one, other in pairwise(names))

@@ -5,7 +5,6 @@ its event to the next and then gives way, so a condition never leaves the ranges
 emulators and meta models are trained on.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from twintier.inmf.perception.condition import PRIOR_HIGH, PRIOR_LOW, Condition, draw_conditions
-from twintier.protocol.ids import PlvnId
+from twintier.inmf.traffic import WorldSeed
 
 EventName = Literal["rain", "software update", "stricter task", "interference", "back to normal"]
 
@@ -42,15 +41,9 @@ class ConditionEvent:
     condition: Condition
 
 
-def generator_of(seed: int, plvn: PlvnId, purpose: str) -> np.random.Generator:
-    """A generator that depends on nothing but its arguments, so PLVNs do not disturb each other."""
-    digest = hashlib.blake2b(f"{purpose}\0{plvn}".encode(), digest_size=8).digest()
-    return np.random.default_rng([seed, int.from_bytes(digest, "big")])
-
-
-def start_condition(seed: int, plvn: PlvnId, noise_db: float | None = None) -> Condition:
+def start_condition(seed: WorldSeed, noise_db: float | None = None) -> Condition:
     """The normal condition of a PLVN, drawn from the prior; the noise floor as given, if it is."""
-    (drawn,) = draw_conditions(1, generator_of(seed, plvn, "start"))
+    (drawn,) = draw_conditions(1, seed.generator("start"))
     return drawn if noise_db is None else replace(drawn, noise_db=noise_db)
 
 
@@ -80,30 +73,19 @@ def apply_event(name: EventName, start: Condition) -> Condition:
 class ConditionSchedule:
     """The hidden condition of one PLVN over simulated time."""
 
-    def __init__(
-        self,
-        seed: int,
-        plvn: PlvnId,
-        start: Condition,
-        *,
-        constant: bool = False,
-        online_from_s: float = 0.0,
-    ) -> None:
+    def __init__(self, seed: WorldSeed, start: Condition) -> None:
         """Fix the schedule; it is drawn as far as it is asked for.
 
         Args:
-            seed: of the whole run.
-            plvn: whose condition it is.
+            seed: says whether there are events at all, and from when on.
             start: the normal condition; holds until the first event.
-            constant: no event ever.
-            online_from_s: simulated time from which the first event counts.
         """
         self._start = start
         self._events: list[ConditionEvent] = []
         self._coming: Iterator[ConditionEvent] = iter(())
         self._next: ConditionEvent | None = None
-        if not constant:
-            self._coming = _events(generator_of(seed, plvn, "events"), start, online_from_s)
+        if not seed.constant:
+            self._coming = _events(seed.generator("events"), start, seed.online_from_s)
             self._next = next(self._coming)
 
     def condition_at(self, sim_time_s: float) -> Condition:
