@@ -227,7 +227,7 @@ class AgentCore:
             effects.insert(0, self.owner.publish(refused, inmf=order.inmf))
         return effects
 
-    def _on_timer(self, key: str) -> Sequence[Effect]:
+    def _on_timer(self, key: object) -> Sequence[Effect]:
         if key == Timer.REGISTER:
             return self.owner.register()
         return self._on_lease() if key is Timer.LEASE else []

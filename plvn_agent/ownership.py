@@ -93,7 +93,7 @@ class Ownership:
             return []
         request = RegistrationRequested(site=self._site, requested_inmfs=self._requested)
         pause_s = self._settings.retry_s * min(2**self._retries, MAX_RETRY_FACTOR)
-        jitter = WorldSeed(self._retries, self.plvn).generator(Timer.REGISTER).uniform(0.5, 1.5)
+        jitter = WorldSeed(self._retries, self.plvn).generator("register").uniform(0.5, 1.5)
         self._retries += 1
         return [
             Publish(request, Address(plvn=self.plvn)),

@@ -11,6 +11,7 @@ from twintier.protocol.messages import (
     MessageReturned,
     ModelApplied,
     ModelRequested,
+    OutcomeSum,
     PerformanceReported,
     UploadsAcknowledged,
 )
@@ -64,9 +65,11 @@ def performance(slot_first: int) -> PerformanceReported:
         model_version=0,
         slot_first=slot_first,
         slots=10,
-        reward_sum_j=1.5,
-        infeasible_slots=0,
-        mode_changes=1,
+        reward_sum=1.5,
+        outcomes=(
+            OutcomeSum(name="infeasible", total=0.0),
+            OutcomeSum(name="mode_changes", total=1.0),
+        ),
     )
 
 
