@@ -181,11 +181,10 @@ class Training:
         reasons: dict[PlvnId, str] = {}
         shape = self.model.init.shape
         for plvn, each in self.rows.items():
-            vectors = [each.gradient, each.step_size_gradient]
+            shapes = [each.gradient.shape, each.step_size_gradient.shape]
             if self.model.prior is not None:
-                vectors.append(np.zeros(0) if each.prior_gradient is None else each.prior_gradient)
-            if any(vector.shape != shape for vector in vectors):
-                shapes = [vector.shape for vector in vectors]
+                shapes.append(() if each.prior_gradient is None else each.prior_gradient.shape)
+            if any(found != shape for found in shapes):
                 reasons[plvn] = f"gradients of {shapes}, expected {shape} each"
         good = {p: row for p, row in self.rows.items() if p not in reasons}
         if good:
@@ -196,15 +195,16 @@ class Training:
     def _step(self, good: Mapping[PlvnId, Contribution]) -> bool:
         mean, _ = average_gradients({p: each.gradient for p, each in good.items()})
         step_mean, _ = average_gradients({p: each.step_size_gradient for p, each in good.items()})
-        priors = {p: each.prior_gradient for p, each in good.items()}
+        priors: dict[str, Vector] = {
+            p: each.prior_gradient for p, each in good.items() if each.prior_gradient is not None
+        }
         try:
             init, log_step_sizes = self.optimizer.step(
                 self.model.init, self.model.log_step_sizes, mean, step_mean
             )
             prior = self.model.prior
             if prior is not None:
-                known = {p: vector for p, vector in priors.items() if vector is not None}
-                prior = self.optimizer.step_prior(prior, average_gradients(known)[0])
+                prior = self.optimizer.step_prior(prior, average_gradients(priors)[0])
         except LearningError:
             return False
         self.model = MetaParameters(init, log_step_sizes, prior)

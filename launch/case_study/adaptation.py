@@ -117,6 +117,8 @@ def _dispatch(settings: CaseStudySettings, epoch: int, flat: Vector) -> ModelDis
         schema_id=schema_id,
         parameters=Tensors.pack({"parameters": flat}),
         trajectory_slots=settings.episodes * TASK_LOW.size,
+        sampled=True,
+        program=b"",
     )
 
 
@@ -132,6 +134,7 @@ def _report(version: int, rollout: Rollout) -> TrajectoriesReported:
         model_version=version,
         batch=version,
         slot_first=version * rollout.slots,
+        schema_id=INMF,
         slots=Tensors.pack(slots, dtype="<f8"),
     )
 

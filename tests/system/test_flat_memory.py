@@ -21,7 +21,7 @@ from tests.support.autojump import LoopClock
 from tests.support.names import COOP_PERCEPTION
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.cloud_twin.settings import CloudSettings
-from twintier.edge_twin.jobs import POLICY, MetaTask
+from twintier.edge_twin.jobs import MetaTask, policy_of
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.deployment import Deployment
 from twintier.launch.twins import cloud_runtime, edge_runtime
@@ -44,7 +44,7 @@ PASSES = 3
 MOST_GROWTH_BYTES = 16 * 1024 * 1024
 """Over 9,000 rounds, or over another 10,000 registrations of known ids: under 2 kB each."""
 SITE = Site(city="berlin", road="highway", lat_deg=1.0, lon_deg=2.0)
-ZEROS = np.zeros(POLICY.parameters, np.float32)
+ZEROS = np.zeros(policy_of(COOP_PERCEPTION).parameters, np.float32)
 
 
 def resident_bytes() -> int:

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.walker import Walker
 from twintier.edge_twin.cusum import ResidualWatch
 from twintier.inmf.actor import Actor, PolicySpec
+from twintier.inmf.registry import inmf_of
+from twintier.inmf.spec import MultiBinary
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.source import PlvnProfile
