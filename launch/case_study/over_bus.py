@@ -29,7 +29,8 @@ from twintier.launch.case_study.arms import (
     task_rngs,
     tasks_of,
 )
-from twintier.learning.meta import MetaGradient, adaptation_gradients
+from twintier.learning.emulated import adaptation_gradients
+from twintier.learning.meta import MetaGradient
 from twintier.learning.meta_training import MetaTraining
 from twintier.learning.policy import Vector
 from twintier.protocol.address import Address
