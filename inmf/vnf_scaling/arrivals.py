@@ -4,7 +4,7 @@ All parameters are shrunk to an expert's until data speak. What an episode does 
 next, as its level and where the wave begins, is drawn for each.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,11 @@ WINDOW = 150
 """Slots over which a level and a wave are taken as constant; a longer stretch is cut."""
 LEAST_SLOTS = 30
 """Fewer say nothing of waves."""
+PRIOR_WINDOWS = 5.0
+"""The same in windows, for what differs between episodes."""
+SPURIOUS = 10.7
+"""Square of the amplitude that the best of all tried waves finds in white noise, over the noise's
+variance and times the slots of a window."""
 HURST_RANGE = (0.5, 0.95)
 
 
@@ -52,54 +57,49 @@ class LoadModel:
         """Tuned to loads (slots,), shrunk to this model."""
         if load.size < LEAST_SLOTS:
             return self
-        windows = _windows(load)
-        slots = windows.shape[1]
-        tried = np.geomspace(*PERIODS_S, TRIED_PERIODS)
-        fitted = [_waves(windows, period) for period in tried]
-        best = int(np.argmin([(rest**2).mean() for _, _, rest in fitted]))
-        level, amplitude, rest = fitted[best]
-        free = 3.0 / slots
-        noise_sd = float(rest.std() / np.sqrt(1.0 - free))
-        hurst = _hurst(rest)
+        found = _waves(_windows(load))
+        slots = found.rest.shape[1]
+        noise_sd = float(found.rest.std() / np.sqrt(1.0 - 3.0 / slots))
+        hurst = _hurst(found.rest)
         of_noise = noise_sd**2 * slots ** (2.0 * hurst - 2.0)
-        squares = (amplitude**2).mean() - 4.0 * noise_sd**2 / slots
+        squares = (found.amplitude**2).mean() - SPURIOUS * noise_sd**2 / slots
         return self._shrunk(
             load.size,
-            mean=float(load.mean()),
-            level_sd=float(np.sqrt(max(level.var() - of_noise, 0.0))),
-            amplitude=float(np.sqrt(max(squares, 0.0))),
-            period_s=float(tried[best]),
-            noise_sd=noise_sd,
-            hurst=hurst,
+            LoadModel(
+                mean=float(load.mean()),
+                level_sd=float(np.sqrt(max(found.level.var() - of_noise, 0.0))),
+                amplitude=float(np.sqrt(max(squares, 0.0))),
+                shortest_s=0.9 * float(np.quantile(found.period_s, 0.1)),
+                longest_s=1.1 * float(np.quantile(found.period_s, 0.9)),
+                noise_sd=noise_sd,
+                hurst=hurst,
+            ),
         )
 
-    def _shrunk(
-        self,
-        slots: int,
-        *,
-        mean: float,
-        level_sd: float,
-        amplitude: float,
-        period_s: float,
-        noise_sd: float,
-        hurst: float,
-    ) -> "LoadModel":
+    def _shrunk(self, slots: int, found: "LoadModel") -> "LoadModel":
         own = slots / (slots + PRIOR_SLOTS)
         # Levels speak once a window, not once a slot.
-        of_levels = slots / WINDOW / (slots / WINDOW + PRIOR_SLOTS / 10.0)
+        of_levels = slots / WINDOW / (slots / WINDOW + PRIOR_WINDOWS)
 
-        def between(found: float, expert: float, weight: float = own) -> float:
-            return weight * found + (1.0 - weight) * expert
-
+        expert, own_values = asdict(self), asdict(found)
+        weights = dict.fromkeys(expert, own) | {"level_sd": of_levels}
         return LoadModel(
-            mean=between(mean, self.mean),
-            level_sd=between(level_sd, self.level_sd, of_levels),
-            amplitude=between(amplitude, self.amplitude),
-            shortest_s=between(0.9 * period_s, self.shortest_s),
-            longest_s=between(1.1 * period_s, self.longest_s),
-            noise_sd=between(noise_sd, self.noise_sd),
-            hurst=between(hurst, self.hurst),
+            **{
+                name: weights[name] * own_values[name] + (1.0 - weights[name]) * value
+                for name, value in expert.items()
+            }
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Waves:
+    """Windows taken apart: the wave that explains most of each, each (windows,)."""
+
+    level: Array
+    amplitude: Array
+    period_s: Array
+    rest: Array
+    """(windows, slots)."""
 
 
 def fractional_noise(hurst: Array, slots: int, rng: np.random.Generator) -> Array:
@@ -133,12 +133,25 @@ def _windows(load: Array) -> Array:
     return load[load.size - whole * slots :].reshape(whole, slots)
 
 
-def _waves(windows: Array, period_s: float) -> tuple[Array, Array, Array]:
-    """Level (n,), amplitude (n,) and the rest (n, slots) after the best wave of a period."""
-    angle = 2.0 * np.pi * np.arange(windows.shape[1]) / period_s
-    basis = np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle)], axis=1)
-    found = np.linalg.lstsq(basis, windows.T, rcond=None)[0]
-    return found[0], np.hypot(found[1], found[2]), windows - (basis @ found).T
+def _waves(windows: Array) -> _Waves:
+    tried = np.geomspace(*PERIODS_S, TRIED_PERIODS)
+    slot = np.arange(windows.shape[1])
+    levels, amplitudes, rests = [], [], []
+    for period_s in tried:
+        angle = 2.0 * np.pi * slot / period_s
+        basis = np.stack([np.ones_like(angle), np.sin(angle), np.cos(angle)], axis=1)
+        found = np.linalg.lstsq(basis, windows.T, rcond=None)[0]
+        levels.append(found[0])
+        amplitudes.append(np.hypot(found[1], found[2]))
+        rests.append(windows - (basis @ found).T)
+    best = np.argmin([(rest**2).sum(axis=1) for rest in rests], axis=0)
+    each = np.arange(len(windows))
+    return _Waves(
+        np.stack(levels)[best, each],
+        np.stack(amplitudes)[best, each],
+        tried[best],
+        np.stack(rests)[best, each],
+    )
 
 
 def _hurst(rest: Array) -> float:

@@ -10,6 +10,7 @@ from twintier.inmf.spec import Array
 from twintier.inmf.vnf_scaling.arrivals import LoadModel
 from twintier.inmf.vnf_scaling.episodes import DRAWN, LoadTrace, VnfEpisodes
 from twintier.inmf.vnf_scaling.replay import VnfReplay, replayed
+from twintier.inmf.vnf_scaling.slots import SPEC
 
 CITY_MEANS = {"toronto": 5.2, "vancouver": 4.3}
 """Mean load by city (assumed), in instances."""
@@ -37,9 +38,11 @@ class VnfEmulator:
         """Emulated episodes, with hidden parameters (1 or episodes, 3)."""
         return VnfEpisodes(LoadTrace.of(self.load.draw(episodes, DRAWN, rng)), hidden)
 
-    def replay(self, true: Columns, hidden: Array | None = None) -> VnfReplay | None:
+    def replay(
+        self, true: Columns, hidden: Array | None = None, slots: int | None = None
+    ) -> VnfReplay | None:
         """The newest whole episodes of true slots, oldest first."""
-        return replayed(true, hidden)
+        return replayed(true, hidden, slots or SPEC.slots)
 
     def to_dict(self) -> dict[str, object]:
         """Numbers of the load model."""

@@ -223,7 +223,3 @@ class VnfEpisodes:
         """The course with so many more slots in which nothing is ordered."""
         more = np.zeros((self.episodes, slots, 1), np.intp)
         return self.course(np.concatenate([np.asarray(actions, np.intp), more], axis=1))
-
-    def under(self, hidden: Array) -> "VnfEpisodes":
-        """The same loads from the same start under other hidden parameters."""
-        return VnfEpisodes(self.trace, hidden, self.start)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from twintier.inmf.contract import Attributes, Columns, Inmf, Row, Site
+from twintier.inmf.contract import Attributes, Bound, Calibration, Columns, Inmf, Row, Site
 from twintier.inmf.episodes import Actions, EpisodeBatch
-from twintier.inmf.spec import Observation
+from twintier.inmf.spec import Field, Observation
 from twintier.inmf.traffic import WorldSeed
 from twintier.inmf.vnf_scaling import emulator
 from twintier.inmf.vnf_scaling.bound import Clairvoyant
@@ -23,12 +23,12 @@ class VnfScaling(Inmf):
     """How many instances serve the packets of a PLVN, given a delay that an SLA limits."""
 
     spec = SPEC
-    measured = MEASURED
-    remembered = REMEMBERED
-    outcome = OUTCOME
-    calibration = VnfCalibration()
+    measured: tuple[Field, ...] = MEASURED
+    remembered: tuple[Field, ...] = REMEMBERED
+    outcome: tuple[Field, ...] = OUTCOME
+    calibration: Calibration | None = VnfCalibration()
     teaches = True
-    bound = Clairvoyant()
+    bound: Bound | None = Clairvoyant()
 
     def observe(self, rows: Columns) -> Observation:
         """(n, 15) of measured and remembered fields."""

@@ -14,7 +14,7 @@ from twintier.inmf.episodes import Actions, Memory
 from twintier.inmf.spec import Array, Mask, Observation
 from twintier.inmf.vnf_scaling.episodes import LoadTrace, Start, VnfEpisodes, numbers
 from twintier.inmf.vnf_scaling.physics import changes, delay_of, order, reward_of, running
-from twintier.inmf.vnf_scaling.slots import SPEC, Loads, features
+from twintier.inmf.vnf_scaling.slots import Loads, features
 
 SAME_BACKLOG_S = 0.05
 """Backlogs this close are one state."""
@@ -99,9 +99,8 @@ class VnfReplay(VnfEpisodes):
         return ~changes(here, there)
 
 
-def replayed(true: Columns, hidden: Array | None) -> VnfReplay | None:
-    """The newest whole episodes of true slots; None if there is none."""
-    slots = SPEC.slots
+def replayed(true: Columns, hidden: Array | None, slots: int) -> VnfReplay | None:
+    """The newest whole episodes of so many true slots; None if there is none."""
     episodes = len(true[REWARD]) // slots
     if not episodes:
         return None
