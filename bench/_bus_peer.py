@@ -32,8 +32,8 @@ from twintier.protocol.messages import (
 )
 from twintier.protocol.messages.base import Message
 from twintier.protocol.tensors import Tensors
-from twintier.runtime.delivery.inbound import Inbound
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.decoder import Decoder
+from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.effects import Publish
 from twintier.runtime.logs import configure_logs
 
@@ -240,15 +240,15 @@ def _meta_model(values: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Messa
 
 async def typed_reader(load: Load) -> None:
     """Our bus with everything that a runtime does to a delivery before its core sees it."""
-    arrivals, inbound = Arrivals(load.count), Inbound("twintier")
+    arrivals, decoder = Arrivals(load.count), Decoder("twintier")
     async with MqttBus(load.url, MqttSettings("bench-reader")) as bus:
         await bus.subscribe(["twintier/v1/#"])
         print("ready", flush=True)
         work = Work(load.count)
         async for delivery in bus.deliveries():
-            received = inbound.decode(delivery)
+            received = decoder.decode(delivery)
             now = time.time()
-            assert inbound.is_due(received.envelope, now, retain=delivery.retain)
+            assert decoder.is_due(received.envelope, now, retain=delivery.retain)
             await delivery.ack()
             if arrivals.note(received.envelope.sim_ts_ns or 0):
                 break

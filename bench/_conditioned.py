@@ -14,15 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bench._hidden import DAY, INMF, Task, batches, draw_tasks
-from twintier.inmf.evaluate import before, mean_reward_j
-from twintier.inmf.perception.baselines import all_modes, enumerate_live
+from twintier.inmf.episodes import Memory
+from twintier.inmf.evaluate import mean_reward
+from twintier.inmf.perception.baselines import enumerate_live
 from twintier.inmf.perception.calibration import calibrate
 from twintier.inmf.perception.condition import Condition, stack
 from twintier.inmf.perception.emulator import REWARD_NOISE_J
-from twintier.inmf.perception.live import PAIRS, LiveEpisodes
+from twintier.inmf.perception.live import MODES_BEFORE, PAIRS, LiveEpisodes, all_modes, before
 from twintier.inmf.perception.physics import RATE_CAP, Physics, gain_at, pair_terms, physics_of
-from twintier.inmf.spec import InmfSpec, Observation
-from twintier.inmf.trajectory import Array, Mask, Trace, Trajectories
+from twintier.inmf.spec import Array, InmfSpec, Mask, Observation
+from twintier.inmf.trajectory import Trace, Trajectories
 from twintier.learning.aggregate import Adam
 from twintier.learning.network import backward, forward, layers_of, parameter_count
 from twintier.learning.policy import Vector
@@ -92,14 +93,14 @@ class ConditionedEpisodes(LiveEpisodes):
         nobody = np.zeros(trace.objects.shape)
         return features(self._believed, trace.bandwidth_hz, trace.objects, trace.distance_m, nobody)
 
-    def observe(self, slot: int, modes_before: Mask) -> Observation:
+    def observe(self, slot: int, memory: Memory) -> Observation:
         """Observation of one slot, (episodes, 16)."""
         seen = self._still[:, slot].copy()
-        seen[:, -PAIRS:] = modes_before
+        seen[:, -PAIRS:] = memory[MODES_BEFORE]
         return seen
 
-    def observe_all(self, modes_before: Mask) -> Observation:
-        """Observations of all slots, (episodes, slots, 16)."""
+    def observe_after(self, modes_before: Mask) -> Observation:
+        """Observations (episodes, slots, 16) after any modes (episodes, slots, pairs)."""
         seen = self._still.copy()
         seen[..., -PAIRS:] = modes_before
         return seen
@@ -124,10 +125,10 @@ def train(rng: np.random.Generator) -> Vector:
 def _gradient(flat: Vector, batch: ConditionedEpisodes, rng: np.random.Generator) -> Vector:
     modes_before = rng.random((batch.episodes, SEEN.slots, PAIRS)) < 0.5
     worth = [
-        batch.rewards(modes_before, np.broadcast_to(choice, modes_before.shape))
+        batch.outcome(modes_before, np.broadcast_to(choice, modes_before.shape)).reward_j
         for choice in CHOICES
     ]
-    seen = batch.observe_all(modes_before).reshape(-1, SEEN.observation_dim)
+    seen = batch.observe_after(modes_before).reshape(-1, SEEN.observation_dim)
     return teach(SIZES, flat, seen, np.argmax(worth, axis=0).reshape(-1))
 
 
@@ -165,7 +166,9 @@ def play(flat: Vector, batch: ConditionedEpisodes) -> Mask:
     modes = np.zeros((batch.episodes, SEEN.slots, PAIRS), np.bool_)
     last = modes[:, 0]
     for slot in range(SEEN.slots):
-        last = CHOICES[forward(layers, batch.observe(slot, last))[-1].argmax(axis=-1)]
+        last = CHOICES[
+            forward(layers, batch.observe(slot, {MODES_BEFORE: last}))[-1].argmax(axis=-1)
+        ]
         modes[:, slot] = last
     return modes
 
@@ -175,7 +178,7 @@ def inferred(flat: Vector, task: Task, episodes: int, rng: np.random.Generator) 
     trace = task.trace(episodes, rng)
     batch = ConditionedEpisodes(trace, task.condition, Condition())
     modes = play(flat, batch)
-    reward = batch.rewards(before(modes), modes)
+    reward = batch.rewards(modes)
     reward += rng.normal(0.0, REWARD_NOISE_J, reward.shape)
     per_pair = (1, -1, PAIRS)
     joined = Trace(
@@ -203,7 +206,7 @@ def strict_share(
     shares = []
     for name, task in DAY.items():
         batch = ConditionedEpisodes(traces[name], task.condition, believed(task))
-        shares.append(mean_reward_j(batch, play(flat, batch)) / oracle[name])
+        shares.append(mean_reward(batch, play(flat, batch)) / oracle[name])
     return float(np.mean(shares))
 
 
@@ -229,4 +232,4 @@ def figures(
 def enumerated(trace: Trace, task: Task) -> float:
     """J a slot of trying all modes with the true condition."""
     batch = LiveEpisodes(trace, task.condition)
-    return mean_reward_j(batch, enumerate_live(batch, task.condition))
+    return mean_reward(batch, enumerate_live(batch, task.condition))

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from bench._hidden import DAY, INMF, HiddenEpisodes, Task, batches, draw_tasks
-from twintier.inmf.evaluate import before, mean_reward_j
-from twintier.inmf.perception.baselines import all_modes
+from twintier.inmf.evaluate import mean_reward
 from twintier.inmf.perception.emulator import REWARD_NOISE_J
-from twintier.inmf.perception.live import PAIRS
-from twintier.inmf.spec import Observation
-from twintier.inmf.trajectory import Array, Mask, Trace
+from twintier.inmf.perception.live import MODES_BEFORE, PAIRS, all_modes, before
+from twintier.inmf.spec import Array, Mask, Observation
+from twintier.inmf.trajectory import Trace
 from twintier.learning.encoder import (
     EncoderBatch,
     EncoderPolicy,
@@ -47,9 +46,9 @@ def measured(
     batch: HiddenEpisodes, modes: Mask, modes_before: Mask, rng: np.random.Generator
 ) -> Observation:
     """Transitions (episodes, slots, 14) of what was done, with noise on the rewards."""
-    reward = batch.rewards(modes_before, modes)
+    reward = batch.outcome(modes_before, modes).reward_j
     reward = reward + rng.normal(0.0, REWARD_NOISE_J, reward.shape)
-    return transitions_of(batch.observe_all(modes_before), modes, reward)
+    return transitions_of(batch.observe_after(modes_before), modes, reward)
 
 
 def draw_batch(policy: EncoderPolicy, rng: np.random.Generator) -> EncoderBatch:
@@ -57,10 +56,12 @@ def draw_batch(policy: EncoderPolicy, rng: np.random.Generator) -> EncoderBatch:
     tasks = draw_tasks(TASKS, rng)
     shown = batches(tasks, 1)([rng])
     earlier = rng.random((TASKS, INMF.slots, PAIRS)) < 0.5
-    worth = [shown.rewards(earlier, np.broadcast_to(one, earlier.shape)) for one in CHOICES]
+    worth = [
+        shown.outcome(earlier, np.broadcast_to(one, earlier.shape)).reward_j for one in CHOICES
+    ]
     return EncoderBatch(
         _evidence(policy, tasks, rng),
-        shown.observe_all(earlier),
+        shown.observe_after(earlier),
         np.stack(worth, axis=-1).astype(np.float32),
     )
 
@@ -89,7 +90,7 @@ def _behaviour(
 ) -> Observation:
     batch = batches(tasks, EPISODES_OF_EVIDENCE)([rng])
     shape = (batch.episodes, INMF.slots, PAIRS)
-    seen = batch.observe_all(rng.random(shape) < 0.5).reshape(TASKS, -1, INMF.observation_dim)
+    seen = batch.observe_after(rng.random(shape) < 0.5).reshape(TASKS, -1, INMF.observation_dim)
     own = CHOICES[policy.choose(seen, context)].reshape(shape)
     share = np.repeat(rng.uniform(0.0, 1.0, TASKS) ** 2, EPISODES_OF_EVIDENCE)
     random = rng.random(shape[:-1]) < share[:, None]
@@ -109,7 +110,7 @@ def play(policy: EncoderPolicy, batch: HiddenEpisodes, context: Tensor) -> Mask:
     modes = np.zeros((batch.episodes, INMF.slots, PAIRS), np.bool_)
     last = modes[:, 0]
     for slot in range(INMF.slots):
-        last = CHOICES[policy.choose(batch.observe(slot, last), context)]
+        last = CHOICES[policy.choose(batch.observe(slot, {MODES_BEFORE: last}), context)]
         modes[:, slot] = last
     return modes
 
@@ -138,6 +139,6 @@ def figures(
         for name, task in DAY.items():
             context = informed(policy, task, episodes, rng)
             batch = HiddenEpisodes(traces[name], task.condition)
-            shares.append(mean_reward_j(batch, play(policy, batch, context)) / oracle[name])
+            shares.append(mean_reward(batch, play(policy, batch, context)) / oracle[name])
         result[f"strict_inferred_{episodes}"] = float(np.mean(shares))
     return result

@@ -12,17 +12,17 @@ from operator import itemgetter
 
 import numpy as np
 
-from twintier.inmf.actor import PolicySpec
+from twintier.inmf.episodes import Memory
 from twintier.inmf.perception.condition import Condition, draw_conditions
 from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
-from twintier.inmf.perception.live import COOP_PERCEPTION, PAIRS, LiveEpisodes
-from twintier.inmf.spec import InmfSpec, Observation
-from twintier.inmf.trajectory import Mask, Trace
+from twintier.inmf.perception.live import COOP_PERCEPTION, MODES_BEFORE, PAIRS, LiveEpisodes
+from twintier.inmf.spec import InmfSpec, Mask, Observation
+from twintier.inmf.trajectory import Trace
 from twintier.learning.aggregate import Adam, MetaOptimizer
+from twintier.learning.engines.port import Array
 from twintier.learning.meta import MetaSettings, policy_gradient
 from twintier.learning.meta_training import MetaTraining
-from twintier.learning.network import Array
-from twintier.learning.policy import Vector, initial_parameters, reheated
+from twintier.learning.policy import Policy, Vector, initial_parameters, reheated
 from twintier.learning.ppo import (
     Experience,
     PpoSettings,
@@ -33,7 +33,7 @@ from twintier.learning.ppo import (
 from twintier.learning.rollout import collect, mean_reward
 
 INMF = replace(COOP_PERCEPTION, observation_dim=1 + 3 * PAIRS)
-SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)
+POLICY = Policy.of(INMF)
 LEVELS_HZ = (5e6, 6e6, 7e6)
 TASKS, EPISODES = 20, 10
 VALIDATED_EACH, VALIDATION_TASKS, VALIDATION_SEED = 15, 60, 777
@@ -62,12 +62,13 @@ class HiddenEpisodes(LiveEpisodes):
         )
         return np.concatenate(parts, axis=-1, dtype=np.float32)
 
-    def observe(self, slot: int, modes_before: Mask) -> Observation:
+    def observe(self, slot: int, memory: Memory) -> Observation:
         """Observation of one slot, (episodes, 10)."""
-        return np.concatenate([self._still[:, slot], modes_before], axis=-1, dtype=np.float32)
+        parts = (self._still[:, slot], memory[MODES_BEFORE].astype(np.float32))
+        return np.concatenate(parts, axis=-1, dtype=np.float32)
 
-    def observe_all(self, modes_before: Mask) -> Observation:
-        """Observations of all slots, (episodes, slots, 10)."""
+    def observe_after(self, modes_before: Mask) -> Observation:
+        """Observations (episodes, slots, 10) after any modes (episodes, slots, pairs)."""
         return np.concatenate([self._still, modes_before], axis=-1, dtype=np.float32)
 
 
@@ -144,15 +145,15 @@ def batches(
 
 def train_mixture(iterations: int, rng: np.random.Generator) -> Vector:
     """Multi-task PPO over the distribution; the rate falls to a fifth."""
-    flat = initial_parameters(SPEC, rng)
+    flat = initial_parameters(POLICY, rng)
     ppo = PpoSettings(learning_rate=3e-3, minibatch_slots=2500)
     adam = Adam(ppo.learning_rate)
     for iteration in range(iterations):
         adam.learning_rate = ppo.learning_rate * (1.0 - 0.8 * iteration / iterations)
         batch = batches(draw_tasks(TASKS, rng), EPISODES)([rng])
-        by_task = collect(SPEC, np.repeat(flat[None], TASKS, axis=0), batch, rng.spawn(TASKS))
+        by_task = collect(POLICY, np.repeat(flat[None], TASKS, axis=0), batch, rng.spawn(TASKS))
         experience = Experience.of(by_task, mixed_advantages(INMF, by_task))
-        flat = update(SPEC, flat, experience, adam, settings=ppo, rng=rng)
+        flat = update(POLICY, flat, experience, adam, settings=ppo, rng=rng)
     return flat
 
 
@@ -165,7 +166,7 @@ def train_meta(
     tasks of the distribution that training does not see, and the best of them is the result.
     """
     optimizer = MetaOptimizer(META_LEARNING_RATE, decay_steps=iterations)
-    training = MetaTraining.start(SPEC, start, settings, optimizer)
+    training = MetaTraining.start(POLICY, start, settings, optimizer)
     best = (-np.inf, training.parameters, training.log_step_sizes)
     for iteration in range(1, iterations + 1):
         rngs = {f"{number:04}": one for number, one in enumerate(rng.spawn(META_TASKS))}
@@ -186,11 +187,11 @@ def adapted_reward_j(flat: Vector, log_step_sizes: Vector, steps: int) -> float:
     tasks = draw_tasks(VALIDATION_TASKS, rng)
     shown, judged = batches(tasks, EPISODES), batches(tasks, EPISODES // 2)([rng])
     current: Array = np.repeat(flat[None], VALIDATION_TASKS, axis=0)
-    rewards = [] if steps else [mean_reward(collect(SPEC, current, judged, None))]
+    rewards = [] if steps else [mean_reward(collect(POLICY, current, judged, None))]
     for _ in range(steps):
-        step = policy_gradient(SPEC, current, shown([rng]), rng.spawn(VALIDATION_TASKS))
+        step = policy_gradient(POLICY, current, shown([rng]), rng.spawn(VALIDATION_TASKS))
         current = current - np.exp(log_step_sizes) * step.gradient
-        rewards.append(mean_reward(collect(SPEC, current, judged, None)))
+        rewards.append(mean_reward(collect(POLICY, current, judged, None)))
     return float(np.mean(rewards))
 
 
@@ -215,20 +216,20 @@ def ppo_update(
     rng: np.random.Generator,
 ) -> tuple[Vector, float]:
     """One update on one batch, and the mean J a slot while exploring on it."""
-    rollout = collect(SPEC, flat, batch, [rng])
+    rollout = collect(POLICY, flat, batch, [rng])
     experience = Experience.of(rollout, linear_advantages(INMF, rollout))
     return (
-        update(SPEC, flat, experience, adam, settings=settings, rng=rng),
+        update(POLICY, flat, experience, adam, settings=settings, rng=rng),
         mean_reward(rollout),
     )
 
 
 def warm(flat: Vector, task: Task, rng: np.random.Generator) -> Vector:
     """The policy reheated on what it sees in the task."""
-    seen = collect(SPEC, flat, task.batch(2, rng), None).observations
-    return reheated(SPEC, flat, seen.reshape(-1, SPEC.observation_dim))
+    seen = collect(POLICY, flat, task.batch(2, rng), None).observations
+    return reheated(POLICY, flat, seen.reshape(-1, INMF.observation_dim))
 
 
 def greedy(flat: Array, batch: HiddenEpisodes) -> float:
     """Mean J a slot of greedy actions."""
-    return mean_reward(collect(SPEC, flat, batch, None))
+    return mean_reward(collect(POLICY, flat, batch, None))

@@ -14,10 +14,9 @@ import stable_baselines3
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
-from twintier.inmf.perception.baselines import all_modes
+from twintier.inmf.perception.live import all_modes
 from twintier.inmf.perception.paper import COOP_PERCEPTION_PAPER, TASK_LOW, PaperEpisodes
-from twintier.inmf.spec import Observation
-from twintier.inmf.trajectory import Array
+from twintier.inmf.spec import Array, Observation
 
 SPEC = COOP_PERCEPTION_PAPER
 LIMIT = 100.0
@@ -45,11 +44,10 @@ class CaseStudyEnvs(VecEnv):
 
     def _draw(self) -> None:
         batch = PaperEpisodes(TASK_LOW, self.num_envs, self._rng)
-        choices = all_modes(SPEC.action_dim)
         shape = (self.num_envs, SPEC.slots, SPEC.action_dim)
-        held = [np.broadcast_to(choice, shape) for choice in choices]
-        self._rewards = np.stack([batch.rewards(modes, modes) for modes in held], axis=-1)
-        self._seen = batch.observe_all(held[0])
+        held = [np.broadcast_to(choice, shape) for choice in all_modes(SPEC.action_dim)]
+        self._rewards = np.stack([batch.rewards(modes) for modes in held], axis=-1)
+        self._seen = batch.observe_all()
         self._slot, self._total = 0, np.zeros(self.num_envs)
 
     def reset(self) -> Observation:

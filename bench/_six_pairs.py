@@ -12,13 +12,12 @@ import numpy as np
 from bench._conditioned import Choices, features, fresh, teach
 from bench._hidden import INMF, LEVELS_HZ
 from twintier.inmf.mobility import Presence
-from twintier.inmf.perception.baselines import all_modes, enumerate_modes
+from twintier.inmf.perception.baselines import enumerate_modes
 from twintier.inmf.perception.condition import draw_conditions, stack
 from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
-from twintier.inmf.perception.live import outcome
+from twintier.inmf.perception.live import all_modes, outcome
 from twintier.inmf.perception.physics import Physics, physics_of
-from twintier.inmf.spec import Observation
-from twintier.inmf.trajectory import Array, Mask
+from twintier.inmf.spec import Array, Mask, Observation
 from twintier.learning.aggregate import Adam
 from twintier.learning.network import Layers, forward, layers_of
 from twintier.learning.policy import Vector

@@ -12,26 +12,27 @@ from time import process_time
 
 import numpy as np
 
-from twintier.inmf.actor import PolicySpec
 from twintier.inmf.perception.paper import (
     COOP_PERCEPTION_PAPER,
     TASK_LOW,
     PaperEpisodes,
     draw_pattern,
 )
-from twintier.inmf.trajectory import Array as Rewards
+from twintier.inmf.spec import Array as Rewards
 from twintier.launch.case_study.summary import half_width
 from twintier.learning import gae
 from twintier.learning.aggregate import Adam, average_gradients
+from twintier.learning.engines.numpy import OUTPUT_GAIN
+from twintier.learning.engines.port import Array
 from twintier.learning.meta import MetaSettings, adaptation_gradients
-from twintier.learning.network import Array, layers_of, orthogonalise
-from twintier.learning.policy import OUTPUT_GAIN, Vector, initial_parameters
+from twintier.learning.network import layers_of, orthogonalise
+from twintier.learning.policy import Policy, Vector, initial_parameters
 from twintier.learning.ppo import Experience, PpoSettings, linear_advantages, update
 from twintier.learning.rollout import Rollout, collect
 from twintier.learning.value import ValueNetwork
 
 INMF = COOP_PERCEPTION_PAPER
-SPEC = PolicySpec(INMF.observation_dim, INMF.action_dim)
+POLICY = Policy.of(INMF)
 PPO = PpoSettings(passes=10, minibatch_slots=75)
 EPOCHS, EPISODES = 200, 10
 SEEDS = tuple(range(10))
@@ -64,30 +65,30 @@ class Learner:
     def __init__(self, seed: int, *, value_network: bool) -> None:
         """Start from a policy that knows nothing."""
         self.rng = np.random.default_rng(seed)
-        self.flat: Vector = initial_parameters(SPEC, self.rng)
+        self.flat: Vector = initial_parameters(POLICY, self.rng)
         epsilon = PEER_EPSILON if value_network else 1e-8
         self.settings = replace(PPO, normalise_minibatches=value_network)
         self.adam = Adam(PPO.learning_rate, epsilon=epsilon)
         self.value: ValueNetwork | None = None
         if value_network:
             self.value = ValueNetwork(INMF.observation_dim, self.rng, epsilon=epsilon)
-            orthogonalise(layers_of(SPEC.sizes, self.flat), OUTPUT_GAIN, self.rng)
-            orthogonalise(layers_of(self.value.sizes, self.value.parameters), 1.0, self.rng)
+            orthogonalise(layers_of(POLICY.spec.sizes, self.flat), OUTPUT_GAIN, self.rng)
+            orthogonalise(layers_of(self.value.network.sizes, self.value.parameters), 1.0, self.rng)
 
     def epoch(self) -> float:
         """Play, learn, and return the mean return of an episode in J."""
         batch = PaperEpisodes(TASK_LOW, EPISODES, self.rng)
-        rollout = collect(SPEC, self.flat, batch, [self.rng])
+        rollout = collect(POLICY, self.flat, batch, [self.rng])
         experience = Experience.of(rollout, self._advantages(rollout))
         self.flat = update(
-            SPEC, self.flat, experience, self.adam, settings=self.settings, rng=self.rng
+            POLICY, self.flat, experience, self.adam, settings=self.settings, rng=self.rng
         )
-        return float(rollout.reward_j.sum(axis=-1).mean())
+        return float(rollout.rewards.sum(axis=-1).mean())
 
     def _advantages(self, rollout: Rollout) -> Array:
         if self.value is None:
             return linear_advantages(INMF, rollout)
-        reward = VALUE_SCALE * rollout.reward_j
+        reward = VALUE_SCALE * rollout.rewards
         value = self.value.predict(rollout.observations)
         advantage = gae.advantages(reward, value, gamma=INMF.gamma, gae_lambda=INMF.gae_lambda)
         self.value.fit(
@@ -104,8 +105,8 @@ def meta_iteration(
     settings: MetaSettings, twins: int, rng: np.random.Generator
 ) -> Callable[[], object]:
     """One iteration of meta training: all twins' gradients, their mean and the outer step."""
-    flat = initial_parameters(SPEC, rng)
-    logarithms = settings.initial_log_step_sizes(SPEC)
+    flat = initial_parameters(POLICY, rng)
+    logarithms = settings.initial_log_step_sizes(POLICY)
     adam = Adam(3e-3)
 
     def make(rngs: Sequence[np.random.Generator]) -> PaperEpisodes:
@@ -115,7 +116,7 @@ def meta_iteration(
 
     def iteration() -> None:
         rows = adaptation_gradients(
-            SPEC, flat, logarithms, make, settings=settings, rngs=rng.spawn(twins)
+            POLICY, flat, logarithms, make, settings=settings, rngs=rng.spawn(twins)
         )
         mean, _ = average_gradients({f"{n:05}": row.gradient for n, row in enumerate(rows)})
         adam.step(flat, mean)
@@ -128,13 +129,13 @@ def floor() -> Callable[[], object]:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(PPO.minibatch_slots, 64)).astype(np.float32)
     square = rng.normal(size=(64, 64)).astype(np.float32)
-    first = rng.normal(size=(PPO.minibatch_slots, SPEC.observation_dim)).astype(np.float32)
-    narrow = rng.normal(size=(64, SPEC.action_dim)).astype(np.float32)
+    first = rng.normal(size=(PPO.minibatch_slots, INMF.observation_dim)).astype(np.float32)
+    narrow = rng.normal(size=(64, INMF.action_dim)).astype(np.float32)
 
     def products() -> None:
         for _ in range(PPO.passes * EPISODES * INMF.slots // PPO.minibatch_slots):
             output = np.tanh(rows @ square) @ narrow
-            np.tanh(first @ square[: SPEC.observation_dim])
+            np.tanh(first @ square[: INMF.observation_dim])
             rows.T @ output
             (output @ narrow.T) @ square.T
             rows.T @ rows

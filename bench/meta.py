@@ -24,7 +24,7 @@ from bench import _conditioned, _encoder, _six_pairs
 from bench._hidden import (
     DAY,
     EPISODES,
-    SPEC,
+    POLICY,
     HiddenEpisodes,
     Task,
     fine_tune,
@@ -36,9 +36,9 @@ from bench._hidden import (
 )
 from twintier.launch.case_study.summary import half_width
 from twintier.learning.aggregate import Adam
+from twintier.learning.engines.port import Array
 from twintier.learning.errors import SettingsError
 from twintier.learning.meta import MetaSettings, policy_gradient
-from twintier.learning.network import Array
 from twintier.learning.policy import Vector, initial_parameters
 from twintier.learning.ppo import PpoSettings
 
@@ -96,7 +96,7 @@ def follow(start: Start, judge: Judge, rng: np.random.Generator) -> tuple[list[f
     for number in range(max(REPORTED)):
         batch = judge.task.batch(EPISODES, rng)
         if number < start.plain_steps and start.log_step_sizes is not None:
-            step = policy_gradient(SPEC, flat[None], batch, [rng])
+            step = policy_gradient(POLICY, flat[None], batch, [rng])
             flat = flat - np.exp(start.log_step_sizes) * step.gradient[0]
             explored = float(step.reward[0])
         else:
@@ -155,7 +155,7 @@ def train_starts(
         "mixture_reheated": Start(mixture),
         "mixture_longer": Start(longer),
         "transfer": Start(experts[SOURCE], source=SOURCE),
-        "scratch": Start(initial_parameters(SPEC, rng)),
+        "scratch": Start(initial_parameters(POLICY, rng)),
     }
     begin = warm(mixture, DAY[SOURCE], rng)
     for name, settings in META.items():

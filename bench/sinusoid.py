@@ -9,12 +9,14 @@ from typing import Literal
 
 import numpy as np
 
+from twintier.inmf.spec import Mlp
 from twintier.learning.aggregate import Adam
+from twintier.learning.engines.numpy import OUTPUT_GAIN, MlpNetwork
+from twintier.learning.engines.port import Array
 from twintier.learning.meta import MetaSettings
-from twintier.learning.network import Array, forward, layers_of, parameter_count
 from twintier.learning.supervised import Labelled, regression_gradients, regression_step
 
-SIZES = (1, 40, 40, 1)
+NETWORK = MlpNetwork(Mlp((40, 40)), 1, 1)
 INNER_STEP = 0.01
 TASKS = 25
 REPORTED_STEPS = (1, 5, 10)
@@ -43,9 +45,8 @@ class Sinusoids:
 
 def initial(rng: np.random.Generator) -> Array:
     """Parameters before meta training, (n,) float32."""
-    flat = np.zeros(parameter_count(SIZES), np.float32)
-    for weights, _ in layers_of(SIZES, flat):
-        weights[...] = rng.normal(0.0, weights.shape[0] ** -0.5, weights.shape)
+    flat = NETWORK.initial(rng)
+    NETWORK.scale_outputs(flat, 1.0 / OUTPUT_GAIN)
     return flat
 
 
@@ -59,7 +60,7 @@ def train(algorithm: Algorithm, points: int, iterations: int, rng: np.random.Gen
         adam.learning_rate = 2e-3 * (1.0 - 0.9 * iteration / iterations)
         tasks = Sinusoids.draw(TASKS, rng)
         rounds = [tasks.label(points, rng), tasks.label(points, rng)]
-        gradients, _, _ = regression_gradients(SIZES, flat, logarithms, rounds, settings)
+        gradients, _, _ = regression_gradients(NETWORK, flat, logarithms, rounds, settings)
         flat = adam.step(flat, gradients.mean(axis=0))
     return flat
 
@@ -73,9 +74,9 @@ def evaluate(
     current = np.repeat(flat[None], tasks, axis=0)
     result = {}
     for step in range(1, max(REPORTED_STEPS) + 1):
-        current = current - INNER_STEP * regression_step(SIZES, current, shown).gradient
+        current = current - INNER_STEP * regression_step(NETWORK, current, shown).gradient
         if step in REPORTED_STEPS:
-            output = forward(layers_of(SIZES, current), hidden[0])[-1]
+            output = NETWORK.run(current, hidden[0]).outputs
             result[str(step)] = float(np.mean((output - hidden[1]) ** 2))
     return result
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twintier.cloud_twin.keys import RoundDeadline, RoundPause
 from twintier.cloud_twin.librarian import tensors_of
 from twintier.cloud_twin.meta_training import Training
 from twintier.cloud_twin.planner import Planner
@@ -40,9 +41,9 @@ class Rounds:
         hosted = self.registry.hosted(members, training.inmf, now)
         if not hosted or training.empty_rounds >= self.settings.round_attempts:
             training.empty_rounds = 0
-            return [StartTimer(f"pause/{job}", self.settings.pause_s), Count("rounds_paused")]
+            return [StartTimer(RoundPause(job), self.settings.pause_s), Count("rounds_paused")]
         sampled = training.sample(hosted)
-        deadline = StartTimer(f"round/{job}", self.settings.round_deadline_s)
+        deadline = StartTimer(RoundDeadline(job), self.settings.round_deadline_s)
         return [*self._round_messages(training, sampled), deadline]
 
     def _round_messages(self, training: Training, sampled: Sequence[PlvnId]) -> list[Publish]:

@@ -92,7 +92,6 @@ class ManagedInmf:
         known = inmf_of(inmf)
         windows = settings.windows_of(known)
         orders = Orders(plvn, inmf, fence, known.schema_id, windows.batch, settings.retry_s)
-        emulated = known.emulator(site) is not None
         return cls(
             plvn,
             inmf,
@@ -101,7 +100,7 @@ class ManagedInmf:
             Mirror.of(known, settings.telemetry_slots, settings.trajectory_slots),
             orders,
             Trainer(plvn, inmf, settings),
-            Waiting(0, windows.exchange if emulated else 0),
+            Waiting(0, windows.exchange if known.is_emulated else 0),
             _watch_of(known, windows),
         )
 
@@ -273,7 +272,7 @@ class ManagedInmf:
             acted = self.meta_model.init if present is None else present
             kind: Literal["meta_model", "present_model"]
             kind = "meta_model" if self.model is None else "present_model"
-            job = self.trainer.adapt_logged(Start(kind, acted, None), rows)
+            job = self.trainer.adapt_logged(Start(kind, acted, None), rows, self.mirror.rule_reward)
         else:
             job = self.trainer.adapt(self.meta_model, present, emulator, rows)
         self._move(happening, Training(self.trainer.attempt, exchange, since_slot))

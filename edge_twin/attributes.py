@@ -49,7 +49,7 @@ def _slug(value: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in value.lower())
 
 
-def extract(  # noqa: PLR0913  # one argument an attribute
+def extract(  # one argument an attribute
     managed: Mapping[InmfId, tuple[Inmf, Mirror]],
     site: Site,
     time_of_day: TimeOfDay,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twintier.edge_twin.keys import Fetch
+from twintier.edge_twin.keys import FetchRetry
 from twintier.inmf.contract import Inmf
 from twintier.learning.policy import Vector
 from twintier.protocol.address import Address
@@ -55,7 +55,7 @@ class MetaModelCache:
         request = MetaModelRequested(
             inmf=inmf, category=category, version=0 if cached is None else cached.version
         )
-        retry = StartTimer(Fetch(inmf, category), self.retry_s)
+        retry = StartTimer(FetchRetry(inmf, category), self.retry_s)
         return [Publish(request, Address(edge=self.edge)), retry, Count("fetches")]
 
     def take(

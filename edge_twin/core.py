@@ -14,7 +14,14 @@ from twintier.edge_twin.cache import MetaModelCache
 from twintier.edge_twin.hosting import EdgeRecord, Hosting
 from twintier.edge_twin.isolation import guarded
 from twintier.edge_twin.jobs import AdaptationResult, ChangeResult, policy_of
-from twintier.edge_twin.keys import Adapt, Dispatch, Examine, Fetch, Lease, Round
+from twintier.edge_twin.keys import (
+    Adapting,
+    ChangeTesting,
+    DispatchRetry,
+    FetchRetry,
+    MetaRound,
+    Timer,
+)
 from twintier.edge_twin.mirror import KeptTrajectories
 from twintier.edge_twin.rounds import Rounds
 from twintier.edge_twin.routes import is_of_cloud_twin
@@ -105,7 +112,7 @@ class EdgeCore:
             case MetaModelOffered() as offered:
                 return self._on_offered(offered)
             case MetaModelMissing() as missing:
-                return [CancelTimer(Fetch(missing.inmf, missing.category)), Count("missing")]
+                return [CancelTimer(FetchRetry(missing.inmf, missing.category)), Count("missing")]
             case LibraryIndexed() as indexed:
                 return self.cache.indexed(indexed)
             case MetaRoundStarted() as started if address.inmf:
@@ -174,21 +181,21 @@ class EdgeCore:
 
     def _on_timer(self, key: object) -> Sequence[Effect]:
         match key:
-            case Lease():
+            case Timer.LEASE:
                 return self._on_lease()
-            case Fetch(inmf=inmf, category=category):
+            case FetchRetry(inmf=inmf, category=category):
                 return self.cache.fetch(inmf, category)
-            case Dispatch():
+            case DispatchRetry():
                 managed = self._managed(key)
                 return managed.orders.again() if managed else []
             case _:
                 return []
 
     def _on_lease(self) -> list[Effect]:
-        return [self._status("online"), StartTimer(Lease(), self.settings.lease_s / 3)]
+        return [self._status("online"), StartTimer(Timer.LEASE, self.settings.lease_s / 3)]
 
     def _on_offered(self, offered: MetaModelOffered) -> Sequence[Effect]:
-        done = CancelTimer(Fetch(offered.inmf, offered.category))
+        done = CancelTimer(FetchRetry(offered.inmf, offered.category))
         known = is_known(offered.inmf)
         inmf = inmf_of(offered.inmf) if known else None
         size = policy_of(offered.inmf).parameters if known else 0
@@ -198,15 +205,15 @@ class EdgeCore:
 
     def _on_job_done(self, key: object, result: object) -> Sequence[Effect]:
         match key, result:
-            case Round(), dict():
+            case MetaRound(), dict():
                 return self.rounds.done(key, result)
-            case Adapt(attempt=attempt), AdaptationResult():
+            case Adapting(attempt=attempt), AdaptationResult():
                 managed, twin = self._managed(key), self.hosting.twins.get(key.plvn)
                 if managed is None or twin is None:
                     return [Count("results_outdated")]
                 sim_time_s = twin.sim_time_s
                 return guarded(managed, lambda: managed.on_result(attempt, result, sim_time_s))
-            case Examine(attempt=attempt), ChangeResult():
+            case ChangeTesting(attempt=attempt), ChangeResult():
                 managed = self._managed(key)
                 if managed is None:
                     return [Count("results_outdated")]
@@ -216,15 +223,15 @@ class EdgeCore:
 
     def _on_job_failed(self, key: object, reason: str) -> Sequence[Effect]:
         match key:
-            case Round():
+            case MetaRound():
                 return self.rounds.failed(key, reason)
-            case Adapt(attempt=attempt) | Examine(attempt=attempt):
+            case Adapting(attempt=attempt) | ChangeTesting(attempt=attempt):
                 managed = self._managed(key)
                 return managed.on_failure(attempt) if managed else []
             case _:
                 return []
 
-    def _managed(self, key: Dispatch | Adapt | Examine) -> ManagedInmf | None:
+    def _managed(self, key: DispatchRetry | Adapting | ChangeTesting) -> ManagedInmf | None:
         twin = self.hosting.twins.get(key.plvn)
         return twin.managed.get(key.inmf) if twin else None
 

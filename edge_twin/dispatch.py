@@ -1,8 +1,8 @@
-"""Orders to one PLVN for one INMF: counted versions, sent again until there is an answer. No I/O."""
+"""Orders to one PLVN for one INMF: counted, and sent again until there is an answer. No I/O."""
 
 from dataclasses import dataclass
 
-from twintier.edge_twin.keys import Dispatch
+from twintier.edge_twin.keys import DispatchRetry
 from twintier.learning.policy import Vector
 from twintier.protocol.address import Address
 from twintier.protocol.ids import InmfId, ModelId, PlvnId
@@ -41,13 +41,8 @@ class Orders:
 
     @property
     def model(self) -> ModelId:
-        """Id of the model that was dispatched last.
-
-        Raises:
-            ValueError: if none was.
-        """
-        if not isinstance(self.newest, ModelDispatched):
-            raise ValueError(f"no model of {self.inmf} was dispatched to {self.plvn}")
+        """Id of the model that was dispatched last; one was."""
+        assert isinstance(self.newest, ModelDispatched), "asked for after a dispatch only"
         return ModelId(self.newest.model)
 
     def restore(self, version: int, parameters: Vector) -> None:
@@ -114,5 +109,5 @@ class Orders:
         return StartTimer(self._timer, self.retry_s)
 
     @property
-    def _timer(self) -> Dispatch:
-        return Dispatch(self.plvn, self.inmf)
+    def _timer(self) -> DispatchRetry:
+        return DispatchRetry(self.plvn, self.inmf)

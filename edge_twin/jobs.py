@@ -184,7 +184,7 @@ class AdaptationJob:
         )
         return self._result(inmf, policy, posterior, common, adapted, self.origin or chosen)
 
-    def _result(  # noqa: PLR0913, PLR0917  # what `run` has found
+    def _result(  # noqa: PLR0917  # what `run` has found
         self,
         inmf: Inmf,
         policy: Policy,

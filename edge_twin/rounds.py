@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twintier.edge_twin.jobs import MetaTask, TaskFailure, TaskTwin
-from twintier.edge_twin.keys import Round
+from twintier.edge_twin.keys import MetaRound
 from twintier.edge_twin.logged import LoggedTask, LoggedTwin
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.twin import Twin
@@ -37,7 +37,7 @@ class Rounds:
 
     edge: EdgeId
     settings: EdgeSettings
-    open: dict[Round, MetaRoundStarted] = field(default_factory=dict)
+    open: dict[MetaRound, MetaRoundStarted] = field(default_factory=dict)
 
     def start(
         self, started: MetaRoundStarted, inmf: InmfId, twins: Mapping[PlvnId, Twin]
@@ -52,7 +52,7 @@ class Rounds:
             effects.append(self._failed(started, inmf, absent, "not hosted here or other schema"))
         if not hosted:
             return effects
-        key = Round(inmf, started.job, started.iteration, started.settings.seed)
+        key = MetaRound(inmf, started.job, started.iteration, started.settings.seed)
         if key in self.open:  # repeated by the broker or the cloud twin: it is being computed
             return [*effects, Count("rounds_repeated")]
         self.open[key] = started
@@ -63,7 +63,9 @@ class Rounds:
             StartJob(key, task, META_PRIORITY),
         ]
 
-    def done(self, key: Round, result: Mapping[str, MetaGradient | TaskFailure]) -> list[Effect]:
+    def done(
+        self, key: MetaRound, result: Mapping[str, MetaGradient | TaskFailure]
+    ) -> list[Effect]:
         """Answer with the rows of gradients, and with why there are not more."""
         started = self.open.pop(key, None)
         if started is None:
@@ -80,7 +82,7 @@ class Rounds:
             effects.append(self._failed(started, key.inmf, tuple(sorted(failures)), reason))
         return [*effects, self._progress(started, key.inmf, len(rows), stage="emulated")]
 
-    def failed(self, key: Round, reason: str) -> list[Effect]:
+    def failed(self, key: MetaRound, reason: str) -> list[Effect]:
         """The job has failed: nothing will come of any twin."""
         started = self.open.pop(key, None)
         return [] if started is None else [self._failed(started, key.inmf, started.plvns, reason)]

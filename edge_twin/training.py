@@ -7,7 +7,7 @@ import numpy as np
 from twintier.edge_twin.cache import CachedModel
 from twintier.edge_twin.individual_model import IndividualModel
 from twintier.edge_twin.jobs import AdaptationJob, AdaptationResult, ChangeTest, Start, known_of
-from twintier.edge_twin.keys import Adapt, Examine
+from twintier.edge_twin.keys import Adapting, ChangeTesting
 from twintier.edge_twin.logged import LoggedJob
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.inmf.contract import SAMPLE, Columns, Emulator, Inmf, Posterior
@@ -78,14 +78,14 @@ class Trainer:
             evaluation_episodes=self.settings.evaluation_episodes,
             seed=self._next_seed(),
         )
-        return StartJob(Adapt(self.plvn, self.inmf, self.attempt), job)
+        return StartJob(Adapting(self.plvn, self.inmf, self.attempt), job)
 
-    def adapt_logged(self, start: Start, true: Columns) -> StartJob:
+    def adapt_logged(self, start: Start, true: Columns, rule_reward: float | None) -> StartJob:
         """The job of an exchange, on true slots alone whose actions were sampled."""
         sampled = ~np.isnan(true[SAMPLE]).any(axis=-1)
         slots = {name: array[sampled] for name, array in true.items()}
-        job = LoggedJob(self.inmf, start, self.tries.origin, slots, self._next_seed())
-        return StartJob(Adapt(self.plvn, self.inmf, self.attempt), job)
+        job = LoggedJob(self.inmf, start, self.tries.origin, slots, rule_reward, self._next_seed())
+        return StartJob(Adapting(self.plvn, self.inmf, self.attempt), job)
 
     def examine(self, before: Columns, after: Columns) -> StartJob:
         """The job that tells a change from a biased calibration."""
@@ -98,7 +98,7 @@ class Trainer:
             self.settings.change_threshold,
             self._next_seed(),
         )
-        return StartJob(Examine(self.plvn, self.inmf, self.attempt), test)
+        return StartJob(ChangeTesting(self.plvn, self.inmf, self.attempt), test)
 
     def remember(self, posterior: Posterior | None) -> None:
         """Keep a condition as one that was met."""

@@ -173,7 +173,7 @@ class Actor:
 
 def most_likely(logits: npt.NDArray[np.floating]) -> Floats:
     """Index of the largest of (..., choices), (..., 1) float32: a sample of a categorical head."""
-    return logits.argmax(axis=-1)[..., None].astype(np.float32)
+    return np.asarray(logits.argmax(axis=-1)[..., None], np.float32)
 
 
 def action_of(space: ActionSpace, sample: npt.NDArray[np.floating]) -> Actions:
@@ -190,7 +190,7 @@ def action_of(space: ActionSpace, sample: npt.NDArray[np.floating]) -> Actions:
         case Box():
             low, high = np.asarray(space.low), np.asarray(space.high)
             bounded = np.isfinite(low) & np.isfinite(high)
-            middle = np.where(bounded, 0.5 * low + 0.5 * high, 0.0)
-            half = np.where(bounded, 0.5 * high - 0.5 * low, 1.0)
+            bottom, top = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+            middle, half = 0.5 * bottom + 0.5 * top, 0.5 * top - 0.5 * bottom
             clipped = np.clip(middle + half * sample, low, high)
-            return clipped.astype(np.float32)
+            return np.asarray(clipped, np.float32)

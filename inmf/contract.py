@@ -273,6 +273,11 @@ class Inmf(ABC):
         return None
 
     @property
+    def is_emulated(self) -> bool:
+        """Whether it states an emulator."""
+        return type(self).emulator is not Inmf.emulator
+
+    @property
     def schema_id(self) -> str:
         """Names spec and fields on wire, disk and model: `ID/version/digest`."""
         parts = (self.spec.observation_dim, self.spec.actions, self.spec.network)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twintier.inmf.trajectory import Array
+from twintier.inmf.spec import Array
 
 CARRIER_GHZ = 6.0
 TRANSMIT_POWER_DBM = 23.0

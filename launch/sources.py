@@ -1,16 +1,13 @@
 """Sources by name and option."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from twintier.plvn_agent.source import Source
 from twintier.plvn_agent.sources.registry import SourceOptions, kind_of
 from twintier.plvn_agent.sources.sumo.kind import DEMO_NETWORKS
 from twintier.protocol.ids import PlvnId
 
-__all__ = ["DEMO_NETWORKS", "SourceKind", "SourceOptions", "make_source", "possible_plvns"]
-
-SourceKind = Literal["builtin", "sumo"]
+__all__ = ["DEMO_NETWORKS", "SourceOptions", "make_source", "possible_plvns"]
 
 
 def make_source(options: SourceOptions) -> Source:
@@ -19,7 +16,7 @@ def make_source(options: SourceOptions) -> Source:
     Raises:
         SourceError: if it is not installed, or the options do not do.
     """
-    return kind_of(options.kind).make(options)
+    return kind_of(options.source).make(options)
 
 
 def possible_plvns(options: SourceOptions) -> Sequence[PlvnId]:
@@ -28,4 +25,4 @@ def possible_plvns(options: SourceOptions) -> Sequence[PlvnId]:
     Raises:
         SourceError: if it is not installed, or the options do not do.
     """
-    return kind_of(options.kind).possible_plvns(options)
+    return kind_of(options.source).possible_plvns(options)

@@ -1,24 +1,22 @@
 """An individual model from a meta model: the gradient steps of Fig. 5(b) on hybrid data.
 
 Exploration happens in the emulator. A vehicle acts greedily, so its trajectories hold no sampled
-actions to learn from directly; they count in two ways. The policy explores on the true traces
-(bandwidth, workload and distance do not depend on its actions) through the calibrated emulator,
-and wherever it happens to do what the vehicle did, from the same modes, the measured reward
-takes the place of the emulated one.
+actions to learn from directly; they count in two ways. The policy explores on the true slots (what
+was measured before acting does not depend on its actions) through the calibrated emulator, and
+wherever it happens to do what the vehicle did, in the same state, the measured reward takes the
+place of the emulated one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from twintier.inmf.actor import PolicySpec
-from twintier.inmf.spec import EpisodeBatch
-from twintier.inmf.trajectory import Trajectories
+from twintier.inmf.episodes import EpisodeBatch, Replayed
 from twintier.learning.aggregate import Adam
 from twintier.learning.errors import NumericsError
 from twintier.learning.meta import policy_gradient
-from twintier.learning.policy import Vector, reheated
+from twintier.learning.policy import Policy, Vector, reheated
 from twintier.learning.ppo import Experience, PpoSettings, linear_advantages, update
 from twintier.learning.rollout import Rollout, collect, mean_reward
 from twintier.learning.teacher import teacher_gradient
@@ -58,16 +56,6 @@ class AdaptationSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class TrueEpisodes:
-    """What a vehicle did and measured, with the means to emulate other actions on it."""
-
-    trajectories: Trajectories
-    """Traces, modes and measured rewards."""
-    episodes: EpisodeBatch
-    """The same traces, in the calibrated condition."""
-
-
-@dataclass(frozen=True, slots=True)
 class Adaptation:
     """The best policy found and how it was found."""
 
@@ -80,7 +68,7 @@ class Adaptation:
     true_slots: int
     """Slots whose measured reward was learned from."""
     reward_curve: tuple[float, ...]
-    """Greedy mean J a slot on the common traces: the start, then after each step."""
+    """Greedy mean reward of a slot on the common traces: the start, then after each step."""
     halted: str
     """Why the plain steps ended early, and from where it went on; empty if they did not."""
 
@@ -89,14 +77,14 @@ class Adaptation:
 class _Search:
     """The best candidate so far, on traces that all candidates share."""
 
-    spec: PolicySpec
+    policy: Policy
     batch: EpisodeBatch
     best: Vector
     curve: list[float] = field(default_factory=list)
 
     def consider(self, candidate: Vector) -> Rollout:
         """Play the candidate greedily and keep it if it is better than all before."""
-        rollout = collect(self.spec, candidate, self.batch, None)
+        rollout = collect(self.policy, candidate, self.batch, None)
         reward = mean_reward(rollout)
         if not self.curve or reward > max(self.curve):
             self.best = candidate
@@ -105,25 +93,25 @@ class _Search:
 
 
 def adapt(
-    spec: PolicySpec,
+    policy: Policy,
     start: Vector,
     emulated: Emulated,
     *,
     settings: AdaptationSettings,
     rng: np.random.Generator,
     log_step_sizes: Vector | None = None,
-    true: TrueEpisodes | None = None,
+    true: Replayed | None = None,
 ) -> Adaptation:
     """Make an individual model for the condition that `emulated` emulates.
 
     Args:
-        spec: sizes of the policy.
+        policy: network and head.
         start: (n,) float32, usually a meta model.
         emulated: draws emulated episodes of the calibrated condition.
         settings: steps and episodes.
         rng: the only source of randomness.
         log_step_sizes: (n,) float32 of the meta model; None leaves its plain steps out.
-        true: trajectories of the vehicle since its condition began, or None.
+        true: true slots of the vehicle since its condition began, or None.
 
     Returns:
         A policy that is no worse than `start` on the common traces.
@@ -131,21 +119,23 @@ def adapt(
     Raises:
         NumericsError: if rewards are not finite.
     """
-    search = _Search(spec, emulated(settings.evaluation_episodes, rng), start)
+    search = _Search(policy, emulated(settings.evaluation_episodes, rng), start)
     seen = search.consider(start)
-    if not np.isfinite(seen.reward_j).all():
+    if not np.isfinite(seen.rewards).all():
         raise NumericsError("emulated rewards are not finite; check the calibrated condition")
     slots, halted = 0, ""
     if log_step_sizes is not None:
         slots, halted = _meta_steps(search, emulated, np.exp(log_step_sizes), settings, rng)
     slots += _teacher_steps(search, emulated, settings, rng)
     true_slots = 0
-    current = reheated(spec, search.best, seen.observations.reshape(-1, spec.observation_dim))
+    current = reheated(
+        policy, search.best, seen.observations.reshape(-1, seen.observations.shape[-1])
+    )
     adam = Adam(settings.ppo.learning_rate)
     for number in range(settings.updates):
         adam.learning_rate = settings.ppo.learning_rate * (1.0 - 0.8 * number / settings.updates)
-        experience, measured = _hybrid(spec, current, emulated, true, settings=settings, rng=rng)
-        current = update(spec, current, experience, adam, settings=settings.ppo, rng=rng)
+        experience, measured = _hybrid(policy, current, emulated, true, settings=settings, rng=rng)
+        current = update(policy, current, experience, adam, settings=settings.ppo, rng=rng)
         search.consider(current)
         slots += experience.advantage.size - measured
         true_slots += measured
@@ -165,7 +155,7 @@ def _meta_steps(
     for number in range(settings.meta_steps):
         batch = emulated(settings.meta_episodes, rng)
         with np.errstate(all="ignore"):  # what is not finite is found below
-            step = policy_gradient(search.spec, current[None], batch, [rng])
+            step = policy_gradient(search.policy, current[None], batch, [rng])
             current = current - step_sizes * step.gradient[0]
         slots += step.weight.size
         if not np.isfinite(current).all():
@@ -185,7 +175,7 @@ def _teacher_steps(
     for number in range(settings.teacher_steps):
         falling = 1.0 - 0.8 * number / settings.teacher_steps
         adam.learning_rate = settings.teacher_learning_rate * falling
-        step = teacher_gradient(search.spec, current, emulated(settings.meta_episodes, rng), rng)
+        step = teacher_gradient(search.policy, current, emulated(settings.meta_episodes, rng), rng)
         current = adam.step(current, step.gradient)
         slots += step.slots
         if number % CONSIDERED_EACH == CONSIDERED_EACH - 1:
@@ -194,47 +184,39 @@ def _teacher_steps(
 
 
 def _hybrid(
-    spec: PolicySpec,
+    policy: Policy,
     parameters: Vector,
     emulated: Emulated,
-    true: TrueEpisodes | None,
+    true: Replayed | None,
     *,
     settings: AdaptationSettings,
     rng: np.random.Generator,
 ) -> tuple[Experience, int]:
     """Rows of both sources, each source's advantages normalised apart, and measured slots."""
     batch = emulated(settings.episodes, rng)
-    rollout = collect(spec, parameters, batch, [rng])
+    rollout = collect(policy, parameters, batch, [rng])
     synthetic = Experience.of(rollout, linear_advantages(batch.spec, rollout))
     if true is None:
         return synthetic, 0
-    replayed, measured = replay(spec, parameters, true, rng)
+    replayed, measured = replay(policy, parameters, true, rng)
     advantage = linear_advantages(batch.spec, replayed) * np.float32(settings.true_weight)
     real = Experience.of(replayed, advantage)
     both = Experience(
         np.concatenate([synthetic.observations, real.observations]),
-        np.concatenate([synthetic.actions, real.actions]),
+        np.concatenate([synthetic.samples, real.samples]),
         np.concatenate([synthetic.advantage, real.advantage]),
     )
     return both, measured
 
 
 def replay(
-    spec: PolicySpec, parameters: Vector, true: TrueEpisodes, rng: np.random.Generator
+    policy: Policy, parameters: Vector, true: Replayed, rng: np.random.Generator
 ) -> tuple[Rollout, int]:
-    """Explore on true traces; measured rewards stand where the vehicle did the same.
+    """Explore on true slots; measured rewards stand where the vehicle did the same.
 
     Returns:
         The rollout, and how many of its rewards were measured.
     """
-    rollout = collect(spec, parameters, true.episodes, [rng])
-    done = true.trajectories
-    absent = ~done.trace.present
-    before = rollout.modes_before & done.trace.present_before
-    same = ((rollout.modes == done.modes) | absent).all(axis=-1)
-    same &= ((before == done.modes_before) | absent).all(axis=-1)
-    reward = np.where(same, done.reward_j, rollout.reward_j)
-    mixed = Rollout(
-        rollout.observations, rollout.actions, rollout.modes_before, rollout.modes, reward
-    )
-    return mixed, int(same.sum())
+    rollout = collect(policy, parameters, true, [rng])
+    rewards, measured = true.measured(rollout.actions)
+    return replace(rollout, rewards=rewards), int(measured.sum())

@@ -2,6 +2,7 @@
 
 Slower than the written-out gradients of `learning.likelihood` and `learning.meta`, and good for any
 loss: it is what they are held to, and the way for losses that nobody has differentiated by hand.
+Only the built-in network; modules of an INMF's own run behind the port (`learning.engines`).
 """
 
 from collections.abc import Callable, Sequence
@@ -30,12 +31,14 @@ def network_outputs(sizes: Sequence[int], flat: Tensor, inputs: Tensor) -> Tenso
     return hidden
 
 
-def log_prob(spec: PolicySpec, flat: Tensor, observations: Tensor, actions: Tensor) -> Tensor:
-    """Log-density (rows,) of sampled actions (rows, action_dim)."""
-    log_std = flat[-spec.action_dim :]
-    mean = network_outputs(spec.sizes, flat, observations)
-    z = (actions - mean) / log_std.exp()
-    return -0.5 * (z**2).sum(-1) - log_std.sum() - 0.5 * log(2.0 * pi) * spec.action_dim
+def log_prob(spec: PolicySpec, flat: Tensor, observations: Tensor, samples: Tensor) -> Tensor:
+    """Log-probability (rows,) of samples (rows, A)."""
+    outputs = network_outputs(spec.sizes, flat, observations)
+    if spec.head == "categorical":
+        return outputs.log_softmax(-1).gather(-1, samples.long())[:, 0]
+    log_std = flat[-spec.free :]
+    z = (samples - outputs) / log_std.exp()
+    return -0.5 * (z**2).sum(-1) - log_std.sum() - 0.5 * log(2.0 * pi) * spec.free
 
 
 def surrogate_loss(kind: Surrogate, current: Tensor, before: Tensor, advantage: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from twintier.inmf.trajectory import Array, ShapeError
+from twintier.inmf.spec import Array
+from twintier.inmf.trajectory import ShapeError
 
 Real = TypeVar("Real", npt.NDArray[np.float64], npt.NDArray[np.floating])
 

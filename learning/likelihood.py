@@ -1,61 +1,47 @@
-"""Log-probability of sampled actions under a Gaussian policy, with first and second derivatives.
+"""Log-probability of samples under a policy, with first and second derivatives.
 
-The policy is N(mean(observation), exp(log_std)^2) for each action component; a component that is
-not below 0 means True. log_std is a free parameter, not an output: entropy is then the same in
-all states, as in Fig. 6(b).
+A network behind its port carries derivatives by outputs back to the flat vector; a head gives
+log-probabilities and their derivatives by outputs and by its own numbers. Here both meet.
 """
 
 from collections.abc import Callable
-from math import log, pi
 
 import numpy as np
 
-from twintier.inmf.actor import PolicySpec
-from twintier.learning.network import (
-    Array,
-    Layers,
-    backward,
-    backward_tangent,
-    forward,
-    forward_tangent,
-    layers_of,
-)
+from twintier.learning.engines.port import Array, Pass
+from twintier.learning.policy import Policy
 
 
 class Likelihood:
-    """One forward pass of a policy over actions that were sampled, ready to be differentiated."""
+    """One forward pass of a policy over samples, ready to be differentiated."""
 
     def __init__(
         self,
-        spec: PolicySpec,
+        policy: Policy,
         parameters: Array,
         observations: Array,
-        actions: Array,
+        samples: Array,
         *,
-        layers: Layers | None = None,
-        activations: list[Array] | None = None,
+        forward: Pass | None = None,
     ) -> None:
         """Run the network.
 
         Args:
-            spec: sizes of the policy.
+            policy: network and head.
             parameters: (..., n) flat vector.
             observations: (..., rows, observation_dim).
-            actions: (..., rows, action_dim), the continuous samples.
-            layers: views of `parameters` if the caller keeps them.
-            activations: of the forward pass, if it has been run.
+            samples: (..., rows, A), what the head's actions were made of.
+            forward: the pass over the same observations, if it has been run.
         """
-        self._sizes = spec.sizes
-        self._parameters = parameters
-        self._layers = layers or layers_of(self._sizes, parameters)
-        self._activations = activations or forward(self._layers, observations)
-        log_std = parameters[..., None, -spec.action_dim :]
-        self._inverse_std = np.exp(-log_std)
-        self._z = (actions - self._activations[-1]) * self._inverse_std
-        self._square = self._z * self._z
-        constant = np.add.reduce(log_std, axis=-1) + 0.5 * log(2.0 * pi) * spec.action_dim
-        self.log_prob: Array = -0.5 * np.add.reduce(self._square, axis=-1) - constant
-        """(..., rows) log-density of each row's actions."""
+        self._policy, self._parameters = policy, parameters
+        self._pass = forward or policy.network.run(parameters, observations)
+        free = policy.free(parameters)
+        self._density = policy.head.density(self._pass.outputs, free, samples)
+
+    @property
+    def log_prob(self) -> Array:
+        """(..., rows) of each row's sample."""
+        return self._density.log_prob
 
     def gradient(self, coefficient: Array) -> Array:
         """Gradient of sum(coefficient * log_prob) by the parameters.
@@ -67,16 +53,22 @@ class Likelihood:
             (..., n) flat vector.
         """
         gradient = np.empty_like(self._parameters)
-        self.write_gradient(coefficient, gradient, layers_of(self._sizes, gradient))
+        self.write_gradient(coefficient, gradient)
         return gradient
 
-    def write_gradient(self, coefficient: Array, gradient: Array, layers: Layers) -> None:
-        """As `gradient`, into a vector and its views that the caller keeps."""
-        weight = coefficient[..., None]
-        self._write_log_std(gradient, weight * (self._square - 1.0))
-        mean_gradient = weight * self._z
-        mean_gradient *= self._inverse_std
-        backward(self._layers, self._activations, mean_gradient, layers)
+    def write_gradient(self, coefficient: Array, gradient: Array, entropy: float = 0.0) -> None:
+        """As `gradient`, into a vector that the caller keeps.
+
+        Args:
+            coefficient: (..., rows).
+            gradient: (..., n), overwritten.
+            entropy: how much of the gradient of the mean entropy is subtracted.
+        """
+        free = self._policy.free(gradient)
+        by_output = self._density.write_gradient(coefficient, free)
+        if entropy:
+            self._density.write_entropy(entropy, by_output, free)
+        self._pass.write_gradient(by_output, gradient)
 
     def hessian_vector(
         self, coefficient: Array, vector: Array, curvature: Callable[[Array], Array]
@@ -92,25 +84,10 @@ class Likelihood:
         Returns:
             (..., n) flat vector.
         """
-        width = self._z.shape[-1]
-        tangent = forward_tangent(self._layers, self._activations, layers_of(self._sizes, vector))
-        moved_mean, moved_log_std = tangent.activations[-1], vector[..., None, -width:]
-        score = self._z * self._inverse_std
-        spread = self._square - 1.0
-        moved_log_prob = (score * moved_mean + spread * moved_log_std).sum(axis=-1)
-        weight, moved_weight = coefficient[..., None], curvature(moved_log_prob)[..., None]
-        moved_z = moved_mean * self._inverse_std + self._z * moved_log_std
+        moved = self._density.moved(self._pass.tangent(vector), self._policy.free(vector))
         product = np.empty_like(self._parameters)
-        self._write_log_std(product, moved_weight * spread - 2.0 * weight * self._z * moved_z)
-        moved_score = (moved_z + self._z * moved_log_std) * self._inverse_std
-        backward_tangent(
-            self._layers,
-            self._activations,
-            tangent,
-            (weight * score, moved_weight * score - weight * moved_score),
-            layers_of(self._sizes, product),
+        by_output, moved_by_output = self._density.write_product(
+            coefficient, curvature(moved), self._policy.free(product)
         )
+        self._pass.write_product(vector, by_output, moved_by_output, product)
         return product
-
-    def _write_log_std(self, flat: Array, rows: Array) -> None:
-        np.add.reduce(rows, axis=-2, out=flat[..., -rows.shape[-1] :])

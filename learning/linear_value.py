@@ -5,8 +5,7 @@ Fitted anew on each batch, so it has no state and is right for whatever policy c
 
 import numpy as np
 
-from twintier.inmf.spec import Observation
-from twintier.inmf.trajectory import Array
+from twintier.inmf.spec import Array, Observation
 
 RIDGE = 1e-5
 """Assumed: keeps the normal equations solvable when a feature is constant."""

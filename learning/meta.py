@@ -11,13 +11,13 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from twintier.inmf.actor import PolicySpec
-from twintier.inmf.spec import EpisodeBatch, InmfSpec
+from twintier.inmf.episodes import EpisodeBatch
+from twintier.inmf.spec import InmfSpec
 from twintier.learning import surrogate
+from twintier.learning.engines.port import Array
 from twintier.learning.errors import NumericsError, SettingsError
 from twintier.learning.likelihood import Likelihood
-from twintier.learning.network import Array
-from twintier.learning.policy import Vector, head_of
+from twintier.learning.policy import Policy, Vector
 from twintier.learning.ppo import linear_advantages, raw_advantages
 from twintier.learning.rollout import Rollout, collect, twin_groups
 from twintier.learning.surrogate import Surrogate
@@ -56,7 +56,7 @@ class MetaSettings:
 
     normalise_outer: bool = False
     """Whether the outer step weighs all twins alike. Without it the outer step maximises the mean
-    reward over twins, in J, so that conditions in which boldness is dear count for what they cost
+    reward over twins, so that conditions in which boldness is dear count for what they cost
     (multi-task PPO: .88 of the experts, and .72 when normalised by task; one seed)."""
 
     def __post_init__(self) -> None:
@@ -71,15 +71,15 @@ class MetaSettings:
         if self.algorithm == "reptile" and self.adapted == "head":
             raise SettingsError("reptile leaves the body where it was if only the head adapts")
 
-    def initial_log_step_sizes(self, spec: PolicySpec) -> Vector:
+    def initial_log_step_sizes(self, policy: Policy) -> Vector:
         """Logarithm of the initial step size of every parameter, (n,) float32.
 
         A parameter that does not adapt has one so low that the step size is exactly 0; as its
         gradient is then 0 too, it stays there.
         """
-        logarithms = np.full(spec.parameters, np.log(self.initial_step_size), np.float32)
+        logarithms = np.full(policy.parameters, np.log(self.initial_step_size), np.float32)
         if self.adapted == "head":
-            logarithms[: head_of(spec).start] = LOG_OF_NOTHING
+            logarithms[~policy.adapts] = LOG_OF_NOTHING
         return logarithms
 
 
@@ -92,9 +92,9 @@ class MetaGradient:
     step_size_gradient: Vector
     """(n,) float32, by the logarithms of the step sizes; zeros where they are not learned."""
     reward_before: float
-    """Mean J a slot of the first round."""
+    """Mean of a slot in the first round, in the reward's unit."""
     reward_after: float
-    """Mean J a slot of the last round that was emulated."""
+    """Mean of a slot in the last round that was emulated."""
     adaptation_loss: float
     """Minus reward_after: the surrogate itself is 0 where it is evaluated, by construction."""
     slots: int
@@ -112,7 +112,7 @@ class Step:
     gradient: Array
     """(twins, n)."""
     reward: Array
-    """(twins,) mean J a slot."""
+    """(twins,) mean of a slot."""
 
     def gradient_with(self, advantage: Array) -> Array:
         """The gradient on the same data with other advantages, (twins, n)."""
@@ -161,7 +161,7 @@ class InnerStep(Protocol):
 
 
 def policy_gradient(
-    spec: PolicySpec,
+    policy: Policy,
     parameters: Array,
     batch: EpisodeBatch,
     rngs: Sequence[np.random.Generator],
@@ -169,9 +169,9 @@ def policy_gradient(
     normalise: bool = True,
 ) -> Step:
     """Play a batch with (twins, n) parameters and differentiate the loss on it."""
-    rollout = collect(spec, parameters, batch, rngs)
+    rollout = collect(policy, parameters, batch, rngs)
     advantage = _advantage(batch.spec, rollout, normalise=normalise)
-    return step_on(spec, parameters, rollout, advantage)
+    return step_on(policy, parameters, rollout, advantage)
 
 
 def _advantage(inmf: InmfSpec, rollout: Rollout, *, normalise: bool) -> Array:
@@ -179,30 +179,30 @@ def _advantage(inmf: InmfSpec, rollout: Rollout, *, normalise: bool) -> Array:
     return advantages(inmf, rollout).astype(np.float32)
 
 
-def step_on(spec: PolicySpec, parameters: Array, rollout: Rollout, advantage: Array) -> Step:
+def step_on(policy: Policy, parameters: Array, rollout: Rollout, advantage: Array) -> Step:
     """The policy gradient on a given rollout, with advantages (twins, episodes, slots)."""
     twins = parameters.shape[0]
     weight = surrogate.coefficient(advantage)
-    observations = rollout.observations.reshape(twins, -1, spec.observation_dim)
-    actions = rollout.actions.reshape(twins, -1, spec.action_dim)
+    observations = rollout.observations.reshape(twins, -1, rollout.observations.shape[-1])
+    samples = rollout.samples.reshape(twins, -1, rollout.samples.shape[-1])
     by_row = weight.reshape(twins, -1)
     gradient = np.empty_like(parameters)
     likelihoods = []
     for number, group in enumerate(twin_groups(twins, by_row.shape[1])):
         likelihood = Likelihood(
-            spec,
+            policy,
             parameters[group],
             observations[group],
-            actions[group],
-            activations=rollout.activations[number] if rollout.activations else None,
+            samples[group],
+            forward=rollout.passes[number] if rollout.passes else None,
         )
         gradient[group] = likelihood.gradient(by_row[group])
         likelihoods.append(likelihood)
-    return Step(likelihoods, weight, gradient, rollout.reward_j.mean(axis=(-2, -1)))
+    return Step(likelihoods, weight, gradient, rollout.rewards.mean(axis=(-2, -1)))
 
 
 def adaptation_gradient(
-    spec: PolicySpec,
+    policy: Policy,
     parameters: Vector,
     log_step_sizes: Vector,
     make_batch: MakeBatch,
@@ -213,7 +213,7 @@ def adaptation_gradient(
     """The gradient of one twin's adaptation loss by the meta model.
 
     Args:
-        spec: sizes of the policy.
+        policy: network and head.
         parameters: (n,) float32 meta parameters.
         log_step_sizes: (n,) float32 logarithms of the inner step sizes (alpha).
         make_batch: draws `settings.episodes` new emulated episodes from the generator.
@@ -224,7 +224,7 @@ def adaptation_gradient(
         NumericsError: if a reward or gradient is not finite; nothing is returned then.
     """
     return adaptation_gradients(
-        spec,
+        policy,
         parameters,
         log_step_sizes,
         lambda rngs: make_batch(rngs[0]),
@@ -234,7 +234,7 @@ def adaptation_gradient(
 
 
 def adaptation_gradients(
-    spec: PolicySpec,
+    policy: Policy,
     parameters: Vector,
     log_step_sizes: Vector,
     make_batches: MakeBatches,
@@ -245,7 +245,7 @@ def adaptation_gradients(
     """As `adaptation_gradient`, for several twins at once.
 
     Args:
-        spec: sizes of the policy.
+        policy: network and head.
         parameters: (n,) float32 meta parameters.
         log_step_sizes: (n,) float32 logarithms of the inner step sizes.
         make_batches: draws `settings.episodes` episodes of each twin, twin by twin, each twin's
@@ -265,8 +265,8 @@ def adaptation_gradients(
     outer: dict[int, Array] = {}
     for taken in range(settings.inner_steps):
         batch = make_batches(rngs)
-        rollout = collect(spec, current, batch, rngs)
-        step = step_on(spec, current, rollout, _advantage(batch.spec, rollout, normalise=True))
+        rollout = collect(policy, current, batch, rngs)
+        step = step_on(policy, current, rollout, _advantage(batch.spec, rollout, normalise=True))
         if settings.judged == "every" and taken:
             raw = _advantage(batch.spec, rollout, normalise=settings.normalise_outer)
             outer[taken] = step.gradient_with(raw)
@@ -277,7 +277,7 @@ def adaptation_gradients(
         gradient = (parameters - current) / scale
         return _results(steps, steps, gradient, np.zeros_like(gradient))
     last = policy_gradient(
-        spec, current, make_batches(rngs), rngs, normalise=settings.normalise_outer
+        policy, current, make_batches(rngs), rngs, normalise=settings.normalise_outer
     )
     outer[len(steps)] = last.gradient
     gradient, by_step_size = backpropagate(steps, outer, step_sizes, settings)

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twintier.inmf.actor import PolicySpec
 from twintier.learning.aggregate import MetaOptimizer, average_gradients
 from twintier.learning.meta import MakeBatches, MetaGradient, MetaSettings, adaptation_gradients
-from twintier.learning.policy import Vector
+from twintier.learning.policy import Policy, Vector
 
 
 @dataclass(slots=True)
 class MetaTraining:
     """A meta model under training."""
 
-    spec: PolicySpec
+    policy: Policy
     settings: MetaSettings
     optimizer: MetaOptimizer
     parameters: Vector
@@ -30,14 +29,14 @@ class MetaTraining:
     @classmethod
     def start(
         cls,
-        spec: PolicySpec,
+        policy: Policy,
         parameters: Vector,
         settings: MetaSettings,
         optimizer: MetaOptimizer,
     ) -> "MetaTraining":
         """Training from these parameters, with the settings' initial step sizes."""
-        logarithms = settings.initial_log_step_sizes(spec)
-        return cls(spec, settings, optimizer, parameters, logarithms)
+        logarithms = settings.initial_log_step_sizes(policy)
+        return cls(policy, settings, optimizer, parameters, logarithms)
 
     def iterate(
         self, make_batches: MakeBatches, rngs: Mapping[str, np.random.Generator]
@@ -56,7 +55,7 @@ class MetaTraining:
         """
         ids = sorted(rngs)
         results = adaptation_gradients(
-            self.spec,
+            self.policy,
             self.parameters,
             self.log_step_sizes,
             make_batches,

@@ -1,47 +1,93 @@
-"""The policy as a flat float32 vector: its start, its means, its entropy and its reheating.
+"""A policy of learning: a network behind its port, a head, and one flat float32 vector.
 
-The layout is the one of `inmf.actor`, which runs the same vector on the vehicle.
+The vector holds the network's numbers, then the head's own; in the layout of `inmf.actor`, which
+runs the same vector on the vehicle. Here are its start, its outputs, its entropy and its reheating.
 """
 
-from math import e, log, pi
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from twintier.inmf.actor import PolicySpec
-from twintier.inmf.spec import Observation
-from twintier.learning.network import Array, forward, layers_of, parameter_count
+from twintier.inmf.spec import InmfSpec, Mask, Observation
+from twintier.learning.engines.numpy import OUTPUT_GAIN
+from twintier.learning.engines.port import Array, Network
+from twintier.learning.engines.select import network_of
+from twintier.learning.heads.port import Head
+from twintier.learning.heads.select import head_for
+from twintier.learning.network import layers_of
 
 Vector = npt.NDArray[np.float32]
 
-OUTPUT_GAIN = 0.01
-"""Assumed: means start near 0, so each component starts as a fair coin."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """What learning functions work on; the numbers come with each call."""
+
+    spec: PolicySpec
+    network: Network
+    head: Head
+
+    @classmethod
+    def of(cls, spec: PolicySpec | InmfSpec, device: str = "cpu") -> "Policy":
+        """The policy that a spec declares.
+
+        Args:
+            spec: sizes, actions and network.
+            device: where torch computes, if the network is a torch module.
+
+        Raises:
+            SettingsError: if the network or the device cannot be had here.
+        """
+        sizes = PolicySpec.of(spec) if isinstance(spec, InmfSpec) else spec
+        head = head_for(sizes.actions)
+        network = network_of(sizes.network, sizes.observation_dim, head.outputs, device)
+        return cls(sizes, network, head)
+
+    @property
+    def parameters(self) -> int:
+        """Length of the flat vector."""
+        return self.network.parameters + self.head.free
+
+    def free(self, parameters: Array) -> Array:
+        """View of the head's own numbers, (..., free)."""
+        return parameters[..., self.network.parameters :]
+
+    @property
+    def adapts(self) -> Mask:
+        """(parameters,): what ANIL adapts, the last layer and the head's own numbers."""
+        chosen = np.zeros(self.parameters, bool)
+        chosen[self.network.last_layer] = True
+        chosen[self.network.parameters :] = True
+        return chosen
 
 
-def initial_parameters(spec: PolicySpec, rng: np.random.Generator) -> Vector:
-    """A policy that knows nothing: fan-in scaled weights, zero biases, log_std 0.
+def initial_parameters(policy: Policy, rng: np.random.Generator) -> Vector:
+    """A policy that knows nothing, and whose head's own numbers are 0.
 
     Returns:
-        (spec.parameters,) float32.
+        (policy.parameters,) float32.
     """
-    flat = np.zeros(spec.parameters, np.float32)
-    layers = layers_of(spec.sizes, flat)
-    for level, (weights, _) in enumerate(layers):
-        gain = OUTPUT_GAIN if level == len(layers) - 1 else 1.0
-        weights[...] = rng.normal(0.0, gain / np.sqrt(weights.shape[0]), weights.shape)
+    flat = np.zeros(policy.parameters, np.float32)
+    flat[: policy.network.parameters] = policy.network.initial(rng)
     return flat
 
 
-def uniform_parameters(spec: PolicySpec, rng: np.random.Generator) -> Vector:
-    """As `initial_parameters`, drawn as torch does: uniform within 1/sqrt(fan-in), biases too.
+def uniform_parameters(policy: Policy, rng: np.random.Generator) -> Vector:
+    """As `initial_parameters` of the built-in network, drawn as torch does.
 
-    Published policy-gradient code starts so; weights are smaller, and learning a little slower.
+    Uniform within 1/sqrt(fan-in), biases too: published policy-gradient code starts so; weights
+    are smaller, and learning a little slower.
 
     Returns:
-        (spec.parameters,) float32.
+        (policy.parameters,) float32.
+
+    Raises:
+        ShapeError: if the network is not the built-in one.
     """
-    flat = np.zeros(spec.parameters, np.float32)
-    layers = layers_of(spec.sizes, flat)
+    flat = np.zeros(policy.parameters, np.float32)
+    layers = layers_of(policy.spec.sizes, flat)
     for level, (weights, biases) in enumerate(layers):
         gain = OUTPUT_GAIN if level == len(layers) - 1 else 1.0
         limit = gain / np.sqrt(weights.shape[0])
@@ -50,63 +96,49 @@ def uniform_parameters(spec: PolicySpec, rng: np.random.Generator) -> Vector:
     return flat
 
 
-def head_of(spec: PolicySpec) -> slice:
-    """Where the last layer and log_std stand in the flat vector: its end."""
-    body = parameter_count(spec.sizes[:-1])
-    return slice(body, spec.parameters)
-
-
-def log_std_of(spec: PolicySpec, parameters: Array) -> Array:
-    """View of the logarithms of the standard deviations, (..., action_dim)."""
-    return parameters[..., -spec.action_dim :]
-
-
-def means(spec: PolicySpec, parameters: Array, observations: Observation) -> Array:
-    """Mean of each action component.
+def outputs_of(policy: Policy, parameters: Array, observations: Observation) -> Array:
+    """Outputs of the network: means of a Gaussian, logits of choices.
 
     Args:
-        spec: sizes of the policy.
+        policy: network and head.
         parameters: (..., n) flat vector.
         observations: (..., rows, observation_dim) float32.
 
     Returns:
-        (..., rows, action_dim); the greedy action is True where it is not below 0.
+        (..., rows, outputs).
     """
-    return forward(layers_of(spec.sizes, parameters), observations)[-1]
+    return policy.network.run(parameters, observations).outputs
 
 
-def entropy(spec: PolicySpec, parameters: Array) -> float:
-    """Entropy of the Gaussian, mean over the action components, in nats."""
-    return float(log_std_of(spec, parameters).mean()) + 0.5 * log(2.0 * pi * e)
+def entropy(policy: Policy, parameters: Array, observations: Observation) -> float:
+    """Entropy on observations (rows, observation_dim), mean over rows and components, in nats."""
+    outputs = outputs_of(policy, parameters, observations)
+    return policy.head.entropy(outputs, policy.free(parameters))
 
 
-def with_log_std(spec: PolicySpec, parameters: Vector, log_std: float) -> Vector:
-    """A copy that explores with this log_std in every component."""
+def with_free(policy: Policy, parameters: Vector, value: float) -> Vector:
+    """A copy whose head's own numbers (log_std) all have this value."""
     changed = parameters.copy()
-    log_std_of(spec, changed)[...] = log_std
+    policy.free(changed)[...] = value
     return changed
 
 
-def reheated(spec: PolicySpec, parameters: Vector, observations: Observation) -> Vector:
+def reheated(policy: Policy, parameters: Vector, observations: Observation) -> Vector:
     """A copy that explores again, with the same greedy actions.
 
-    A trained policy has saturated means and little noise left, so gradients cannot move it. The
-    output layer is scaled down until the root mean square of the means over `observations` is at
-    most 1, and log_std is set to 0; a positive factor on the means leaves their signs alone.
+    A trained policy has saturated outputs and little noise left, so gradients cannot move it. The
+    output layer is scaled down as the head says, and its own numbers (log_std) are set to 0.
 
     Args:
-        spec: sizes of the policy.
+        policy: network and head.
         parameters: (n,) float32.
         observations: (rows, observation_dim) float32 that the policy meets.
 
     Returns:
         (n,) float32.
     """
-    changed = with_log_std(spec, parameters, 0.0)
-    mean = means(spec, parameters, observations)
-    size = float(np.sqrt(np.mean(np.square(mean, dtype=np.float64))))
-    if size > 1.0:
-        weights, biases = layers_of(spec.sizes, changed)[-1]
-        weights /= np.float32(size)
-        biases /= np.float32(size)
+    changed = with_free(policy, parameters, 0.0)
+    factor = policy.head.warmth(outputs_of(policy, parameters, observations))
+    if factor < 1.0:
+        policy.network.scale_outputs(changed, factor)
     return changed

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import Array as Values
 from twintier.inmf.spec import InmfSpec
-from twintier.inmf.trajectory import Array as Values
 from twintier.learning import gae
 from twintier.learning import linear_value as baseline
 from twintier.learning.aggregate import Adam
+from twintier.learning.engines.port import Array
 from twintier.learning.errors import NumericsError
 from twintier.learning.likelihood import Likelihood
-from twintier.learning.network import Array, layers_of
-from twintier.learning.policy import Vector
+from twintier.learning.policy import Policy, Vector
 from twintier.learning.rollout import Rollout
 
 Order = npt.NDArray[np.int64]
@@ -51,17 +50,17 @@ def linear_advantages(inmf: InmfSpec, rollout: Rollout) -> Array:
 
 
 def mixed_advantages(inmf: InmfSpec, rollout: Rollout) -> Array:
-    """As `linear_advantages`, normalised over all twins: what multi-task PPO maximises is J."""
+    """As `linear_advantages`, normalised over all twins: what counts is the mean reward."""
     raw = raw_advantages(inmf, rollout)
     flat: Array = gae.normalised(raw.reshape(1, -1)).astype(np.float32)
     return flat.reshape(raw.shape)
 
 
 def raw_advantages(inmf: InmfSpec, rollout: Rollout) -> Values:
-    """Advantages in J over a linear baseline of each twin, (..., episodes, slots) float64."""
-    target = gae.returns(rollout.reward_j, gamma=inmf.gamma)
+    """Advantages over a linear baseline of each twin, (..., episodes, slots) float64."""
+    target = gae.returns(rollout.rewards, gamma=inmf.gamma)
     value = baseline.predict(rollout.observations, target)
-    return gae.advantages(rollout.reward_j, value, gamma=inmf.gamma, gae_lambda=inmf.gae_lambda)
+    return gae.advantages(rollout.rewards, value, gamma=inmf.gamma, gae_lambda=inmf.gae_lambda)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +69,28 @@ class Experience:
 
     observations: Array
     """(rows, observation_dim) float32."""
-    actions: Array
-    """(rows, action_dim) float32."""
+    samples: Array
+    """(rows, A) float32, what actions were made of."""
     advantage: Array
     """(rows,) float32; a weight of the row's source may be multiplied in."""
 
     @classmethod
     def of(cls, rollout: Rollout, advantage: Array) -> "Experience":
         """All slots of a rollout, in order."""
-        rows = rollout.reward_j.size
+        rows = rollout.rewards.size
         return cls(
             rollout.observations.reshape(rows, -1),
-            rollout.actions.reshape(rows, -1),
+            rollout.samples.reshape(rows, -1),
             advantage.reshape(rows),
         )
 
     def rows(self, chosen: Order | slice) -> "Experience":
         """The chosen rows, in their order."""
-        return Experience(self.observations[chosen], self.actions[chosen], self.advantage[chosen])
+        return Experience(self.observations[chosen], self.samples[chosen], self.advantage[chosen])
 
 
 def update(
-    spec: PolicySpec,
+    policy: Policy,
     parameters: Vector,
     experience: Experience,
     adam: Adam,
@@ -102,7 +101,7 @@ def update(
     """New parameters after the passes of one update; the arguments' arrays stay as they are.
 
     Args:
-        spec: sizes of the policy.
+        policy: network and head.
         parameters: (n,) float32, the policy that acted.
         experience: what it saw and did.
         adam: the optimiser; its memory moves on.
@@ -116,8 +115,8 @@ def update(
         NumericsError: if the new parameters are not finite.
     """
     rows = experience.advantage.size
-    before = Likelihood(spec, parameters, experience.observations, experience.actions).log_prob
-    workspace = _Workspace(spec, parameters)
+    before = Likelihood(policy, parameters, experience.observations, experience.samples).log_prob
+    workspace = _Workspace(policy, parameters)
     for _ in range(settings.passes):
         order = rng.permutation(rows)
         shuffled, before_shuffled = experience.rows(order), before[order]
@@ -133,27 +132,25 @@ def update(
 
 
 def clipped_gradient(
-    spec: PolicySpec,
+    policy: Policy,
     parameters: Array,
     experience: Experience,
     log_prob_before: Array,
     settings: PpoSettings,
 ) -> Array:
     """Gradient of the clipped loss (Schulman et al., arXiv 1707.06347, eq. 7), (n,)."""
-    workspace = _Workspace(spec, parameters)
+    workspace = _Workspace(policy, parameters)
     workspace.differentiate(experience, log_prob_before, settings)
     return workspace.gradient
 
 
 class _Workspace:
-    """Parameters under change and their gradient, with views that are made once."""
+    """Parameters under change and their gradient, two vectors that stay the same arrays."""
 
-    def __init__(self, spec: PolicySpec, parameters: Array) -> None:
-        self._spec = spec
+    def __init__(self, policy: Policy, parameters: Array) -> None:
+        self._policy = policy
         self.parameters = parameters.copy()
         self.gradient = np.empty_like(parameters)
-        self._layers = layers_of(spec.sizes, self.parameters)
-        self._gradient_layers = layers_of(spec.sizes, self.gradient)
 
     def differentiate(
         self, experience: Experience, log_prob_before: Array, settings: PpoSettings
@@ -163,11 +160,7 @@ class _Workspace:
         Where the clipped term is the smaller one it is constant, so that row has no gradient.
         """
         likelihood = Likelihood(
-            self._spec,
-            self.parameters,
-            experience.observations,
-            experience.actions,
-            layers=self._layers,
+            self._policy, self.parameters, experience.observations, experience.samples
         )
         ratio = np.exp(likelihood.log_prob - log_prob_before)
         advantage = experience.advantage
@@ -177,6 +170,4 @@ class _Workspace:
         ratio *= advantage
         ratio *= -1.0 / advantage.size
         ratio[clipped] = 0.0
-        likelihood.write_gradient(ratio, self.gradient, self._gradient_layers)
-        if settings.entropy_coefficient:
-            self.gradient[-self._spec.action_dim :] -= settings.entropy_coefficient
+        likelihood.write_gradient(ratio, self.gradient, settings.entropy_coefficient)

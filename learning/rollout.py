@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twintier.inmf.actor import PolicySpec
-from twintier.inmf.spec import EpisodeBatch, Observation
-from twintier.inmf.trajectory import Array as Rewards
-from twintier.inmf.trajectory import Mask
-from twintier.learning.network import Array, forward, layers_of
-from twintier.learning.policy import log_std_of
+from twintier.inmf.episodes import Actions, EpisodeBatch
+from twintier.inmf.spec import Array as Rewards
+from twintier.inmf.spec import Observation
+from twintier.learning.engines.port import Array, Pass
+from twintier.learning.policy import Policy
 
 GROUP_ROWS = 1500
 """Rows of a group: 64 units of float32 are then 0.4 MB a layer."""
@@ -26,21 +25,19 @@ class Rollout:
 
     observations: Observation
     """(..., episodes, slots, observation_dim) float32."""
-    actions: Array
-    """(..., episodes, slots, action_dim) float32: the continuous samples, or the means."""
-    modes_before: Mask
-    """(..., episodes, slots, action_dim)."""
-    modes: Mask
-    """(..., episodes, slots, action_dim): True where the action is not below 0."""
-    reward_j: Rewards
+    samples: Array
+    """(..., episodes, slots, A) float32: what actions were made of; greedy ones without noise."""
+    actions: Actions
+    """(..., episodes, slots, A)."""
+    rewards: Rewards
     """(..., episodes, slots) float64."""
-    activations: list[list[Array]] | None = None
-    """Of the forward pass of each group of `twin_groups`, where there was only one pass."""
+    passes: list[Pass] | None = None
+    """The forward pass of each group of `twin_groups`, where there was only one."""
 
     @property
     def slots(self) -> int:
         """Number of slots over all episodes (and twins)."""
-        return self.reward_j.size
+        return self.rewards.size
 
 
 def twin_groups(twins: int, rows: int) -> list[slice]:
@@ -53,7 +50,7 @@ def twin_groups(twins: int, rows: int) -> list[slice]:
 
 
 def collect(
-    spec: PolicySpec,
+    policy: Policy,
     parameters: Array,
     batch: EpisodeBatch,
     rngs: Sequence[np.random.Generator] | None,
@@ -61,10 +58,10 @@ def collect(
     """Play a batch of episodes.
 
     Args:
-        spec: sizes of the policy.
+        policy: network and head.
         parameters: (n,) one policy for all episodes, or (twins, n): the batch then holds the
             same number of episodes of each twin, twin by twin.
-        batch: the episodes; every episode starts with all modes False.
+        batch: the episodes.
         rngs: source of each twin's exploration (one for a single policy), so that a twin's
             episodes do not depend on who is computed beside it; None for greedy actions.
 
@@ -73,52 +70,49 @@ def collect(
     """
     lead = parameters.shape[:-1]
     per_twin = (*lead, batch.episodes // int(np.prod(lead, dtype=int)), batch.spec.slots)
-    noise = np.zeros((*per_twin, spec.action_dim), np.float32)
+    noise = np.zeros((*per_twin, policy.head.outputs), np.float32)
     if rngs is not None:
         for rng, rows in zip(rngs, noise.reshape(-1, *noise.shape[-3:]), strict=True):
-            rng.standard_normal(dtype=np.float32, out=rows)
-        noise *= np.exp(log_std_of(spec, parameters))[..., None, None, :]
+            policy.head.draw(rng, rows)
+        policy.head.spread(noise, policy.free(parameters))
     play = _play_at_once if batch.exogenous else _play_slot_by_slot
-    observations, actions, activations = play(spec, parameters, batch, noise)
-    modes = actions >= 0.0
-    before = np.zeros_like(modes)
-    before[..., 1:, :] = modes[..., :-1, :]
-    flat = (batch.episodes, batch.spec.slots, spec.action_dim)
-    reward = batch.rewards(before.reshape(flat), modes.reshape(flat))
-    shaped = reward.reshape(per_twin)
-    return Rollout(observations, actions, before, modes, shaped, activations)
+    observations, samples, passes = play(policy, parameters, batch, noise)
+    actions = policy.head.action(samples)
+    rewards = batch.rewards(actions.reshape(batch.episodes, batch.spec.slots, -1))
+    return Rollout(observations, samples, actions, rewards.reshape(per_twin), passes)
 
 
 def _play_at_once(
-    spec: PolicySpec, parameters: Array, batch: EpisodeBatch, noise: Array
-) -> tuple[Observation, Array, list[list[Array]] | None]:
-    *lead, _, _, width = noise.shape
-    slots = batch.spec.slots
-    still = np.zeros((batch.episodes, slots, width), np.bool_)
-    seen = batch.observe_all(still).reshape(*lead, -1, spec.observation_dim)
-    rows = seen.shape[-2]
-    groups = twin_groups(lead[0], rows) if lead else [slice(None)]
-    passes = [forward(layers_of(spec.sizes, parameters[group]), seen[group]) for group in groups]
-    noise += np.concatenate([each[-1] for each in passes]).reshape(noise.shape)
-    return seen.reshape(*noise.shape[:-1], spec.observation_dim), noise, passes
+    policy: Policy, parameters: Array, batch: EpisodeBatch, noise: Array
+) -> tuple[Observation, Array, list[Pass] | None]:
+    lead = noise.shape[:-3]
+    dim = batch.spec.observation_dim
+    seen = batch.observe_all().reshape(*lead, -1, dim)
+    groups = twin_groups(lead[0], seen.shape[-2]) if lead else [slice(None)]
+    passes = [policy.network.run(parameters[group], seen[group]) for group in groups]
+    outputs = np.concatenate([each.outputs for each in passes]).reshape(noise.shape)
+    samples = policy.head.explore(outputs, noise)
+    return seen.reshape(*noise.shape[:-1], dim), samples, passes
 
 
 def _play_slot_by_slot(
-    spec: PolicySpec, parameters: Array, batch: EpisodeBatch, noise: Array
-) -> tuple[Observation, Array, list[list[Array]] | None]:
-    layers = layers_of(spec.sizes, parameters)
-    observations = np.empty((*noise.shape[:-1], spec.observation_dim), np.float32)
-    actions = noise
-    per_slot = (*noise.shape[:-2], spec.observation_dim)
-    modes = np.zeros((batch.episodes, spec.action_dim), np.bool_)
+    policy: Policy, parameters: Array, batch: EpisodeBatch, noise: Array
+) -> tuple[Observation, Array, list[Pass] | None]:
+    observations = np.empty((*noise.shape[:-1], batch.spec.observation_dim), np.float32)
+    samples = np.empty((*noise.shape[:-1], policy.head.width), np.float32)
+    per_slot = (*noise.shape[:-2], batch.spec.observation_dim)
+    memory = batch.first_memory()
     for slot in range(batch.spec.slots):
-        seen = batch.observe(slot, modes).reshape(per_slot)
+        seen = batch.observe(slot, memory).reshape(per_slot)
         observations[..., slot, :] = seen
-        actions[..., slot, :] += forward(layers, seen)[-1]
-        modes = (actions[..., slot, :] >= 0.0).reshape(modes.shape)
-    return observations, actions, None
+        outputs = policy.network.run(parameters, seen).outputs
+        sampled = policy.head.explore(outputs, noise[..., slot, :])
+        samples[..., slot, :] = sampled
+        actions = policy.head.action(sampled).reshape(batch.episodes, -1)
+        memory = batch.remember(slot, memory, actions)
+    return observations, samples, None
 
 
 def mean_reward(rollout: Rollout) -> float:
-    """Mean reward of a slot, in J."""
-    return float(rollout.reward_j.mean())
+    """Mean reward of a slot."""
+    return float(rollout.rewards.mean())

@@ -9,17 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twintier.learning.engines.port import Array, Network, Pass
 from twintier.learning.errors import NumericsError
 from twintier.learning.meta import MetaSettings, backpropagate
-from twintier.learning.network import (
-    Array,
-    Layers,
-    backward,
-    backward_tangent,
-    forward,
-    forward_tangent,
-    layers_of,
-)
 from twintier.learning.surrogate import Surrogate
 
 Labelled = tuple[Array, Array]
@@ -30,9 +22,7 @@ Labelled = tuple[Array, Array]
 class RegressionStep:
     """The squared error of each task on one set of labelled data, ready to be differentiated."""
 
-    sizes: tuple[int, ...]
-    layers: Layers
-    activations: list[Array]
+    forward: Pass
     error: Array
     """(tasks, rows, out): output less target."""
     gradient: Array
@@ -46,39 +36,32 @@ class RegressionStep:
 
     def hessian_vector(self, vector: Array, _kind: Surrogate = "ratio") -> Array:
         """Product of the loss's Hessian by `vector`, (tasks, n)."""
-        tangent = forward_tangent(self.layers, self.activations, layers_of(self.sizes, vector))
+        moved = self.forward.tangent(vector)
         scale = 2.0 / (self.error.shape[-1] * self.error.shape[-2])
         product = np.empty_like(vector)
-        backward_tangent(
-            self.layers,
-            self.activations,
-            tangent,
-            (scale * self.error, scale * tangent.activations[-1]),
-            layers_of(self.sizes, product),
-        )
+        self.forward.write_product(vector, scale * self.error, scale * moved, product)
         return product
 
 
-def regression_step(sizes: tuple[int, ...], parameters: Array, data: Labelled) -> RegressionStep:
+def regression_step(network: Network, parameters: Array, data: Labelled) -> RegressionStep:
     """Differentiate the squared error.
 
     Args:
-        sizes: units of the layers.
+        network: its outputs are the regression's.
         parameters: (tasks, n) flat vectors.
         data: labelled data of each task.
     """
     inputs, targets = data
-    layers = layers_of(sizes, parameters)
-    activations = forward(layers, inputs)
-    error = activations[-1] - targets
+    forward = network.run(parameters, inputs)
+    error = forward.outputs - targets
     scale = 2.0 / (error.shape[-1] * error.shape[-2])
     gradient = np.empty_like(parameters)
-    backward(layers, activations, scale * error, layers_of(sizes, gradient))
-    return RegressionStep(sizes, layers, activations, error, gradient)
+    forward.write_gradient(scale * error, gradient)
+    return RegressionStep(forward, error, gradient)
 
 
 def regression_gradients(
-    sizes: tuple[int, ...],
+    network: Network,
     parameters: Array,
     log_step_sizes: Array,
     rounds: Sequence[Labelled],
@@ -87,7 +70,7 @@ def regression_gradients(
     """Gradients of each task's adaptation loss by the meta parameters.
 
     Args:
-        sizes: units of the layers.
+        network: its outputs are the regression's.
         parameters: (n,) meta parameters.
         log_step_sizes: (n,) logarithms of the inner step sizes.
         rounds: data of each inner step, then those of the adaptation loss.
@@ -105,10 +88,10 @@ def regression_gradients(
     outer: dict[int, Array] = {}
     for taken, data in enumerate(rounds[:-1]):
         if settings.judged == "every" and taken:
-            outer[taken] = regression_step(sizes, current, rounds[-1]).gradient
-        steps.append(regression_step(sizes, current, data))
+            outer[taken] = regression_step(network, current, rounds[-1]).gradient
+        steps.append(regression_step(network, current, data))
         current = current - step_sizes * steps[-1].gradient
-    last = regression_step(sizes, current, rounds[-1])
+    last = regression_step(network, current, rounds[-1])
     outer[len(steps)] = last.gradient
     gradient, by_step_size = backpropagate(steps, outer, step_sizes, settings)
     if not np.isfinite(gradient).all():

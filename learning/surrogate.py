@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from twintier.learning.network import Array
+from twintier.learning.engines.port import Array
 
 Surrogate = Literal["ratio", "dice", "log"]
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import Mlp
 from twintier.learning.aggregate import Adam, average_gradients
 from twintier.learning.errors import NumericsError, SettingsError
 from twintier.learning.policy import Vector
@@ -24,14 +25,20 @@ def trunk_of(spec: PolicySpec) -> slice:
     """Where the shared layers lie in the flat vector.
 
     Raises:
-        SettingsError: if there are fewer than two hidden layers, so that nothing is shared.
+        SettingsError: if there are fewer than two hidden layers, or the network is another one.
     """
-    if len(spec.hidden) < 2:
-        raise SettingsError(f"hidden {spec.hidden} leaves no trunk; use two layers or more")
-    sizes = spec.sizes
-    start = (sizes[0] + 1) * sizes[1]
-    shared = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(spec.hidden))
+    hidden = _hidden(spec)
+    if len(hidden) < 2:
+        raise SettingsError(f"hidden {hidden} leaves no trunk; use two layers or more")
+    start = (spec.observation_dim + 1) * hidden[0]
+    shared = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(hidden))
     return slice(start, start + shared)
+
+
+def _hidden(spec: PolicySpec) -> tuple[int, ...]:
+    if not isinstance(spec.network, Mlp):
+        raise SettingsError(f"{spec.network.path} shares no trunk; only built-in networks do")
+    return spec.network.hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ def share(specs: Mapping[str, PolicySpec], models: Mapping[str, Vector]) -> Shar
     Raises:
         SettingsError: if the hidden layers differ.
     """
-    if len({spec.hidden for spec in specs.values()}) != 1:
+    if len({_hidden(spec) for spec in specs.values()}) != 1:
         raise SettingsError("INMFs that share a trunk need the same hidden layers")
     names = sorted(specs)
     trunk = np.mean([models[name][trunk_of(specs[name])] for name in names], axis=0)

@@ -6,11 +6,12 @@ case study. This one is for long horizons and for comparisons on equal terms.
 
 import numpy as np
 
-from twintier.inmf.spec import Observation
-from twintier.inmf.trajectory import Array as Values
+from twintier.inmf.spec import Array as Values
+from twintier.inmf.spec import Mlp, Observation
 from twintier.learning.aggregate import Adam
+from twintier.learning.engines.numpy import OUTPUT_GAIN, MlpNetwork
+from twintier.learning.engines.port import Array
 from twintier.learning.errors import NumericsError
-from twintier.learning.network import Array, backward, forward, layers_of, parameter_count
 
 
 class ValueNetwork:
@@ -26,11 +27,10 @@ class ValueNetwork:
         epsilon: float = 1e-8,
     ) -> None:
         """Start with small outputs: fan-in scaled weights, zero biases."""
-        self.sizes = (observation_dim, *hidden, 1)
-        self.parameters: Array = np.zeros(parameter_count(self.sizes), np.float32)
+        self.network = MlpNetwork(Mlp(hidden), observation_dim, 1)
+        self.parameters: Array = self.network.initial(rng)
         """(n,) float32 flat vector."""
-        for weights, _ in layers_of(self.sizes, self.parameters):
-            weights[...] = rng.normal(0.0, weights.shape[0] ** -0.5, weights.shape)
+        self.network.scale_outputs(self.parameters, 1.0 / OUTPUT_GAIN)
         self._adam = Adam(learning_rate, epsilon=epsilon)
 
     def predict(self, observations: Observation) -> Values:
@@ -44,8 +44,8 @@ class ValueNetwork:
         """
         episodes, slots, dim = observations.shape
         value = np.zeros((episodes, slots + 1))
-        rows = forward(layers_of(self.sizes, self.parameters), observations.reshape(-1, dim))
-        value[:, :-1] = rows[-1].reshape(episodes, slots)
+        rows = self.network.run(self.parameters, observations.reshape(-1, dim)).outputs
+        value[:, :-1] = rows.reshape(episodes, slots)
         return value
 
     def fit(
@@ -84,9 +84,7 @@ class ValueNetwork:
 
     def gradient(self, parameters: Array, rows: Array, goal: Array) -> Array:
         """Gradient of half the mean squared error, (n,), at any parameters."""
-        layers = layers_of(self.sizes, parameters)
-        activations = forward(layers, rows)
-        error = (activations[-1] - goal) / goal.size
+        forward = self.network.run(parameters, rows)
         gradient = np.empty_like(parameters)
-        backward(layers, activations, error, layers_of(self.sizes, gradient))
+        forward.write_gradient((forward.outputs - goal) / goal.size, gradient)
         return gradient

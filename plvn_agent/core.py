@@ -10,8 +10,9 @@ from typing import Literal, assert_never
 from twintier.inmf.contract import Inmf
 from twintier.inmf.traffic import Traffic
 from twintier.plvn_agent.controller import ERRORS, InmfController
+from twintier.plvn_agent.keys import Timer
 from twintier.plvn_agent.orders import Engine, InstalledEngine, refusal
-from twintier.plvn_agent.ownership import NOT_OWNER, REGISTER, AgentRecord, Ownership
+from twintier.plvn_agent.ownership import NOT_OWNER, AgentRecord, Ownership
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slots import (
     BulkDriven,
@@ -42,8 +43,6 @@ from twintier.protocol.messages import (
 )
 from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
 from twintier.runtime.effects import ConfirmUploads, Count, Effect, Publish, StartTimer
-
-LEASE = "lease"
 
 
 class AgentCore:
@@ -94,11 +93,13 @@ class AgentCore:
                 return self._on_observation(observation)
             case Received():
                 return self._on_message(event)
-            case TimerFired(key=key):
-                return self._on_timer(key)
+            case TimerFired(key=Timer.REGISTER):
+                return self.owner.register()
+            case TimerFired(key=Timer.LEASE):
+                return self._on_lease()
             case Started():
                 return [*self._on_lease(), *self.owner.register()]
-            case JobDone() | JobFailed():
+            case TimerFired() | JobDone() | JobFailed():
                 return []
 
     def goodbye(self) -> Sequence[Effect]:
@@ -228,13 +229,8 @@ class AgentCore:
             effects.insert(0, self.owner.publish(refused, inmf=order.inmf))
         return effects
 
-    def _on_timer(self, key: str) -> Sequence[Effect]:
-        if key == REGISTER:
-            return self.owner.register()
-        return self._on_lease() if key == LEASE else []
-
     def _on_lease(self) -> list[Effect]:
-        return [self._status("online"), StartTimer(LEASE, self.settings.lease_s / 3)]
+        return [self._status("online"), StartTimer(Timer.LEASE, self.settings.lease_s / 3)]
 
     def _status(self, state: Literal["online", "offline"]) -> Publish:
         status = AgentStatusReported(state=state, lease_s=self.settings.lease_s)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from twintier.inmf.traffic import WorldSeed
+from twintier.plvn_agent.keys import Timer
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.source import PlvnProfile
 from twintier.protocol.address import Address
@@ -29,8 +30,6 @@ from twintier.runtime.effects import (
     count_of,
 )
 
-REGISTER = "register"
-"""Timer of the next request."""
 MAX_RETRY_FACTOR = 16
 NOT_OWNER = Count("not_owner")
 
@@ -93,13 +92,16 @@ class Ownership:
             return []
         request = RegistrationRequested(site=self._site, requested_inmfs=self._requested)
         pause_s = self._settings.retry_s * min(2**self._retries, MAX_RETRY_FACTOR)
-        jitter = WorldSeed(self._retries, self.plvn).generator(REGISTER).uniform(0.5, 1.5)
+        jitter = WorldSeed(self._retries, self.plvn).generator("register").uniform(0.5, 1.5)
         self._retries += 1
-        return [Publish(request, Address(plvn=self.plvn)), StartTimer(REGISTER, pause_s * jitter)]
+        return [
+            Publish(request, Address(plvn=self.plvn)),
+            StartTimer(Timer.REGISTER, pause_s * jitter),
+        ]
 
     def on_refused(self, refused: RegistrationRefused) -> list[Effect]:
         """Ask again when the cloud twin says."""
-        pause = StartTimer(REGISTER, max(refused.retry_s, 0.1))
+        pause = StartTimer(Timer.REGISTER, max(refused.retry_s, 0.1))
         return [pause, Count("registrations_refused")]
 
     def on_grant(self, grant: Grant) -> Sequence[Effect]:
@@ -116,7 +118,7 @@ class Ownership:
             record = replace(before, fence=grant.fence)
         self._owner_key = grant.edge_key
         self.granted = True
-        effects: list[Effect] = [CancelTimer(REGISTER)]
+        effects: list[Effect] = [CancelTimer(Timer.REGISTER)]
         if record != self.record:
             self.record = record
             effects.append(Save(record))

@@ -1,5 +1,6 @@
 """What a core may ask for: the whole vocabulary between pure behaviour and I/O."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Protocol, get_args
 
@@ -67,9 +68,12 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Deliver `TimerFired(key)` after some wall time; a new timer replaces one of the same key."""
+    """Deliver `TimerFired(key)` after some wall time; a new timer replaces one of the same key.
 
-    key: str
+    Keys are frozen records or enumerations of the role, so that a core matches on them.
+    """
+
+    key: Hashable
     after_s: float
 
 
@@ -77,14 +81,14 @@ class StartTimer:
 class CancelTimer:
     """Forget the timer of this key, if there is one."""
 
-    key: str
+    key: Hashable
 
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
     """Run a job in a worker process; `JobDone(key)` or `JobFailed(key)` follows."""
 
-    key: str
+    key: Hashable
     job: Job
     priority: int = field(default=0)
     """Of the jobs that wait for a worker, the one with the smallest number goes first."""

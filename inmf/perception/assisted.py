@@ -11,23 +11,24 @@ from functools import cached_property
 
 import numpy as np
 
+from twintier.inmf.episodes import Memory
 from twintier.inmf.perception.condition import stack
 from twintier.inmf.perception.live import (
     MAX_DISTANCE_M,
     MAX_OBJECTS,
     MIN_DISTANCE_M,
+    MODES_BEFORE,
     PAIRS,
     LiveEpisodes,
     observe,
 )
 from twintier.inmf.perception.physics import NOMINAL, pair_terms, physics_of
-from twintier.inmf.spec import InmfSpec, Observation
-from twintier.inmf.trajectory import Array, Mask
+from twintier.inmf.spec import Array, InmfSpec, Mask, MultiBinary, Observation
 
 COOP_PERCEPTION_ASSISTED = InmfSpec(
     inmf="coop-perception",
     observation_dim=1 + 6 * PAIRS,
-    action_dim=PAIRS,
+    actions=MultiBinary(PAIRS),
     slots=75,
     slot_s=1.0,
     gamma=0.9,
@@ -59,7 +60,7 @@ def observe_assisted(
 
 
 class AssistedEpisodes(LiveEpisodes):
-    """`LiveEpisodes` with assisted observations; an `EpisodeBatch`."""
+    """`LiveEpisodes` with assisted observations; a `Scored` batch."""
 
     spec: InmfSpec = COOP_PERCEPTION_ASSISTED
 
@@ -72,19 +73,16 @@ class AssistedEpisodes(LiveEpisodes):
             trace.bandwidth_hz, trace.objects, trace.distance_m, trace.present, nobody
         )
 
-    @cached_property
-    def _there_twice(self) -> Mask:
-        """Who is there now and was there before: who comes had no mode, whatever was chosen."""
-        return self.trace.present & self._present_before
-
-    def observe(self, slot: int, modes_before: Mask) -> Observation:
+    def observe(self, slot: int, memory: Memory) -> Observation:
         """Observation of one slot, (episodes, 19)."""
         seen = self._all_alone[:, slot].copy()
-        seen[:, _MODES] = modes_before & self._there_twice[:, slot]
+        seen[:, _MODES] = (
+            memory[MODES_BEFORE].astype(bool, copy=False) & self.trace.present[:, slot]
+        )
         return seen
 
-    def observe_all(self, modes_before: Mask) -> Observation:
-        """Observations of all slots, (episodes, slots, 19)."""
+    def observe_after(self, modes_before: Mask) -> Observation:
+        """Observations (episodes, slots, 19) after any modes (episodes, slots, pairs)."""
         seen = self._all_alone.copy()
-        seen[..., _MODES] = modes_before & self._there_twice
+        seen[..., _MODES] = modes_before & self.trace.present
         return seen

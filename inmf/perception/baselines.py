@@ -15,6 +15,7 @@ from twintier.inmf.perception.live import (
     MAX_OBJECTS,
     MIN_DISTANCE_M,
     LiveEpisodes,
+    all_modes,
     carried_out,
     outcome,
 )
@@ -27,7 +28,7 @@ from twintier.inmf.perception.physics import (
     pair_terms,
     physics_of,
 )
-from twintier.inmf.trajectory import Array, Mask
+from twintier.inmf.spec import Array, Mask
 
 NOMINAL_PHYSICS = physics_of(stack([NOMINAL])[0])
 MARGIN_RISE = 1.5
@@ -35,12 +36,6 @@ MARGIN_RISE = 1.5
 MARGIN_FALL = 0.001
 """Step down after a feasible slot in which a pair cooperated (assumed)."""
 MARGIN_RANGE = (0.6, 4.0)
-
-
-def all_modes(pairs: int) -> Mask:
-    """Every choice of modes, (2^pairs, pairs); all-SP first."""
-    codes = np.arange(2**pairs)
-    return ((codes[:, None] >> np.arange(pairs)) & 1).astype(bool)
 
 
 def enumerate_paper(batch: PaperEpisodes) -> Mask:
@@ -186,7 +181,7 @@ def aimd_modes(batch: LiveEpisodes, first_margin: float | Array = 1.0) -> tuple[
     return modes, margin
 
 
-def settled_aimd_modes(batch: LiveEpisodes) -> Mask:
+def settled_aimd_actions(batch: LiveEpisodes) -> Mask:
     """`classical_aimd` as it acts once its margin fits the condition: a second pass."""
     _, margin = aimd_modes(batch)
     return aimd_modes(batch, margin)[0]

@@ -1,31 +1,27 @@
 """The clairvoyant bound of `live`: dynamic programming over a known trace and condition."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from twintier.inmf.perception.baselines import all_modes
-from twintier.inmf.perception.condition import Condition
-from twintier.inmf.perception.live import LiveEpisodes, outcome
-from twintier.inmf.trajectory import Array, Mask, Trace
+from twintier.inmf.perception.live import LiveEpisodes, all_modes, outcome
+from twintier.inmf.spec import Array, Mask
 
 
-def clairvoyant(trace: Trace, conditions: Condition | Sequence[Condition]) -> Array:
+def clairvoyant(batch: LiveEpisodes) -> Array:
     """Largest total reward of each episode that any modes earn, (episodes,) J.
 
     Modes before the first slot are all-SP, as in a rollout.
     """
-    return _plan(trace, conditions)[0]
+    return _plan(batch)[0]
 
 
-def clairvoyant_modes(trace: Trace, conditions: Condition | Sequence[Condition]) -> Mask:
+def clairvoyant_modes(batch: LiveEpisodes) -> Mask:
     """Modes that earn it, (episodes, slots, pairs)."""
-    return _plan(trace, conditions)[1]
+    return _plan(batch)[1]
 
 
-def _plan(trace: Trace, conditions: Condition | Sequence[Condition]) -> tuple[Array, Mask]:
-    batch = LiveEpisodes(trace, conditions)
+def _plan(batch: LiveEpisodes) -> tuple[Array, Mask]:
+    trace = batch.trace
     choices = all_modes(trace.pairs)
     gain_j = _gains_of(batch, choices)
     cost_j = np.broadcast_to(batch.physics.switching_cost_j, gain_j.shape[:2])

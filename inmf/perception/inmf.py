@@ -23,7 +23,6 @@ from twintier.inmf.perception import calibration as fitting
 from twintier.inmf.perception.assisted import (
     COOP_PERCEPTION_ASSISTED,
     AssistedEpisodes,
-    ReplayedEpisodes,
     observe_assisted,
 )
 from twintier.inmf.perception.baselines import Aimd, settled_aimd_actions
@@ -32,7 +31,8 @@ from twintier.inmf.perception.condition import Condition, draw_conditions, stack
 from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace, expert
 from twintier.inmf.perception.exogenous import fit_exogenous
 from twintier.inmf.perception.live import PAIRS, LiveEpisodes
-from twintier.inmf.perception.rows import in_episodes, trace_of, trajectories_of
+from twintier.inmf.perception.replayed import ReplayedEpisodes, in_episodes
+from twintier.inmf.perception.rows import trace_of, trajectories_of
 from twintier.inmf.perception.world import PerceptionWorld
 from twintier.inmf.spec import Array, Field, Mask, Observation
 from twintier.inmf.traffic import WorldSeed
@@ -63,7 +63,7 @@ class PerceptionEmulator:
     ) -> ReplayedEpisodes | None:
         """The newest whole episodes of true slots."""
         done = in_episodes(trajectories_of(true), slots or SPEC.slots)
-        return None if done is None else ReplayedEpisodes(done, self._conditions(hidden))
+        return None if done is None else ReplayedEpisodes(done, self._conditions(hidden)[0])
 
     def to_dict(self) -> dict[str, object]:
         """Plain numbers and lists, for a file."""

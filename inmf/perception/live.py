@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twintier.inmf.episodes import Actions, Memory
 from twintier.inmf.perception.condition import Condition, stack
 from twintier.inmf.perception.physics import Physics, gains, pair_terms, physics_of
-from twintier.inmf.spec import InmfSpec, Observation
-from twintier.inmf.trajectory import Array, Mask, ShapeError, Trace
+from twintier.inmf.spec import Array, InmfSpec, Mask, MultiBinary, Observation
+from twintier.inmf.trajectory import ShapeError, Trace
 
 PAIRS = 3
 MAX_OBJECTS = 40.0
@@ -24,12 +25,16 @@ MAX_DISTANCE_M = 150.0
 COOP_PERCEPTION = InmfSpec(
     inmf="coop-perception",
     observation_dim=1 + 4 * PAIRS,
-    action_dim=PAIRS,
+    actions=MultiBinary(PAIRS),
     slots=75,
     slot_s=1.0,
     gamma=0.9,
     gae_lambda=0.3,
 )
+
+
+MODES_BEFORE = "modes_before"
+"""What is remembered from slot to slot: the mode of each pair; True is CP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,21 @@ def outcome(
     return Outcome(gain_j - physics.switching_cost_j * changes, ~feasible)
 
 
+def all_modes(pairs: int) -> Mask:
+    """Every choice of modes, (2^pairs, pairs); all-SP first."""
+    codes = np.arange(2**pairs)
+    return ((codes[:, None] >> np.arange(pairs)) & 1).astype(bool)
+
+
+def before(modes: Mask) -> Mask:
+    """Modes before each slot, from modes (episodes, slots, pairs); all-SP before the first."""
+    shifted = np.zeros_like(modes)
+    shifted[:, 1:] = modes[:, :-1]
+    return shifted
+
+
 class LiveEpisodes:
-    """Episodes on a trace under hidden conditions; an `EpisodeBatch`."""
+    """Episodes on a trace under hidden conditions; a `Scored` batch."""
 
     spec: InmfSpec = COOP_PERCEPTION
     exogenous = False
@@ -110,14 +128,17 @@ class LiveEpisodes:
         self.trace = trace
         self.conditions = stack(listed)
         self.physics = physics_of(self.conditions[:, None])
-        self._present_before = trace.present_before
 
     @property
     def episodes(self) -> int:
         """Number of episodes."""
         return self.trace.episodes
 
-    def observe(self, slot: int, modes_before: Mask) -> Observation:
+    def first_memory(self) -> Memory:
+        """All-SP: {"modes_before": (episodes, pairs)}."""
+        return {MODES_BEFORE: np.zeros((self.episodes, PAIRS), bool)}
+
+    def observe(self, slot: int, memory: Memory) -> Observation:
         """Observation of one slot, (episodes, 13)."""
         trace = self.trace
         return observe(
@@ -125,26 +146,49 @@ class LiveEpisodes:
             trace.objects[:, slot],
             trace.distance_m[:, slot],
             trace.present[:, slot],
-            modes_before & self._present_before[:, slot],
+            memory[MODES_BEFORE].astype(bool, copy=False),
         )
 
-    def observe_all(self, modes_before: Mask) -> Observation:
-        """Observations of all slots, (episodes, slots, 13)."""
+    def observe_all(self) -> Observation:
+        """Nothing: modes before are part of an observation.
+
+        Raises:
+            NotImplementedError: always; `observe_after` takes modes of all slots.
+        """
+        raise NotImplementedError("live episodes depend on actions; observe them slot by slot")
+
+    def observe_after(self, modes_before: Mask) -> Observation:
+        """Observations (episodes, slots, 13) after any modes (episodes, slots, pairs)."""
         trace = self.trace
         return observe(
-            trace.bandwidth_hz,
-            trace.objects,
-            trace.distance_m,
-            trace.present,
-            modes_before & self._present_before,
+            trace.bandwidth_hz, trace.objects, trace.distance_m, trace.present, modes_before
         )
 
-    def rewards(self, modes_before: Mask, modes: Mask) -> Array:
-        """True reward of every slot, (episodes, slots)."""
-        return self.outcome(modes_before, modes).reward_j
+    def remember(self, slot: int, memory: Memory, actions: Actions) -> Memory:
+        """The modes of a slot; a pair that is away has none, whatever was chosen."""
+        del memory
+        return {MODES_BEFORE: actions.astype(bool, copy=False) & self.trace.present[:, slot]}
+
+    def rewards(self, actions: Actions) -> Array:
+        """True reward of every slot, (episodes, slots) J, of modes (episodes, slots, pairs)."""
+        return self.played(actions).reward_j
+
+    def played(self, actions: Actions) -> Outcome:
+        """Rewards with feasibility of an episode's modes, (episodes, slots)."""
+        modes = actions.astype(bool, copy=False)
+        return self.outcome(before(modes & self.trace.present), modes)
+
+    def scores(self, actions: Actions) -> Array:
+        """J of every choice in each slot, after `actions` up to it, (episodes, slots, choices)."""
+        earlier = before(actions.astype(bool, copy=False) & self.trace.present)
+        earned = [
+            self.outcome(earlier, np.broadcast_to(choice, earlier.shape)).reward_j
+            for choice in all_modes(PAIRS)
+        ]
+        return np.stack(earned, axis=-1)
 
     def outcome(self, modes_before: Mask, modes: Mask) -> Outcome:
-        """Rewards with feasibility, (episodes, slots)."""
+        """Rewards with feasibility (episodes, slots) of each slot after any modes before it."""
         trace = self.trace
         return outcome(
             self.physics,
@@ -152,6 +196,6 @@ class LiveEpisodes:
             trace.objects,
             trace.distance_m,
             trace.present,
-            modes_before=modes_before & self._present_before,
+            modes_before=modes_before,
             modes=modes,
         )

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from twintier.inmf.episodes import Actions, Memory
 from twintier.inmf.mobility import DISTANCE, OBJECTS
 from twintier.inmf.perception.condition import Condition, stack
-from twintier.inmf.perception.live import PAIRS
+from twintier.inmf.perception.live import PAIRS, all_modes, before
 from twintier.inmf.perception.physics import gains, pair_terms, physics_of
-from twintier.inmf.spec import InmfSpec, Observation
-from twintier.inmf.trajectory import Array, Mask, ShapeError
+from twintier.inmf.spec import Array, InmfSpec, Mask, MultiBinary, Observation
+from twintier.inmf.trajectory import ShapeError
 
 MEANS_MHZ = (5.0, 6.0, 7.0)
 """Low, medium and high radio resources."""
@@ -22,7 +23,7 @@ DEVIATION_MHZ = 0.3
 COOP_PERCEPTION_PAPER = InmfSpec(
     inmf="coop-perception-paper",
     observation_dim=1 + 2 * PAIRS,
-    action_dim=PAIRS,
+    actions=MultiBinary(PAIRS),
     slots=75,
     slot_s=1.0,
     gamma=0.99,
@@ -54,7 +55,7 @@ def draw_pattern(rng: np.random.Generator) -> Array:
 
 
 class PaperEpisodes:
-    """Episodes of tasks; an `EpisodeBatch`."""
+    """Episodes of tasks; a `Scored` batch."""
 
     spec: InmfSpec = COOP_PERCEPTION_PAPER
 
@@ -104,18 +105,39 @@ class PaperEpisodes:
         """Observations never depend on actions."""
         return True
 
-    def observe(self, slot: int, modes_before: Mask) -> Observation:
-        """Observation of one slot, (episodes, 7); the modes before are not part of it."""
-        del modes_before
+    def first_memory(self) -> Memory:
+        """Nothing: observations show no modes, and rewards are computed over whole episodes."""
+        return {}
+
+    def observe(self, slot: int, memory: Memory) -> Observation:
+        """Observation of one slot, (episodes, 7)."""
+        del memory
         return self._observations[:, slot]
 
-    def observe_all(self, modes_before: Mask) -> Observation:
+    def observe_all(self) -> Observation:
         """Observations of all slots, (episodes, slots, 7)."""
-        del modes_before
         return self._observations
 
-    def rewards(self, modes_before: Mask, modes: Mask) -> Array:
-        """Reward of every slot, (episodes, slots)."""
+    def remember(self, slot: int, memory: Memory, actions: Actions) -> Memory:
+        """Nothing."""
+        del slot, actions
+        return memory
+
+    def rewards(self, actions: Actions) -> Array:
+        """Reward of every slot, (episodes, slots) J, of modes (episodes, slots, pairs)."""
+        modes = actions.astype(bool, copy=False)
+        return self._rewards(before(modes), modes)
+
+    def scores(self, actions: Actions) -> Array:
+        """J of every choice in each slot, after `actions` up to it, (episodes, slots, choices)."""
+        earlier = before(actions.astype(bool, copy=False))
+        earned = [
+            self._rewards(earlier, np.broadcast_to(choice, earlier.shape))
+            for choice in all_modes(PAIRS)
+        ]
+        return np.stack(earned, axis=-1)
+
+    def _rewards(self, modes_before: Mask, modes: Mask) -> Array:
         gain_j, _ = gains(self._terms, modes, self.bandwidth_hz)
         changes = (modes != modes_before).sum(axis=-1)
         reward_j: Array = gain_j - self.physics.switching_cost_j * changes

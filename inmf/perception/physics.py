@@ -12,7 +12,7 @@ import numpy as np
 
 from twintier.inmf.perception.condition import Condition
 from twintier.inmf.radio import spectral_efficiency
-from twintier.inmf.trajectory import Array, Mask
+from twintier.inmf.spec import Array, Mask
 
 CYCLES_EXTRACTION = 120268800 / 30
 """delta1, cycles an object."""

@@ -108,7 +108,7 @@ async def _act(endpoint: Endpoint, player: Player) -> None:
 
 
 def _dispatch(settings: CaseStudySettings, epoch: int, flat: Vector) -> ModelDispatched:
-    schema_id = settings.spec.schema_id
+    schema_id = settings.policy.spec.schema_id
     return ModelDispatched(
         inmf=INMF,
         version=epoch,
@@ -123,10 +123,9 @@ def _dispatch(settings: CaseStudySettings, epoch: int, flat: Vector) -> ModelDis
 def _report(version: int, rollout: Rollout) -> TrajectoriesReported:
     slots = {
         "observations": rollout.observations,
+        "samples": rollout.samples,
         "actions": rollout.actions,
-        "modes_before": rollout.modes_before,
-        "modes": rollout.modes,
-        "reward_j": rollout.reward_j,
+        "rewards": rollout.rewards,
     }
     return TrajectoriesReported(
         policy="individual_model",
@@ -141,8 +140,7 @@ def _rollout(slots: Tensors) -> Rollout:
     arrays = slots.unpack()
     return Rollout(
         arrays["observations"].astype(np.float32),
-        arrays["actions"].astype(np.float32),
-        arrays["modes_before"].astype(np.bool_),
-        arrays["modes"].astype(np.bool_),
-        arrays["reward_j"].astype(np.float64),
+        arrays["samples"].astype(np.float32),
+        arrays["actions"].astype(np.bool_),
+        arrays["rewards"].astype(np.float64),
     )

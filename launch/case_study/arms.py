@@ -11,7 +11,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from twintier.inmf.actor import PolicySpec
 from twintier.inmf.perception.paper import (
     COOP_PERCEPTION_PAPER,
     TASK_HIGH,
@@ -19,11 +18,18 @@ from twintier.inmf.perception.paper import (
     PaperEpisodes,
     draw_pattern,
 )
-from twintier.inmf.trajectory import Array
+from twintier.inmf.spec import Array, Mlp
 from twintier.learning.aggregate import Adam, MetaOptimizer
 from twintier.learning.meta import MetaSettings
 from twintier.learning.meta_training import MetaTraining
-from twintier.learning.policy import Vector, entropy, reheated, uniform_parameters, with_log_std
+from twintier.learning.policy import (
+    Policy,
+    Vector,
+    entropy,
+    reheated,
+    uniform_parameters,
+    with_free,
+)
 from twintier.learning.ppo import Experience, PpoSettings, linear_advantages, update
 from twintier.learning.rollout import Rollout, collect
 
@@ -74,9 +80,9 @@ class CaseStudySettings:
     )
 
     @property
-    def spec(self) -> PolicySpec:
-        """Sizes of the policy."""
-        return PolicySpec(INMF.observation_dim, INMF.action_dim, self.hidden)
+    def policy(self) -> Policy:
+        """Network and head."""
+        return Policy.of(replace(INMF, network=Mlp(self.hidden)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def start_of(
         tick: called after each epoch or iteration.
     """
     rng = np.random.default_rng([seed, STARTS.index(start)])
-    flat = uniform_parameters(settings.spec, np.random.default_rng(seed))
+    flat = uniform_parameters(settings.policy, np.random.default_rng(seed))
     if start == "meta":
         return _meta_trained(earlier["multitask"], settings, seed, tick)
     if start == "transfer":
@@ -118,7 +124,7 @@ def start_of(
 
 def run_arm(arm: Arm, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Curves:
     """Adapt to task 1 from the arm's start."""
-    flat = with_log_std(settings.spec, start, 0.0) if arm == "PPO-TL-reset" else start
+    flat = with_free(settings.policy, start, 0.0) if arm == "PPO-TL-reset" else start
     rng = arm_rng(arm, seed)
     return learn(flat, TASK_LOW, settings, settings.epochs, rng=rng, tick=tick)[1]
 
@@ -140,7 +146,7 @@ class Player:
     def play(self, flat: Vector) -> Rollout:
         """One epoch's episodes, explored with (n,) parameters."""
         batch = PaperEpisodes(self._pattern_mhz, self._settings.episodes, self._rng)
-        return collect(self._settings.spec, flat, batch, [self._rng])
+        return collect(self._settings.policy, flat, batch, [self._rng])
 
 
 class Learner:
@@ -158,12 +164,13 @@ class Learner:
 
     def learn(self, rollout: Rollout) -> None:
         """Note what the policy earned and take one PPO update."""
-        spec, settings = self._settings.spec, self._settings
-        self._reward_j.append(float(rollout.reward_j.sum(axis=-1).mean()))
-        self._entropy.append(entropy(spec, self.parameters))
+        policy, settings = self._settings.policy, self._settings
+        self._reward_j.append(float(rollout.rewards.sum(axis=-1).mean()))
+        seen = rollout.observations.reshape(-1, INMF.observation_dim)
+        self._entropy.append(entropy(policy, self.parameters, seen))
         experience = Experience.of(rollout, linear_advantages(INMF, rollout))
         self.parameters = update(
-            spec, self.parameters, experience, self._adam, settings=settings.ppo, rng=self._rng
+            policy, self.parameters, experience, self._adam, settings=settings.ppo, rng=self._rng
         )
 
     @property
@@ -207,11 +214,11 @@ def meta_training(mixture: Vector, settings: CaseStudySettings, seed: int) -> Me
 
     From random parameters some seeds end in cooperating with the same two pairs always.
     """
-    spec, rng = settings.spec, np.random.default_rng([seed, len(STARTS) + 1])
+    policy, rng = settings.policy, np.random.default_rng([seed, len(STARTS) + 1])
     batch = PaperEpisodes(draw_pattern(rng), settings.episodes, rng)
-    seen = collect(spec, mixture, batch, None).observations.reshape(-1, spec.observation_dim)
+    seen = collect(policy, mixture, batch, None).observations.reshape(-1, INMF.observation_dim)
     optimizer = MetaOptimizer(settings.meta_learning_rate, decay_steps=settings.meta_iterations)
-    return MetaTraining.start(spec, reheated(spec, mixture, seen), settings.meta, optimizer)
+    return MetaTraining.start(policy, reheated(policy, mixture, seen), settings.meta, optimizer)
 
 
 def task_names(settings: CaseStudySettings) -> tuple[str, ...]:
@@ -240,12 +247,12 @@ def _multitask(
     flat: Vector, settings: CaseStudySettings, rng: np.random.Generator, tick: Tick
 ) -> Vector:
     """PPO on the mixture, with minibatches that grow with the batch."""
-    spec, adam = settings.spec, Adam(settings.ppo.learning_rate)
+    policy, adam = settings.policy, Adam(settings.ppo.learning_rate)
     ppo = replace(settings.ppo, minibatch_slots=settings.ppo.minibatch_slots * settings.tasks)
     for _ in range(settings.mixture_iterations):
         batch = tasks_of([rng] * settings.tasks, settings.episodes)([rng])
-        rollout = collect(spec, flat, batch, [rng])
+        rollout = collect(policy, flat, batch, [rng])
         experience = Experience.of(rollout, linear_advantages(INMF, rollout))
-        flat = update(spec, flat, experience, adam, settings=ppo, rng=rng)
+        flat = update(policy, flat, experience, adam, settings=ppo, rng=rng)
         tick()
     return flat

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from twintier.inmf.trajectory import Array
+from twintier.inmf.spec import Array
 from twintier.launch.case_study.arms import Arm
 from twintier.launch.case_study.summary import ArmCurves, half_width
 

@@ -45,7 +45,7 @@ from twintier.protocol.messages import (
 from twintier.protocol.messages.base import Message
 from twintier.protocol.tensors import Tensors
 from twintier.protocol.topics import subscription
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.delivery.presence import new_boot
 from twintier.runtime.effects import Publish
 
@@ -188,7 +188,7 @@ def _round(
         iteration=iteration,
         deadline_s=ROUND_S,
         plvns=tuple(PlvnId(name) for name in task_names(settings)),
-        schema_id=settings.spec.schema_id,
+        schema_id=settings.policy.spec.schema_id,
         model=model,
         settings=MetaTrainingSettings(
             algorithm=settings.meta.algorithm,
@@ -211,7 +211,7 @@ def _compute(asked: MetaRoundStarted, settings: CaseStudySettings) -> dict[str, 
     rngs = task_rngs(asked.plvns, asked.settings.seed, asked.iteration)
     ordered = [rngs[plvn] for plvn in asked.plvns]
     results = adaptation_gradients(
-        settings.spec,
+        settings.policy,
         asked.model.floats("parameters"),
         asked.model.floats("log_step_sizes"),
         tasks_of(ordered, asked.settings.episodes),

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twintier.inmf.evaluate import mean_reward_j
+from twintier.inmf.evaluate import mean_reward
 from twintier.inmf.perception.baselines import enumerate_paper
 from twintier.inmf.perception.paper import TASK_LOW, PaperEpisodes
-from twintier.inmf.trajectory import Array
+from twintier.inmf.spec import Array
 from twintier.launch.case_study.arms import Arm
 
 FINAL_EPOCHS = 20
@@ -77,4 +77,4 @@ def bounds() -> dict[str, float]:
         "random": np.random.default_rng(1).random(shape) < 0.5,
     }
     slots = batch.spec.slots
-    return {name: slots * mean_reward_j(batch, modes) for name, modes in choices.items()}
+    return {name: slots * mean_reward(batch, modes) for name, modes in choices.items()}

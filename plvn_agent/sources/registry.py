@@ -19,18 +19,20 @@ GROUP = "twintier.source"
 class SourceOptions:
     """Which vehicles, and under which conditions; a source ignores what it has no use for."""
 
-    kind: str
-    """Name of the source."""
+    source: str
+    """Source of vehicles: builtin, sumo, or another that is installed."""
     network: str = ""
-    """What the source runs on, such as a road network."""
+    """`berlin`, `braunschweig`, or the path of a SUMO configuration; sumo only."""
     plvns: int = 4
-    """PLVNs of a source that makes them up."""
+    """Built-in PLVNs; builtin only."""
     rsus: int = 4
-    """PLVNs of a source that finds them on roads."""
+    """RSUs, so PLVNs, of a network; sumo only."""
     seed: int = 1
+    """Seed of the source."""
     start_hour: float = 8.0
+    """Civil hour of the first simulated second."""
     constant: bool = False
-    """Neither the hour nor events change anything."""
+    """Whether demand and hidden conditions stay as they are."""
     duration_sim_s: float = 7200.0
     """Simulated seconds of online operation that demand must last for."""
 

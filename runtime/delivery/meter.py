@@ -7,10 +7,10 @@ from twintier.protocol.messages import Counter as NamedCount
 from twintier.protocol.messages import HealthReported, PeerClock
 from twintier.runtime.core import Role
 from twintier.runtime.delivery.bulk import Bulk
-from twintier.runtime.delivery.inbound import Inbound
+from twintier.runtime.delivery.decoder import Decoder
 from twintier.runtime.delivery.ledger import Messages
-from twintier.runtime.delivery.outbound import SendQueue
 from twintier.runtime.delivery.outbox import Outbox
+from twintier.runtime.delivery.send_queue import SendQueue
 
 MAX_COUNTERS = 64
 MAX_PEERS = 32
@@ -23,7 +23,7 @@ class Meter:
         self,
         role: Role,
         bus: Bus,
-        inbound: Inbound,
+        decoder: Decoder,
         queue: SendQueue,
         outbox: Outbox,
         *,
@@ -31,7 +31,7 @@ class Meter:
     ) -> None:
         self._role: Role = role
         self._bus = bus
-        self._inbound = inbound
+        self._decoder = decoder
         self._queue = queue
         self._outbox = outbox
         self._bulk = bulk
@@ -72,11 +72,11 @@ class Meter:
 
     @property
     def messages(self) -> Messages:
-        """Totals so far; losses only show when accounts are compared."""
+        """Totals so far; losses only show when ledgers are compared."""
         return Messages(
             published=self._queue.published,
             delivered=self.delivered,
-            redelivered=self.redelivered + self._inbound.redelivered,
+            redelivered=self.redelivered + self._decoder.redelivered,
             refused=self.refused,
             lost=0,
         )
@@ -90,8 +90,8 @@ class Meter:
         counts = self.counts + self._outbox.counts
         if len(self._outbox):
             counts["uploads_kept"] = len(self._outbox)
-        if self._inbound.expired:
-            counts["expired"] = self._inbound.expired
+        if self._decoder.expired:
+            counts["expired"] = self._decoder.expired
         if self.refused_by_broker:
             counts["refused_by_broker"] = self.refused_by_broker
         return HealthReported(
@@ -99,7 +99,7 @@ class Meter:
             uptime_s=max(0.0, now - self._started_at),
             published=self._queue.published,
             delivered=self.delivered,
-            redelivered=self.redelivered + self._inbound.redelivered,
+            redelivered=self.redelivered + self._decoder.redelivered,
             refused=self.refused,
             dropped=self.dropped,
             inbox=self._bus.waiting,
@@ -111,6 +111,6 @@ class Meter:
             ),
             peers=tuple(
                 PeerClock(src=src, offset_s=offset_s)
-                for src, offset_s in sorted(self._inbound.offsets_s(MAX_PEERS).items())
+                for src, offset_s in sorted(self._decoder.offsets_s(MAX_PEERS).items())
             ),
         )

@@ -37,6 +37,10 @@ RENAMED = {
     ("twintier.runtime.effects", "Tally"): "Count",
 }
 """Classes that have another name now, by where they stand today."""
+RENAMED_FIELDS = {
+    ("twintier.cloud_twin.settings", "CloudSettings", "settle_s"): "planning_pause_s",
+}
+"""Fields of frozen records that have another name now."""
 
 
 def present_class(module: str, name: str) -> tuple[str, str]:
@@ -44,3 +48,8 @@ def present_class(module: str, name: str) -> tuple[str, str]:
     if module.partition(".")[0] in PACKAGES:
         module = f"twintier.{MOVED.get(module, module)}"
     return module, RENAMED.get((module, name), name)
+
+
+def present_field(kind: type, name: str) -> str:
+    """The name of a record's field in this build."""
+    return RENAMED_FIELDS.get((kind.__module__, kind.__name__, name), name)

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from twintier.broker.errors import BrokerError
-from twintier.runtime.recording.old_names import present_class
+from twintier.runtime.recording.old_names import present_class, present_field
 
 OURS = "twintier."
 PLAIN = {
@@ -108,6 +108,7 @@ def fill(record: object, values: Mapping[str, object]) -> None:
     kind = type(record)
     if not _is_frozen(kind):
         raise UnreadableError(f"{kind.__module__}.{kind.__name__} is no frozen record")
+    values = {present_field(kind, name): value for name, value in values.items()}
     fields = {field.name: field for field in dataclasses.fields(record)}  # type: ignore[arg-type]
     defaults = {name: _default(field) for name, field in fields.items() if name not in values}
     wrong = [name for name in values if name not in fields]

@@ -7,7 +7,7 @@ from bench._hidden import (
     DAY,
     INMF,
     META_LEARNING_RATE,
-    SPEC,
+    POLICY,
     adapted_reward_j,
     batches,
     draw_tasks,
@@ -45,7 +45,7 @@ def test_an_arm_is_scored_before_and_after_every_update() -> None:
     rng = np.random.default_rng(0)
     task = DAY["A"]
     judge = Judge(task, task.batch(5, rng), 2.0)
-    flat = initial_parameters(SPEC, rng)
+    flat = initial_parameters(POLICY, rng)
     after, during = follow(Start(flat), judge, rng)
     assert (len(after), len(during)) == (11, 10)
     assert after[0] == pytest.approx(judge.share(flat))
@@ -55,7 +55,7 @@ def test_plain_steps_come_before_ppo_and_move_the_policy_as_the_step_sizes_say()
     rng = np.random.default_rng(0)
     task = DAY["A"]
     judge = Judge(task, task.batch(5, rng), 2.0)
-    flat = initial_parameters(SPEC, rng)
+    flat = initial_parameters(POLICY, rng)
     tiny = np.full_like(flat, -20.0)
     after, _ = follow(Start(flat, tiny, plain_steps=3), judge, rng)
     assert after[:4] == pytest.approx([after[0]] * 4)
@@ -64,7 +64,7 @@ def test_plain_steps_come_before_ppo_and_move_the_policy_as_the_step_sizes_say()
 
 def test_meta_training_moves_parameters_and_step_sizes() -> None:
     rng = np.random.default_rng(0)
-    start = warm(initial_parameters(SPEC, rng), DAY["A"], rng)
+    start = warm(initial_parameters(POLICY, rng), DAY["A"], rng)
     settings = MetaSettings("maml", inner_steps=1, episodes=2)
     parameters, logs = train_meta(start, settings, 2, rng)
     assert np.abs(parameters - start).max() == pytest.approx(2 * META_LEARNING_RATE, rel=0.3)
@@ -73,7 +73,7 @@ def test_meta_training_moves_parameters_and_step_sizes() -> None:
 
 def test_without_an_inner_step_the_start_itself_is_validated() -> None:
     rng = np.random.default_rng(0)
-    start = warm(initial_parameters(SPEC, rng), DAY["A"], rng)
+    start = warm(initial_parameters(POLICY, rng), DAY["A"], rng)
     logs = np.zeros_like(start)
     assert np.isfinite(adapted_reward_j(start, logs, 0))
     trained, _ = train_meta(start, MetaSettings(inner_steps=0, episodes=2), 1, rng)
@@ -82,7 +82,7 @@ def test_without_an_inner_step_the_start_itself_is_validated() -> None:
 
 def test_a_start_is_not_judged_where_it_was_trained() -> None:
     rng = np.random.default_rng(0)
-    flat = initial_parameters(SPEC, rng)
+    flat = initial_parameters(POLICY, rng)
     everywhere = {name: Judge(DAY[name], DAY[name].batch(2, rng), 1.0) for name in ("A", "E")}
     only_e = evaluate(Start(flat), {"E": everywhere["E"]})[0][0]
     assert evaluate(Start(flat, source="A"), everywhere)[0][0] == only_e
@@ -91,10 +91,11 @@ def test_a_start_is_not_judged_where_it_was_trained() -> None:
 
 def test_one_update_learns_from_ten_episodes() -> None:
     rng = np.random.default_rng(0)
-    flat = initial_parameters(SPEC, rng)
+    flat = initial_parameters(POLICY, rng)
     work = partial(ppo_update, flat, DAY["A"].batch(10, rng), Adam(1e-2), PpoSettings())
     changed, explored = work(rng)
-    assert entropy(SPEC, changed) != entropy(SPEC, flat)
+    seen = np.zeros((1, INMF.observation_dim), np.float32)
+    assert entropy(POLICY, changed, seen) != entropy(POLICY, flat, seen)
     assert -10.0 < explored < 2.0
     assert INMF.slots == 75
 

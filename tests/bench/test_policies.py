@@ -6,7 +6,7 @@ import pytest
 from bench import _conditioned, _encoder, _six_pairs
 from bench._hidden import DAY, HiddenEpisodes
 from bench.meta import leads
-from twintier.inmf.perception.live import LiveEpisodes
+from twintier.inmf.perception.live import MODES_BEFORE, LiveEpisodes
 from twintier.learning.encoder import EncoderPolicy
 from twintier.learning.network import layers_of
 
@@ -17,11 +17,11 @@ def test_hidden_v1_shows_ten_numbers_and_pays_what_live_pays() -> None:
     trace = task.trace(4, rng)
     shown, live = HiddenEpisodes(trace, task.condition), LiveEpisodes(trace, task.condition)
     modes = rng.random(trace.objects.shape) < 0.5
-    seen = shown.observe_all(modes)
+    seen = shown.observe_after(modes)
     assert seen.shape == (4, 75, 10)
-    np.testing.assert_array_equal(shown.observe(7, modes[:, 7]), seen[:, 7])
+    np.testing.assert_array_equal(shown.observe(7, {MODES_BEFORE: modes[:, 7]}), seen[:, 7])
     np.testing.assert_allclose(seen[..., 1:4] * 4.0 + 4.0, trace.objects, atol=1e-5)
-    np.testing.assert_array_equal(shown.rewards(modes, modes), live.rewards(modes, modes))
+    np.testing.assert_array_equal(shown.rewards(modes), live.rewards(modes))
 
 
 def test_a_transition_is_what_was_seen_done_and_measured() -> None:

@@ -14,8 +14,11 @@ from twintier.broker.mqtt.link import MqttSettings
 from twintier.protocol.address import Address
 from twintier.protocol.codec import decode
 from twintier.protocol.ids import PlvnId
-from twintier.runtime.delivery.outbound import Encoder, SendQueue
+from twintier.runtime.delivery.encoder import Encoder
+from twintier.runtime.delivery.send_queue import SendQueue
 from twintier.runtime.effects import Publish
+
+pytestmark = pytest.mark.system
 
 CID = bytes(range(16))
 MIRRORED = ("MessageExpiryInterval", "CorrelationData")

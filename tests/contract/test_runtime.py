@@ -18,11 +18,13 @@ from twintier.broker.clock import WallClock
 from twintier.protocol.address import Address
 from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import AgentStatusReported, BaselineOrdered, PerformanceReported
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Received, Started
-from twintier.runtime.delivery.ledger import Messages, count_messages, read_page
+from twintier.runtime.delivery.ledger import Messages, count_messages, read_ledger
 from twintier.runtime.effects import Effect, Publish, Subscribe
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 PATIENCE_S = 40.0
@@ -47,7 +49,7 @@ def within(main: Coroutine[object, None, None]) -> None:
 
 
 def runtime(broker: BrokerUnderTest, core: ToyCore, route: Subscribe, path: Path) -> Runtime:
-    return Runtime(
+    return build_runtime(
         core,
         broker.client(f"{core.role}-{core.id}"),
         routes=[route],
@@ -125,7 +127,7 @@ def test_what_waits_for_an_absent_broker_arrives_once_and_in_order(
         assert agent.orders == list(range(count))
 
     within(main())
-    counts = count_messages([read_page(path) for path in paths])
+    counts = count_messages([read_ledger(path) for path in paths])
     assert counts == Messages(
         published=counts.published,
         delivered=counts.delivered,

@@ -19,7 +19,8 @@ from twintier.cloud_twin.library import MetaModel
 from twintier.cloud_twin.planner import Planner
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.launch.connection import ClientName
-from twintier.launch.deployment import Deployment, MakeBus, cloud_runtime
+from twintier.launch.deployment import Deployment, MakeBus
+from twintier.launch.twins import cloud_runtime
 from twintier.protocol.address import Address
 from twintier.protocol.ids import SUPER_CATEGORY, EdgeId, PlvnId
 from twintier.protocol.messages import (
@@ -36,10 +37,12 @@ from twintier.protocol.messages import (
     TwinRegistered,
 )
 from twintier.protocol.tensors import Tensors
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Received, Role, Started, TimerFired
 from twintier.runtime.effects import Effect, Publish, StartTimer, Subscribe
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 REWARDS = {"p1": 1.0, "p2": 10.0, "p3": 100.0, "p4": 1000.0}
@@ -183,7 +186,7 @@ async def play(folder: Path, faults: Faults, duration_s: float) -> Outcome:
 
     clock = LoopClock()
     cloud = cloud_runtime(Deployment(make_bus, clock, folder), SETTINGS)
-    core = cloud._core
+    core = cloud._driver.core
     assert isinstance(core, CloudCore)
     edges = [ToyEdge("e1"), ToyEdge("e2")]
     agents = [ToyAgent(name) for name in REWARDS]
@@ -205,7 +208,7 @@ async def play(folder: Path, faults: Faults, duration_s: float) -> Outcome:
 
 
 def toy_runtime(core: ToyEdge | ToyAgent, make_bus: MakeBus, route: Subscribe) -> Runtime:
-    return Runtime(
+    return build_runtime(
         core,
         make_bus(ClientName(core.id, f"{core.id}-boot")),
         routes=[route],

@@ -7,10 +7,12 @@ import numpy as np
 
 from tests.learning.toys import ToyEpisodes, toy_episodes
 from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import Mlp, MultiBinary
 from twintier.learning.meta import MetaGradient, MetaSettings, adaptation_gradients
-from twintier.learning.policy import initial_parameters
+from twintier.learning.policy import Policy, initial_parameters
 
-SPEC = PolicySpec(observation_dim=4, action_dim=2, hidden=(6, 5))
+SPEC = PolicySpec(4, MultiBinary(2), Mlp((6, 5)))
+POLICY = Policy.of(SPEC)
 SETTINGS = MetaSettings(inner_steps=2, episodes=3, initial_step_size=0.2, normalise_outer=True)
 
 
@@ -21,11 +23,11 @@ def meta_gradients(
         parts = [toy_episodes(3, rng, switching_cost=0.2) for rng in rngs]
         return replace(parts[0], x=np.concatenate([p.x for p in parts]), exogenous=exogenous)
 
-    parameters = initial_parameters(SPEC, np.random.default_rng(0)) * 3
+    parameters = initial_parameters(POLICY, np.random.default_rng(0)) * 3
     return adaptation_gradients(
-        SPEC,
+        POLICY,
         parameters,
-        settings.initial_log_step_sizes(SPEC),
+        settings.initial_log_step_sizes(POLICY),
         make_batches,
         settings=settings,
         rngs=[np.random.default_rng(seed) for seed in seeds],

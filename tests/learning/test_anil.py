@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.learning.rounds import SETTINGS, SPEC, meta_gradients
+from tests.learning.rounds import POLICY, SETTINGS, SPEC, meta_gradients
 from twintier.learning.autograd import log_prob, surrogate_loss
 from twintier.learning.errors import SettingsError
 from twintier.learning.meta import MetaSettings, Step, backpropagate, step_on
-from twintier.learning.policy import head_of, initial_parameters
+from twintier.learning.policy import initial_parameters
 from twintier.learning.rollout import Rollout
 from twintier.learning.surrogate import Surrogate
 
 EPISODES, SLOTS, STEPS = 3, 4, 2
 ANIL = MetaSettings(inner_steps=STEPS, adapted="head", initial_step_size=0.3)
-HEAD = head_of(SPEC)
+HEAD = slice(int(np.flatnonzero(POLICY.adapts)[0]), SPEC.parameters)
 
 
 def data(rng: np.random.Generator) -> list[tuple[Rollout, Tensor]]:
@@ -29,7 +29,6 @@ def data(rng: np.random.Generator) -> list[tuple[Rollout, Tensor]]:
         rollout = Rollout(
             seen,  # type: ignore[arg-type]  # doubles here
             actions,
-            np.zeros(actions.shape, np.bool_),
             actions > 0,
             rng.normal(size=shape),
         )
@@ -39,7 +38,7 @@ def data(rng: np.random.Generator) -> list[tuple[Rollout, Tensor]]:
 
 def loss_of(kind: Surrogate, rollout: Rollout, advantage: Tensor, flat: Tensor) -> Tensor:
     seen = torch.from_numpy(rollout.observations[0].reshape(-1, SPEC.observation_dim))
-    done = torch.from_numpy(rollout.actions[0].reshape(-1, SPEC.action_dim))
+    done = torch.from_numpy(rollout.samples[0].reshape(-1, SPEC.action_dim))
     now = log_prob(SPEC, flat, seen, done).reshape(EPISODES, SLOTS)
     return surrogate_loss(kind, now, now, advantage)
 
@@ -63,7 +62,7 @@ def test_the_gradient_is_that_of_differentiating_the_head_alone(kind: Surrogate)
     step_sizes = np.where(np.arange(SPEC.parameters) < HEAD.start, 0.0, ANIL.initial_step_size)
     rounds, taken = data(rng), list[Step]()
     for rollout, advantage in rounds:
-        taken.append(step_on(SPEC, current, rollout, advantage.numpy()[None]))
+        taken.append(step_on(POLICY, current, rollout, advantage.numpy()[None]))
         current = current - step_sizes * taken[-1].gradient
     settings = replace(ANIL, surrogate=kind)
     gradient, by_step_size = backpropagate(
@@ -76,7 +75,7 @@ def test_the_gradient_is_that_of_differentiating_the_head_alone(kind: Surrogate)
 
 
 def test_step_sizes_of_the_body_are_0_and_finite_as_logarithms() -> None:
-    logarithms = ANIL.initial_log_step_sizes(SPEC)
+    logarithms = ANIL.initial_log_step_sizes(POLICY)
     assert np.isfinite(logarithms).all()
     assert not np.exp(logarithms[: HEAD.start]).any()
     assert np.exp(logarithms[HEAD]) == pytest.approx(0.3)
@@ -84,7 +83,9 @@ def test_step_sizes_of_the_body_are_0_and_finite_as_logarithms() -> None:
 
 def test_the_head_is_the_last_layer_and_the_deviations() -> None:
     assert HEAD.stop - HEAD.start == (5 + 1) * SPEC.action_dim + SPEC.action_dim
-    assert initial_parameters(SPEC, np.random.default_rng(0))[HEAD].size == 14
+    assert POLICY.adapts[HEAD].all()
+    assert not POLICY.adapts[: HEAD.start].any()
+    assert initial_parameters(POLICY, np.random.default_rng(0))[HEAD].size == 14
 
 
 def test_anil_is_another_gradient_than_maml() -> None:

@@ -7,11 +7,14 @@ import torch
 from torch import Tensor
 
 from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import Mlp, MultiBinary
 from twintier.learning import autograd, surrogate
 from twintier.learning.likelihood import Likelihood
+from twintier.learning.policy import Policy
 from twintier.learning.surrogate import Surrogate
 
-SPEC = PolicySpec(observation_dim=4, action_dim=2, hidden=(6, 5))
+SPEC = PolicySpec(4, MultiBinary(2), Mlp((6, 5)))
+POLICY = Policy.of(SPEC)
 EPISODES, SLOTS = 3, 4
 Doubles = npt.NDArray[np.float64]
 
@@ -41,7 +44,7 @@ def torch_loss(kind: Surrogate, seed: int) -> tuple[autograd.Loss, Tensor]:
 def test_log_probabilities_agree_with_torch() -> None:
     flat, observations, actions, _ = sample(0)
     expected = autograd.log_prob(SPEC, *map(torch.from_numpy, (flat, observations, actions)))
-    result = Likelihood(SPEC, flat, observations, actions).log_prob
+    result = Likelihood(POLICY, flat, observations, actions).log_prob
     np.testing.assert_allclose(result, expected.numpy(), rtol=1e-12)
 
 
@@ -53,7 +56,7 @@ def test_gradient_and_hessian_vector_agree_with_torch(kind: Surrogate) -> None:
     start.requires_grad_()
     (expected,) = torch.autograd.grad(loss(start), start, create_graph=True)
     (product,) = torch.autograd.grad(expected, start, torch.from_numpy(vector))
-    likelihood = Likelihood(SPEC, flat, observations, actions)
+    likelihood = Likelihood(POLICY, flat, observations, actions)
     weight = surrogate.coefficient(advantage)
     bend = surrogate.curvature(kind, weight)
     np.testing.assert_allclose(
@@ -71,11 +74,11 @@ def test_twins_in_one_batch_are_the_twins_one_by_one() -> None:
         np.stack([one[part] for one in samples]) for part in range(4)
     )
     weight = surrogate.coefficient(advantage).reshape(3, -1)
-    together = Likelihood(SPEC, flat, observations, actions)
+    together = Likelihood(POLICY, flat, observations, actions)
     gradients = together.gradient(weight)
     products = together.hessian_vector(weight, gradients, lambda moved: weight * moved)
     for twin in range(3):
-        alone = Likelihood(SPEC, flat[twin], observations[twin], actions[twin])
+        alone = Likelihood(POLICY, flat[twin], observations[twin], actions[twin])
         row = weight[twin]
         np.testing.assert_allclose(gradients[twin], alone.gradient(row), atol=1e-12)
         product = alone.hessian_vector(row, gradients[twin], row.__mul__)

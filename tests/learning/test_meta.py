@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.learning.rounds import SETTINGS, SPEC, meta_gradients
+from tests.learning.rounds import POLICY, SETTINGS, SPEC, meta_gradients
 from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
 from twintier.learning import autograd
 from twintier.learning.aggregate import average_gradients
@@ -34,7 +34,6 @@ def random_rollout(rng: np.random.Generator) -> Rollout:
     return Rollout(
         rng.normal(size=(*shape, SPEC.observation_dim)),  # type: ignore[arg-type]  # doubles here
         actions,
-        np.zeros(actions.shape, np.bool_),
         actions > 0,
         rng.normal(size=shape),
     )
@@ -50,7 +49,7 @@ def both_ways(
     data = [(random_rollout(rng), rng.normal(size=(1, EPISODES, SLOTS))) for _ in range(steps + 1)]
     taken: list[Step] = []
     for rollout, advantage in data:
-        taken.append(step_on(SPEC, current, rollout, advantage))
+        taken.append(step_on(POLICY, current, rollout, advantage))
         current = current - step_sizes * taken[-1].gradient
     settings = MetaSettings(algorithm, inner_steps=steps, surrogate=kind)
     result = backpropagate(taken[:-1], {steps: taken[-1].gradient}, step_sizes, settings)
@@ -69,7 +68,7 @@ def torch_loss(
     kind: Surrogate, rollout: Rollout, advantage: npt.NDArray[np.float64]
 ) -> autograd.Loss:
     observations = torch.from_numpy(rollout.observations[0].reshape(-1, SPEC.observation_dim))
-    actions = torch.from_numpy(rollout.actions[0].reshape(-1, SPEC.action_dim))
+    actions = torch.from_numpy(rollout.samples[0].reshape(-1, SPEC.action_dim))
     weights = torch.from_numpy(advantage[0])
 
     def loss(flat: Tensor) -> Tensor:
@@ -94,8 +93,8 @@ def test_with_other_advantages_the_gradient_is_that_of_another_step() -> None:
     rng = np.random.default_rng(1)
     parameters, rollout = rng.normal(size=(1, SPEC.parameters)), random_rollout(rng)
     one, other = rng.normal(size=(2, 1, EPISODES, SLOTS))
-    found = step_on(SPEC, parameters, rollout, one).gradient_with(other)
-    np.testing.assert_array_equal(found, step_on(SPEC, parameters, rollout, other).gradient)
+    found = step_on(POLICY, parameters, rollout, one).gradient_with(other)
+    np.testing.assert_array_equal(found, step_on(POLICY, parameters, rollout, other).gradient)
 
 
 def test_judged_after_every_step_gradients_are_the_mean_of_those_judged_after_each() -> None:
@@ -105,7 +104,7 @@ def test_judged_after_every_step_gradients_are_the_mean_of_those_judged_after_ea
     steps: list[Step] = []
     for _ in range(3):
         advantage = rng.normal(size=(1, EPISODES, SLOTS))
-        steps.append(step_on(SPEC, current, random_rollout(rng), advantage))
+        steps.append(step_on(POLICY, current, random_rollout(rng), advantage))
         current = current - step_sizes * steps[-1].gradient
     outer = {taken: rng.normal(size=current.shape) for taken in (1, 2, 3)}
     settings = MetaSettings(inner_steps=3, judged="every")
@@ -179,7 +178,7 @@ def test_reptile_without_an_inner_step_is_refused() -> None:
 
 
 def test_a_reward_that_is_not_finite_never_becomes_a_gradient() -> None:
-    parameters = initial_parameters(SPEC, np.random.default_rng(0))
+    parameters = initial_parameters(POLICY, np.random.default_rng(0))
 
     def broken(rng: np.random.Generator) -> ToyEpisodes:
         episodes = toy_episodes(3, rng)
@@ -187,9 +186,9 @@ def test_a_reward_that_is_not_finite_never_becomes_a_gradient() -> None:
 
     with pytest.raises(NumericsError, match="twin 0 of the batch is not finite"):
         adaptation_gradient(
-            SPEC,
+            POLICY,
             parameters,
-            SETTINGS.initial_log_step_sizes(SPEC),
+            SETTINGS.initial_log_step_sizes(POLICY),
             broken,
             settings=SETTINGS,
             rng=np.random.default_rng(0),

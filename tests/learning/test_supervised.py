@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.sinusoid import SIZES, evaluate, initial, train
+from bench.sinusoid import NETWORK, evaluate, initial, train
 from twintier.learning import autograd
 from twintier.learning.meta import MetaSettings
 from twintier.learning.supervised import regression_gradients
@@ -22,12 +22,12 @@ def test_the_gradient_of_an_adapted_regression_is_that_of_torch(
     logarithms = np.log(rng.uniform(0.01, 0.05, flat.size))
     rounds = [(rng.normal(size=(2, 6, 1)), rng.normal(size=(2, 6, 1))) for _ in range(steps + 1)]
     gradient, by_logarithm, loss = regression_gradients(
-        SIZES, flat, logarithms, rounds, MetaSettings(inner_steps=steps, judged=judged)
+        NETWORK, flat, logarithms, rounds, MetaSettings(inner_steps=steps, judged=judged)
     )
 
     def torch_loss(task: int, number: int) -> autograd.Loss:
         x, y = (torch.from_numpy(part[task]) for part in rounds[number])
-        return lambda p: ((autograd.network_outputs(SIZES, p, x) - y) ** 2).mean()
+        return lambda p: ((autograd.network_outputs(NETWORK.sizes, p, x) - y) ** 2).mean()
 
     for task in range(2):
         losses = [torch_loss(task, number) for number in range(steps + 1)]

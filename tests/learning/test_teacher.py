@@ -3,17 +3,18 @@
 import numpy as np
 
 from twintier.inmf.actor import Actor, PolicySpec
-from twintier.inmf.evaluate import greedy_modes, mean_reward_j
-from twintier.inmf.perception.baselines import all_modes
+from twintier.inmf.evaluate import greedy_actions, mean_reward
 from twintier.inmf.perception.condition import Condition, draw_conditions
 from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
-from twintier.inmf.perception.live import COOP_PERCEPTION, LiveEpisodes
+from twintier.inmf.perception.live import COOP_PERCEPTION, LiveEpisodes, all_modes, before
+from twintier.inmf.spec import Mlp
 from twintier.learning.aggregate import Adam
-from twintier.learning.policy import initial_parameters
+from twintier.learning.policy import Policy, initial_parameters
 from twintier.learning.rollout import collect
 from twintier.learning.teacher import gaps, teacher_gradient
 
-SPEC = PolicySpec(COOP_PERCEPTION.observation_dim, COOP_PERCEPTION.action_dim, (16, 16))
+SPEC = PolicySpec(COOP_PERCEPTION.observation_dim, COOP_PERCEPTION.actions, Mlp((16, 16)))
+POLICY = Policy.of(SPEC)
 
 
 def episodes(count: int, seed: int, *, nominal: bool = False) -> LiveEpisodes:
@@ -33,18 +34,19 @@ def test_a_gap_is_worth_of_a_component_around_the_best_others() -> None:
 
 
 def test_the_gradient_is_that_of_the_cost_sensitive_loss() -> None:
-    batch, parameters = episodes(2, 1), initial_parameters(SPEC, np.random.default_rng(2))
+    batch, parameters = episodes(2, 1), initial_parameters(POLICY, np.random.default_rng(2))
     parameters[: SPEC.parameters - SPEC.action_dim] *= 3.0
-    result = teacher_gradient(SPEC, parameters, batch, np.random.default_rng(3))
-    visited = collect(SPEC, parameters, batch, [np.random.default_rng(3)])
-    before = visited.modes_before
+    result = teacher_gradient(POLICY, parameters, batch, np.random.default_rng(3))
+    visited = collect(POLICY, parameters, batch, [np.random.default_rng(3)])
+    earlier = before(visited.actions.astype(bool))
     values = np.stack(
-        [batch.rewards(before, np.broadcast_to(c, before.shape)) for c in all_modes(3)], -1
+        [batch.outcome(earlier, np.broadcast_to(c, earlier.shape)).reward_j for c in all_modes(3)],
+        -1,
     )
     gap = np.clip(gaps(values), -10, 10)
 
     def loss(at: np.ndarray) -> float:
-        mean = Actor(SPEC, at).mean(visited.observations).astype(np.float64)
+        mean = Actor(SPEC, at).outputs(visited.observations).astype(np.float64)
         return float((np.abs(gap) * np.logaddexp(0.0, -np.sign(gap) * 1.702 * mean)).mean())
 
     assert np.isclose(result.adaptation_loss, loss(parameters), rtol=1e-5)
@@ -60,8 +62,8 @@ def test_the_gradient_is_that_of_the_cost_sensitive_loss() -> None:
 
 
 def test_deviations_are_left_alone() -> None:
-    parameters = initial_parameters(SPEC, np.random.default_rng(2))
-    result = teacher_gradient(SPEC, parameters, episodes(2, 1), np.random.default_rng(3))
+    parameters = initial_parameters(POLICY, np.random.default_rng(2))
+    result = teacher_gradient(POLICY, parameters, episodes(2, 1), np.random.default_rng(3))
     assert result.gradient[-SPEC.action_dim :].tolist() == [0.0, 0.0, 0.0]
 
 
@@ -69,16 +71,16 @@ def test_it_learns_more_than_any_fixed_choice_earns() -> None:
     """Fixed modes are where policy gradient alone gets stuck; two seeds must get well past."""
     held_out = episodes(60, 99, nominal=True)
     fixed = max(
-        mean_reward_j(held_out, np.broadcast_to(choice, held_out.trace.present.shape))
+        mean_reward(held_out, np.broadcast_to(choice, held_out.trace.present.shape))
         for choice in all_modes(3)
     )
     for seed in (1, 2):
         rng = np.random.default_rng(seed)
-        parameters, adam = initial_parameters(SPEC, rng), Adam(1e-2)
+        parameters, adam = initial_parameters(POLICY, rng), Adam(1e-2)
         for _ in range(120):
             batch = episodes(20, int(rng.integers(2**31)), nominal=True)
             parameters = adam.step(
-                parameters, teacher_gradient(SPEC, parameters, batch, rng).gradient
+                parameters, teacher_gradient(POLICY, parameters, batch, rng).gradient
             )
-        reward = mean_reward_j(held_out, greedy_modes(Actor(SPEC, parameters), held_out))
+        reward = mean_reward(held_out, greedy_actions(Actor(SPEC, parameters), held_out))
         assert reward > 1.03 * fixed, f"seed {seed}: {reward:.3f} against {fixed:.3f}"

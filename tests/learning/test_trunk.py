@@ -5,9 +5,10 @@ import pytest
 
 from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
 from twintier.inmf.actor import PolicySpec
+from twintier.inmf.spec import Mlp, MultiBinary
 from twintier.learning.errors import SettingsError
 from twintier.learning.meta import MetaSettings, adaptation_gradient
-from twintier.learning.policy import Vector, initial_parameters
+from twintier.learning.policy import Policy, Vector, initial_parameters
 from twintier.learning.rollout import collect, mean_reward
 from twintier.learning.trunk import (
     SharedModels,
@@ -19,9 +20,9 @@ from twintier.learning.trunk import (
 )
 
 SPECS = {
-    "perception": PolicySpec(13, 3),
-    "offloading": PolicySpec(9, 2),
-    "scheduling": PolicySpec(16, 4),
+    "perception": PolicySpec(13, MultiBinary(3)),
+    "offloading": PolicySpec(9, MultiBinary(2)),
+    "scheduling": PolicySpec(16, MultiBinary(4)),
 }
 
 
@@ -63,7 +64,10 @@ def test_the_trunk_gets_the_mean_of_the_inmfs_means_and_the_ends_only_their_own(
 
 
 def test_different_hidden_layers_cannot_share() -> None:
-    specs = {"a": PolicySpec(4, 2, (8, 8)), "b": PolicySpec(4, 2, (8, 9))}
+    specs = {
+        "a": PolicySpec(4, MultiBinary(2), Mlp((8, 8))),
+        "b": PolicySpec(4, MultiBinary(2), Mlp((8, 9))),
+    }
     vectors = {name: np.zeros(spec.parameters, np.float32) for name, spec in specs.items()}
     with pytest.raises(SettingsError, match="same hidden layers"):
         share(specs, vectors)
@@ -71,7 +75,7 @@ def test_different_hidden_layers_cannot_share() -> None:
 
 def test_one_hidden_layer_leaves_no_trunk() -> None:
     with pytest.raises(SettingsError, match="no trunk"):
-        trunk_of(PolicySpec(4, 2, (8,)))
+        trunk_of(PolicySpec(4, MultiBinary(2), Mlp((8,))))
 
 
 def test_inmfs_that_lose_more_than_the_tolerance_are_split_off() -> None:
@@ -79,7 +83,11 @@ def test_inmfs_that_lose_more_than_the_tolerance_are_split_off() -> None:
     assert to_split({"a": 0.985, "b": 0.97, "c": -1.03}, own) == ["b", "c"]
 
 
-WIDE = {"one": PolicySpec(4, 2, (16, 16)), "two": PolicySpec(6, 3, (16, 16))}
+WIDE = {
+    "one": PolicySpec(4, MultiBinary(2), Mlp((16, 16))),
+    "two": PolicySpec(6, MultiBinary(3), Mlp((16, 16))),
+}
+POLICIES = {name: Policy.of(spec) for name, spec in WIDE.items()}
 PAIRS = {"one": 2, "two": 3}
 
 
@@ -89,27 +97,27 @@ def episodes(inmf: str, rng: np.random.Generator) -> ToyEpisodes:
 
 def reward(shared: SharedModels, inmf: str) -> float:
     batch = episodes(inmf, np.random.default_rng(99))
-    return mean_reward(collect(WIDE[inmf], shared.join(inmf), batch, None))
+    return mean_reward(collect(POLICIES[inmf], shared.join(inmf), batch, None))
 
 
 def test_two_inmfs_learn_through_one_trunk() -> None:
     rng = np.random.default_rng(0)
-    shared = share(WIDE, {name: initial_parameters(spec, rng) for name, spec in WIDE.items()})
+    shared = share(WIDE, {name: initial_parameters(one, rng) for name, one in POLICIES.items()})
     optimizer, settings = SharedOptimizer(1e-2), MetaSettings(inner_steps=0)
     for _ in range(40):
         rows = {
             inmf: {
                 plvn: adaptation_gradient(
-                    spec,
+                    policy,
                     shared.join(inmf),
-                    settings.initial_log_step_sizes(spec),
+                    settings.initial_log_step_sizes(policy),
                     partial(episodes, inmf),
                     settings=settings,
                     rng=rng,
                 ).gradient
                 for plvn in ("a", "b")
             }
-            for inmf, spec in WIDE.items()
+            for inmf, policy in POLICIES.items()
         }
         shared = optimizer.step(shared, rows)
     assert reward(shared, "one") > 0.8 * 0.5

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twintier.inmf.spec import InmfSpec, Observation
-from twintier.inmf.trajectory import Array, Mask
+from twintier.inmf.episodes import Actions, Memory
+from twintier.inmf.spec import Array, InmfSpec, MultiBinary, Observation
 
 
 def toy_spec(pairs: int = 2, slots: int = 12, *, gamma: float = 0.9) -> InmfSpec:
     return InmfSpec(
         inmf="toy",
         observation_dim=2 * pairs,
-        action_dim=pairs,
+        actions=MultiBinary(pairs),
         slots=slots,
         slot_s=1.0,
         gamma=gamma,
@@ -34,20 +34,30 @@ class ToyEpisodes:
     def episodes(self) -> int:
         return len(self.x)
 
-    def observe(self, slot: int, modes_before: Mask) -> Observation:
-        return self._observation(self.x[:, slot], modes_before)
+    def first_memory(self) -> Memory:
+        return {"before": np.zeros((self.episodes, self.spec.action_dim), bool)}
 
-    def observe_all(self, modes_before: Mask) -> Observation:
-        return self._observation(self.x, modes_before)
+    def observe(self, slot: int, memory: Memory) -> Observation:
+        return self._observation(self.x[:, slot], memory["before"])
 
-    def rewards(self, modes_before: Mask, modes: Mask) -> Array:
+    def observe_all(self) -> Observation:
+        return self._observation(self.x, np.zeros_like(self.x))
+
+    def remember(self, slot: int, memory: Memory, actions: Actions) -> Memory:
+        del slot, memory
+        return {"before": actions}
+
+    def rewards(self, actions: Actions) -> Array:
+        modes = actions.astype(bool)
+        before = np.zeros_like(modes)
+        before[:, 1:] = modes[:, :-1]
         gain = ((self.x - self.limit) * modes).sum(axis=-1)
-        cost: Array = self.switching_cost * (modes != modes_before).sum(axis=-1)
+        cost: Array = self.switching_cost * (modes != before).sum(axis=-1)
         total: Array = gain - cost
         return total
 
-    def _observation(self, x: Array, modes_before: Mask) -> Observation:
-        seen = np.zeros_like(modes_before) if self.exogenous else modes_before
+    def _observation(self, x: Array, before: np.ndarray) -> Observation:
+        seen = np.zeros_like(before) if self.exogenous else before
         return np.concatenate([x, seen], axis=-1).astype(np.float32)
 
 

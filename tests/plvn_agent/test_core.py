@@ -30,6 +30,7 @@ from tests.plvn_agent.agents import (
 )
 from tests.support.toy_inmf import toy
 from twintier.plvn_agent.core import AgentCore
+from twintier.plvn_agent.keys import Timer
 from twintier.plvn_agent.ownership import AgentRecord, Order
 from twintier.protocol.ids import InmfId, PlvnId
 from twintier.protocol.messages import (
@@ -71,8 +72,8 @@ def pauses(plvn: str) -> list[float]:
     core = AgentCore(replace(PROFILE, plvn=PlvnId(plvn)), OPEN, {TOY: toy()})
     effects = [*core.receive(Started(), 0.0)]
     for _ in range(7):
-        effects += core.receive(TimerFired("register"), 0.0)
-    return [e.after_s for e in effects if isinstance(e, StartTimer) and e.key == "register"]
+        effects += core.receive(TimerFired(Timer.REGISTER), 0.0)
+    return [e.after_s for e in effects if isinstance(e, StartTimer) and e.key == Timer.REGISTER]
 
 
 class TestRegistration:
@@ -82,7 +83,7 @@ class TestRegistration:
 
     def test_all_inmfs_are_asked_for_at_once(self) -> None:
         core = agent(inmfs=[toy(), toy("other")])
-        (asked,) = messages(core.receive(TimerFired("register"), 0.0))
+        (asked,) = messages(core.receive(TimerFired(Timer.REGISTER), 0.0))
         assert isinstance(asked, RegistrationRequested)
         assert asked.requested_inmfs == (TOY, OTHER)
 
@@ -94,7 +95,7 @@ class TestGrants:
     def test_a_grant_is_kept_and_the_model_asked_for(self) -> None:
         core = agent()
         effects = core.receive(granted(), 0.0)
-        assert effects[:2] == [CancelTimer("register"), Save(AgentRecord(P1, E1, Fence(1)))]
+        assert effects[:2] == [CancelTimer(Timer.REGISTER), Save(AgentRecord(P1, E1, Fence(1)))]
         assert messages(effects) == [ModelRequested(inmf=TOY)]
 
     def test_a_fence_never_falls_not_even_over_a_restart(self) -> None:

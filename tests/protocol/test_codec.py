@@ -23,7 +23,7 @@ from twintier.protocol.codec import (
     decode,
     encode,
     read,
-    with_floor,
+    with_low_watermark,
 )
 from twintier.protocol.envelope import BlobRef
 from twintier.protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
@@ -342,7 +342,7 @@ def test_a_refusal_tells_whose_message_it_was() -> None:
 
 def test_the_floor_of_an_encoded_message_can_be_raised() -> None:
     first = encode(envelope(ROW).model_copy(update={"floor": 3}), MESSAGE)
-    raised = decode(with_floor(first, 6), TOPIC)
+    raised = decode(with_low_watermark(first, 6), TOPIC)
     assert raised.envelope == envelope(ROW).model_copy(update={"floor": 6})
     assert raised.message == MESSAGE
-    assert with_floor(first, 3) is first
+    assert with_low_watermark(first, 3) is first

@@ -19,10 +19,12 @@ from twintier.protocol.messages import (
     UploadsAcknowledged,
 )
 from twintier.protocol.messages.base import Message
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Observed, Received
 from twintier.runtime.effects import Effect, Publish, Record, Save, Subscribe
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 P1, E1 = PlvnId("p1"), EdgeId("e1")
@@ -71,7 +73,7 @@ class Node:
 
 def node(hub: MemoryHub, core: ToyCore, *routes: Subscribe) -> Node:
     store = Disk()
-    runtime = Runtime(
+    runtime = build_runtime(
         core,
         MemoryBus(hub),
         routes=routes,

@@ -30,8 +30,9 @@ from twintier.protocol.messages import (
     PerformanceReported,
 )
 from twintier.protocol.messages.base import Message
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
-from twintier.runtime.delivery.ledger import count_messages, read_page
+from twintier.runtime.delivery.ledger import count_messages, read_ledger
 from twintier.runtime.effects import (
     Actuate,
     CancelTimer,
@@ -46,7 +47,8 @@ from twintier.runtime.effects import (
     Unsubscribe,
 )
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 ACTUATE = Actuate(COOP_PERCEPTION, (1.0, 0.0))
@@ -77,7 +79,7 @@ class Node:
 
 def node(hub: MemoryHub, core: ToyCore, *routes: Subscribe, path: Path | None = None) -> Node:
     bus, store = MemoryBus(hub), Disk()
-    runtime = Runtime(
+    runtime = build_runtime(
         core,
         bus,
         routes=routes,
@@ -287,7 +289,7 @@ def test_an_expired_message_is_left_out_and_a_skewed_clock_kills_nothing() -> No
         edge = node(hub, ToyCore("edge", "e1"), *EDGE_ROUTES)
         bus, store = MemoryBus(hub), Disk()
         core = ToyCore("plvn", "p1", lambda _t, _n: [Publish(MODEL_REQUESTED, AT, ttl_s=2.0)])
-        late = Runtime(
+        late = build_runtime(
             core,
             bus,
             routes=(),
@@ -449,7 +451,7 @@ def test_a_full_queue_costs_the_oldest_messages_and_counts_them() -> None:
         hub.stop()
         bus, store = MemoryBus(hub), Disk()
         core = ToyCore("plvn", "p1")
-        runtime = Runtime(
+        runtime = build_runtime(
             core,
             bus,
             routes=(),
@@ -535,7 +537,7 @@ def test_health_shows_counts_simulated_time_and_speed() -> None:
     virtual(main())
 
 
-def test_accounts_of_a_clean_run_show_no_loss_and_of_a_cut_one_do(tmp_path: Path) -> None:
+def test_ledgers_of_a_clean_run_show_no_loss_and_of_a_cut_one_do(tmp_path: Path) -> None:
     async def main() -> None:
         hub = MemoryHub()
         paths = [tmp_path / "edge.json", tmp_path / "agent.json"]
@@ -546,12 +548,12 @@ def test_accounts_of_a_clean_run_show_no_loss_and_of_a_cut_one_do(tmp_path: Path
             for _ in range(10):
                 agent.runtime.observe(None)
             await asyncio.sleep(0.1)
-        counts = count_messages([read_page(path) for path in paths])
+        counts = count_messages([read_ledger(path) for path in paths])
         assert counts.lost == 0
         assert counts.published >= 11
-        page = read_page(paths[0])
-        shortened = page.model_copy(update={"received": ()})
-        assert count_messages([shortened, read_page(paths[1])]).lost == 11
+        written = read_ledger(paths[0])
+        shortened = written.model_copy(update={"received": ()})
+        assert count_messages([shortened, read_ledger(paths[1])]).lost == 11
 
     virtual(main())
 

@@ -23,13 +23,14 @@ from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.jobs import POLICY, MetaTask
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.launch.deployment import Deployment, cloud_runtime, edge_runtime
+from twintier.launch.deployment import Deployment
+from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.learning.meta import MetaGradient
 from twintier.protocol.address import Address
 from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import RegistrationGranted, RegistrationRequested, Site
 from twintier.protocol.topics import subscription
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.delivery.presence import new_boot
 from twintier.runtime.effects import Job, Publish
 from twintier.runtime.jobs import InlineJobs

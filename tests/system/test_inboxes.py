@@ -100,7 +100,7 @@ def test_a_process_that_was_killed_leaves_a_recording_that_is_played_back(tmp_pa
         process.kill()
         process.communicate(timeout=20)
     [path] = (tmp_path / "inboxes").iterdir()
-    played = twintier("replay", str(path), "--verify")
+    played = twintier("recording", "replay", str(path), "--verify")
     output, _ = played.communicate(timeout=60)
     assert played.returncode == 0
     assert re.match(r"cloud cloud: [1-9]\d* steps have equal effects; 0 jobs", output)

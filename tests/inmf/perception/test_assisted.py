@@ -11,9 +11,10 @@ from twintier.inmf.perception.assisted import (
 )
 from twintier.inmf.perception.condition import Condition, draw_conditions
 from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
-from twintier.inmf.perception.live import observe
+from twintier.inmf.perception.live import MODES_BEFORE, observe
 from twintier.inmf.perception.physics import NOMINAL, pair_terms, physics_of
-from twintier.learning.policy import initial_parameters
+from twintier.inmf.spec import MultiBinary
+from twintier.learning.policy import Policy, initial_parameters
 from twintier.learning.rollout import collect
 
 PARAMETERS = EmulatorParameters(presence=(Presence(0.3, 0.2),) * 3)
@@ -58,23 +59,24 @@ def test_hidden_conditions_do_not_show() -> None:
     episodes = batch()
     other = AssistedEpisodes(episodes.trace, Condition(feature_factor=1.5))
     before = np.zeros(episodes.trace.present.shape, bool)
-    assert np.array_equal(episodes.observe_all(before), other.observe_all(before))
+    assert np.array_equal(episodes.observe_after(before), other.observe_after(before))
 
 
 def test_slots_of_a_batch_are_single_slots() -> None:
     episodes = batch()
     rng = np.random.default_rng(2)
     before = rng.random(episodes.trace.present.shape) < 0.5
-    whole, trace = episodes.observe_all(before), episodes.trace
-    modes = before & trace.present_before  # a pair that was not there had no mode
+    whole, trace = episodes.observe_after(before), episodes.trace
     for slot in (0, 7, 74):
-        assert np.array_equal(episodes.observe(slot, before[:, slot]), whole[:, slot])
+        assert np.array_equal(
+            episodes.observe(slot, {MODES_BEFORE: before[:, slot]}), whole[:, slot]
+        )
         alone = observe_assisted(
             float(trace.bandwidth_hz[3, slot]),
             trace.objects[3, slot],
             trace.distance_m[3, slot],
             trace.present[3, slot],
-            modes[3, slot],
+            before[3, slot],
         )
         assert np.allclose(alone, whole[3, slot], atol=1e-6)
 
@@ -82,9 +84,10 @@ def test_slots_of_a_batch_are_single_slots() -> None:
 def test_a_policy_meets_in_the_batch_what_it_would_meet_in_a_vehicle() -> None:
     """Pairs come and go; whatever the policy said of one that was away is not its mode."""
     episodes = batch(3)
-    trace, spec = episodes.trace, PolicySpec(19, 3)
-    flat = initial_parameters(spec, np.random.default_rng(4)) * 3
-    played = collect(spec, flat, episodes, None)
+    trace, spec = episodes.trace, PolicySpec(19, MultiBinary(3))
+    policy = Policy.of(spec)
+    flat = initial_parameters(policy, np.random.default_rng(4)) * 3
+    played = collect(policy, flat, episodes, None)
     actor = Actor(spec, flat)
     came_back = 0
     for episode in range(trace.episodes):
@@ -98,6 +101,6 @@ def test_a_policy_meets_in_the_batch_what_it_would_meet_in_a_vehicle() -> None:
                 modes,
             )
             assert np.allclose(seen, played.observations[episode, slot], atol=1e-6)
-            modes = actor.modes(seen) & trace.present[episode, slot]
-            came_back += int((played.modes[episode, slot] & ~trace.present[episode, slot]).sum())
+            modes = actor.act(seen) & trace.present[episode, slot]
+            came_back += int((played.actions[episode, slot] & ~trace.present[episode, slot]).sum())
     assert came_back > 100

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from twintier.inmf.evaluate import before, mean_reward_j
+from tests.support.examples import examples
+from twintier.inmf.evaluate import mean_reward
 from twintier.inmf.mobility import Presence
 from twintier.inmf.perception.baselines import (
     MARGIN_FALL,
@@ -13,16 +14,15 @@ from twintier.inmf.perception.baselines import (
     MARGIN_RISE,
     Aimd,
     aimd_modes,
-    all_modes,
     enumerate_live,
     enumerate_modes,
     next_margin,
     pack,
-    settled_aimd_modes,
+    settled_aimd_actions,
 )
 from twintier.inmf.perception.condition import Condition, draw_conditions, stack
 from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
-from twintier.inmf.perception.live import LiveEpisodes, outcome
+from twintier.inmf.perception.live import LiveEpisodes, all_modes, outcome
 from twintier.inmf.perception.physics import NOMINAL, pair_terms, physics_of
 
 PARAMETERS = EmulatorParameters(presence=(Presence(0.3, 0.2), Presence(), Presence(0.1, 0.1)))
@@ -33,7 +33,7 @@ def test_all_modes_begin_with_all_sp() -> None:
     assert all_modes(2).tolist() == [[False, False], [True, False], [False, True], [True, True]]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.integers(0, 2**31))
 def test_nobody_beats_enumeration_in_the_next_slot(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -75,8 +75,8 @@ def test_the_right_belief_beats_the_expert_s() -> None:
     gaps = []
     for condition in draw_conditions(8, rng):
         batch = LiveEpisodes(trace, condition)
-        calibrated = mean_reward_j(batch, enumerate_live(batch, condition))
-        gaps.append(calibrated - mean_reward_j(batch, enumerate_live(batch, NOMINAL)))
+        calibrated = mean_reward(batch, enumerate_live(batch, condition))
+        gaps.append(calibrated - mean_reward(batch, enumerate_live(batch, NOMINAL)))
     assert min(gaps) > -0.02
     assert np.mean(gaps) > 0.3
 
@@ -86,7 +86,7 @@ def test_aimd_step_by_step_is_aimd_over_episodes() -> None:
     trace = draw_trace(PARAMETERS, 6, 40, rng)
     batch = LiveEpisodes(trace, draw_conditions(6, rng))
     modes, margins = aimd_modes(batch)
-    seen = batch.outcome(before(modes), modes)
+    seen = batch.played(modes)
     assert seen.infeasible.any()
     for episode in range(6):
         state = Aimd()
@@ -128,6 +128,6 @@ def test_a_settled_margin_earns_more_than_the_expert_s_and_less_than_the_bound()
     trace = draw_trace(EmulatorParameters(), 60, 75, rng)
     hard = Condition(feature_factor=1.4, delay_requirement_s=0.085, noise_db=6.0)
     batch = LiveEpisodes(trace, hard)
-    settled = mean_reward_j(batch, settled_aimd_modes(batch))
-    assert settled > mean_reward_j(batch, enumerate_live(batch, NOMINAL))
-    assert 0.0 < settled < mean_reward_j(batch, enumerate_live(batch, hard))
+    settled = mean_reward(batch, settled_aimd_actions(batch))
+    assert settled > mean_reward(batch, enumerate_live(batch, NOMINAL))
+    assert 0.0 < settled < mean_reward(batch, enumerate_live(batch, hard))

@@ -2,14 +2,22 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from twintier.inmf.evaluate import before
+from tests.support.examples import examples
 from twintier.inmf.mobility import Presence
 from twintier.inmf.perception.condition import Condition, draw_conditions, stack
 from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
-from twintier.inmf.perception.live import COOP_PERCEPTION, LiveEpisodes, observe, outcome
+from twintier.inmf.perception.live import (
+    COOP_PERCEPTION,
+    MODES_BEFORE,
+    LiveEpisodes,
+    all_modes,
+    before,
+    observe,
+    outcome,
+)
 from twintier.inmf.perception.physics import physics_of
 from twintier.inmf.trajectory import Mask, ShapeError, Trace
 
@@ -104,7 +112,7 @@ def test_slot_by_slot_is_the_batch(batch: LiveEpisodes) -> None:
     rng = np.random.default_rng(4)
     modes = (rng.random(trace.present.shape) < 0.5) & trace.present
     earlier = before(modes)
-    seen, rewards = batch.observe_all(earlier), batch.outcome(earlier, modes)
+    seen, rewards = batch.observe_after(earlier), batch.played(modes)
     for episode in range(batch.episodes):
         of = physics_of(batch.conditions[episode])
         for slot in range(trace.slots):
@@ -124,22 +132,43 @@ def test_slot_by_slot_is_the_batch(batch: LiveEpisodes) -> None:
 
 def test_the_slot_form_of_the_batch_sees_what_the_whole_form_sees(batch: LiveEpisodes) -> None:
     chosen = np.random.default_rng(5).random(batch.trace.present.shape) < 0.5
-    earlier = before(chosen)
-    whole = batch.observe_all(earlier)
+    whole = batch.observe_after(before(chosen & batch.trace.present))
+    memory = batch.first_memory()
     for slot in range(batch.trace.slots):
-        assert (batch.observe(slot, earlier[:, slot]) == whole[:, slot]).all()
+        assert (batch.observe(slot, memory) == whole[:, slot]).all()
+        memory = batch.remember(slot, memory, chosen[:, slot])
 
 
 def test_the_batch_carries_no_choice_of_an_absent_pair_over(batch: LiveEpisodes) -> None:
     chosen = np.random.default_rng(6).random(batch.trace.present.shape) < 0.5
     done = chosen & batch.trace.present
-    assert (batch.rewards(before(chosen), chosen) == batch.rewards(before(done), done)).all()
+    assert (batch.rewards(chosen) == batch.rewards(done)).all()
+    for slot in range(batch.trace.slots):
+        memory = batch.remember(slot, batch.first_memory(), chosen[:, slot])
+        assert (memory[MODES_BEFORE] == done[:, slot]).all()
+
+
+def test_every_choice_is_scored_after_what_was_played(batch: LiveEpisodes) -> None:
+    played = np.random.default_rng(8).random(batch.trace.present.shape) < 0.5
+    scores = batch.scores(played)
+    assert scores.shape == (12, 30, 8)
+    index = (played * (1 << np.arange(3))).sum(axis=-1)
+    of_played = np.take_along_axis(scores, index[..., None], axis=-1)[..., 0]
+    assert of_played.tolist() == batch.rewards(played).tolist()
+    other = np.broadcast_to(all_modes(3)[5], played.shape)
+    earlier = before(played & batch.trace.present)
+    assert scores[..., 5].tolist() == batch.outcome(earlier, other).reward_j.tolist()
+
+
+def test_live_episodes_are_not_observed_at_once(batch: LiveEpisodes) -> None:
+    with pytest.raises(NotImplementedError, match="slot by slot"):
+        batch.observe_all()
 
 
 def test_a_batch_of_conditions_is_one_batch_of_each(batch: LiveEpisodes) -> None:
     trace = batch.trace
     modes = np.random.default_rng(7).random(trace.present.shape) < 0.5
-    together = batch.rewards(before(modes), modes)
+    together = batch.rewards(modes)
     for episode in range(batch.episodes):
         rows = slice(episode, episode + 1)
         own = Trace(
@@ -149,11 +178,11 @@ def test_a_batch_of_conditions_is_one_batch_of_each(batch: LiveEpisodes) -> None
             trace.present[rows],
         )
         alone = LiveEpisodes(own, Condition.from_array(batch.conditions[episode]))
-        rewards = alone.rewards(before(modes[rows]), modes[rows])[0]
+        rewards = alone.rewards(modes[rows])[0]
         assert rewards == pytest.approx(together[episode], abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 2**31),
     st.lists(st.floats(0.0, 1e3), min_size=3, max_size=3),

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from twintier.inmf.evaluate import before
 from twintier.inmf.perception.baselines import enumerate_live, enumerate_paper
 from twintier.inmf.perception.bound import clairvoyant
 from twintier.inmf.perception.condition import Condition
-from twintier.inmf.perception.live import LiveEpisodes
+from twintier.inmf.perception.live import LiveEpisodes, before
 from twintier.inmf.perception.paper import (
     COOP_PERCEPTION_PAPER,
     MEANS_MHZ,
@@ -39,7 +38,7 @@ def _batches() -> Batches:
 
 
 def total_j(batch: PaperEpisodes, modes: Mask) -> float:
-    return float(batch.rewards(before(modes), modes).sum(axis=1).mean())
+    return float(batch.rewards(modes).sum(axis=1).mean())
 
 
 def as_live(batch: PaperEpisodes) -> Trace:
@@ -53,7 +52,7 @@ def test_enumeration_is_the_clairvoyant_bound(batches: Batches, mean: float) -> 
     enumerated = total_j(batch, enumerate_paper(batch))
     assert enumerated == pytest.approx(BEST[mean], rel=0.01)
     free = Condition(switching_cost_j=0.0)
-    bound = float(clairvoyant(as_live(batch), free).mean())
+    bound = float(clairvoyant(LiveEpisodes(as_live(batch), free)).mean())
     assert enumerated == pytest.approx(bound, abs=1e-6)
 
 
@@ -82,12 +81,11 @@ def test_the_best_modes_of_the_slot_before_lose_what_the_table_says(
 
 @pytest.mark.parametrize("mean", MEANS_MHZ)
 def test_a_switching_cost_separates_planning_from_myopia(batches: Batches, mean: float) -> None:
-    trace = as_live(batches[mean])
-    episodes = LiveEpisodes(trace, COSTLY)
+    episodes = LiveEpisodes(as_live(batches[mean]), COSTLY)
     myopic = enumerate_live(episodes, COSTLY)
-    earned = float(episodes.rewards(before(myopic), myopic).sum(axis=1).mean())
+    earned = float(episodes.rewards(myopic).sum(axis=1).mean())
     assert earned == pytest.approx(MYOPIC[mean], rel=0.01)
-    assert float(clairvoyant(trace, COSTLY).mean()) == pytest.approx(PLANNED[mean], rel=0.01)
+    assert float(clairvoyant(episodes).mean()) == pytest.approx(PLANNED[mean], rel=0.01)
 
 
 def test_the_two_tasks_conflict(batches: Batches) -> None:
@@ -100,11 +98,11 @@ def test_the_two_tasks_conflict(batches: Batches) -> None:
 def test_nobody_beats_enumeration_in_any_slot(batches: Batches) -> None:
     batch = batches[6.0]
     best = enumerate_paper(batch)
-    limit = batch.rewards(best, best) + 1e-9
+    limit = batch.rewards(best) + 1e-9
     rng = np.random.default_rng(2)
     for share in (0.2, 0.5, 0.8):
         played = rng.random(best.shape) < share
-        assert (batch.rewards(played, played) <= limit).all()
+        assert (batch.rewards(played) <= limit).all()
 
 
 def test_the_switching_cost_is_paid_by_every_pair_that_changes() -> None:
@@ -112,13 +110,13 @@ def test_the_switching_cost_is_paid_by_every_pair_that_changes() -> None:
     costly = PaperEpisodes(pattern(6.0), 5, np.random.default_rng(3), PaperSettings(0.4))
     modes = np.random.default_rng(4).random(free.objects.shape) < 0.5
     changes = (modes != before(modes)).sum(axis=-1)
-    less = free.rewards(before(modes), modes) - costly.rewards(before(modes), modes)
+    less = free.rewards(modes) - costly.rewards(modes)
     assert less == pytest.approx(0.4 * changes)
 
 
 def test_an_observation_holds_scaled_bandwidth_workloads_and_distances() -> None:
     batch = PaperEpisodes(pattern(5.0), 3, np.random.default_rng(5))
-    seen = batch.observe_all(np.zeros(batch.objects.shape, bool))
+    seen = batch.observe_all()
     assert seen.shape == (3, 75, 7)
     assert seen[:, 0, 1:].tolist() == [[1.0, 1.0, 1.0, 0.0, 0.0, 0.0]] * 3
     expected = (batch.bandwidth_hz / 1e6 - 2.0) / 5.0
@@ -129,10 +127,10 @@ def test_an_observation_holds_scaled_bandwidth_workloads_and_distances() -> None
 
 def test_the_slot_form_sees_what_the_batch_sees() -> None:
     batch = PaperEpisodes(pattern(7.0), 4, np.random.default_rng(6))
-    modes = np.ones(batch.objects.shape, bool)
-    whole = batch.observe_all(modes)
+    whole, memory = batch.observe_all(), batch.first_memory()
     for slot in range(batch.spec.slots):
-        assert (batch.observe(slot, modes[:, slot]) == whole[:, slot]).all()
+        assert (batch.observe(slot, memory) == whole[:, slot]).all()
+        memory = batch.remember(slot, memory, np.ones((4, 3), bool))
 
 
 def test_a_task_keeps_its_pattern_in_all_episodes() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.runtime.delivery.test_courier import Node, node, of, running, virtual
+from tests.runtime.delivery.test_delivery import Node, node, of, running, virtual
 from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import ToyCore, performance
 from twintier.broker.memory import MemoryBus, MemoryDelivery, MemoryHub
@@ -24,8 +24,8 @@ from twintier.runtime.delivery.assemblies import (
     Assemblies,
 )
 from twintier.runtime.delivery.chunks import Assembly
-from twintier.runtime.delivery.courier import MAX_SILENCES
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.encoder import Encoder
+from twintier.runtime.delivery.large_messages import MAX_SILENCES
 from twintier.runtime.effects import Publish, Subscribe
 
 import numpy as np  # isort: skip
@@ -137,7 +137,7 @@ AT = Address(plvn=PlvnId("evil"), inmf=COOP_PERCEPTION)
 
 
 def encoder(boot: str) -> Encoder:
-    return Encoder("plvn", "evil", boot, root="twintier", floor=lambda _stream: 1)
+    return Encoder("plvn", "evil", boot, root="twintier", low_watermark=lambda _stream: 1)
 
 
 def head(boot: str, seq: int = 1) -> tuple[str, bytes]:

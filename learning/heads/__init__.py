@@ -1,0 +1,1 @@
+"""How outputs of a network become actions; one module for each action space, numpy alone."""
