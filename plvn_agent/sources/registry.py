@@ -20,13 +20,13 @@ class SourceOptions:
     """Which vehicles, and under which conditions; a source ignores what it has no use for."""
 
     source: str
-    """Source of vehicles: builtin, sumo, or another that is installed."""
+    """Source of vehicles: builtin, sumo, or one that is installed."""
     network: str = ""
-    """`berlin`, `braunschweig`, or the path of a SUMO configuration; sumo only."""
+    """What it runs on: `berlin`, `braunschweig` or the path of a SUMO configuration for sumo."""
     plvns: int = 4
-    """Built-in PLVNs; builtin only."""
+    """PLVNs of a source that makes them up, such as builtin."""
     rsus: int = 4
-    """RSUs, so PLVNs, of a network; sumo only."""
+    """PLVNs of a source that finds them on roads: RSUs of a network for sumo."""
     seed: int = 1
     """Seed of the source."""
     start_hour: float = 8.0
