@@ -64,9 +64,8 @@ def performance(slot_first: int) -> PerformanceReported:
         model_version=0,
         slot_first=slot_first,
         slots=10,
-        reward_sum_j=1.5,
-        infeasible_slots=0,
-        mode_changes=1,
+        reward_sum=1.5,
+        outcomes=(),
     )
 
 
