@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.walker import Walker
 from twintier.edge_twin.cusum import ResidualWatch
 from twintier.inmf.actor import Actor, PolicySpec
+from twintier.inmf.perception.inmf import CoopPerception
+from twintier.inmf.spec import MultiBinary
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.source import PlvnProfile
@@ -35,7 +38,8 @@ from twintier.runtime.recording.recorder import (
 from twintier.runtime.recording.replay import difference, replay
 
 SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
-AGENT = AgentCore(PlvnProfile(PlvnId("p1"), SITE), AgentSettings())
+INMFS = {COOP_PERCEPTION: CoopPerception()}
+AGENT = AgentCore(PlvnProfile(PlvnId("p1"), SITE), AgentSettings(), INMFS)
 INPUTS: list[Input] = [Started(), *[Observed(None)] * 5, TimerFired("tick")]
 
 
@@ -131,7 +135,10 @@ def test_results_with_arrays_and_generators_survive_a_recording(tmp_path: Path) 
 
 
 def test_classes_of_ours_that_are_no_records_are_made_without_their_constructors() -> None:
-    actor = Actor(PolicySpec(2, 1), np.zeros(PolicySpec(2, 1).parameters, np.float32))
+    actor = Actor(
+        PolicySpec(2, MultiBinary(1)),
+        np.zeros(PolicySpec(2, MultiBinary(1)).parameters, np.float32),
+    )
     data = pickles.dumps(actor)
     assert b"Actor" in data
     again = pickles.loads(data)
