@@ -27,6 +27,7 @@ from twintier.protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import (
     MetaModelOffered,
     ModelDispatched,
+    OutcomeSum,
     PerformanceReported,
     TrajectoriesReported,
 )
@@ -211,9 +212,11 @@ def _performance() -> Message:
         model_version=3,
         slot_first=time.monotonic_ns() % 10**9,
         slots=75,
-        reward_sum_j=101.5,
-        infeasible_slots=0,
-        mode_changes=3,
+        reward_sum=101.5,
+        outcomes=(
+            OutcomeSum(name="infeasible", total=0.0),
+            OutcomeSum(name="mode_changes", total=3.0),
+        ),
     )
 
 
@@ -223,7 +226,8 @@ def _trajectories(values: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Mes
         model_version=3,
         batch=1,
         slot_first=75,
-        slots=Tensors.pack({"reward_j": values}),
+        schema_id="bench",
+        slots=Tensors.pack({"reward": values}),
     )
 
 
@@ -234,7 +238,7 @@ def _meta_model(values: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Messa
         version=1,
         model="0" * 64,
         schema_id="bench",
-        parameters=Tensors.pack({"parameters": values}),
+        parameters=Tensors.pack({"init": values}),
     )
 
 

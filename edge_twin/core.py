@@ -207,19 +207,24 @@ class EdgeCore:
         match key, result:
             case MetaRound(), dict():
                 return self.rounds.done(key, result)
-            case Adapting(attempt=attempt), AdaptationResult():
-                managed, twin = self._managed(key), self.hosting.twins.get(key.plvn)
-                if managed is None or twin is None:
-                    return [Count("results_outdated")]
-                sim_time_s = twin.sim_time_s
-                return guarded(managed, lambda: managed.on_result(attempt, result, sim_time_s))
-            case ChangeTesting(attempt=attempt), ChangeResult():
-                managed = self._managed(key)
-                if managed is None:
-                    return [Count("results_outdated")]
-                return guarded(managed, lambda: managed.on_change_tested(attempt, result))
+            case Adapting(), AdaptationResult():
+                return self._on_adapted(key, result)
+            case ChangeTesting(), ChangeResult():
+                return self._on_change_tested(key, result)
             case _:
                 return [Count("results_unknown")]
+
+    def _on_adapted(self, key: Adapting, result: AdaptationResult) -> Sequence[Effect]:
+        managed, twin = self._managed(key), self.hosting.twins.get(key.plvn)
+        if managed is None or twin is None:
+            return [Count("results_outdated")]
+        return guarded(managed, lambda: managed.on_result(key.attempt, result, twin.sim_time_s))
+
+    def _on_change_tested(self, key: ChangeTesting, result: ChangeResult) -> Sequence[Effect]:
+        managed = self._managed(key)
+        if managed is None:
+            return [Count("results_outdated")]
+        return guarded(managed, lambda: managed.on_change_tested(key.attempt, result))
 
     def _on_job_failed(self, key: object, reason: str) -> Sequence[Effect]:
         match key:

@@ -15,7 +15,7 @@ from twintier.edge_twin.mirror import joined
 from twintier.inmf.contract import Columns, Emulator, Inmf, Posterior
 from twintier.inmf.episodes import EpisodeBatch, Replayed
 from twintier.inmf.registry import inmf_of
-from twintier.inmf.spec import Array
+from twintier.inmf.spec import Array, TorchModule
 from twintier.learning.adapt import Adaptation, AdaptationSettings, adapt
 from twintier.learning.errors import LearningError
 from twintier.learning.meta import MetaGradient, MetaSettings, adaptation_gradient
@@ -278,10 +278,16 @@ class ExportJob:
     inmf: InmfId
 
     def run(self) -> bytes:
-        """The graph; nothing where agents need none."""
-        from twintier.learning.engines.select import exported  # noqa: PLC0415  # loads torch
+        """The graph.
 
-        return exported(inmf_of(self.inmf).spec)
+        Raises:
+            SettingsError: if it cannot be made here; the message says what to install.
+        """
+        from twintier.learning.engines.onnx import exported  # noqa: PLC0415  # loads torch
+
+        spec = inmf_of(self.inmf).spec
+        assert isinstance(spec.network, TorchModule), "the built-in network needs no graph"
+        return exported(spec.network, spec.observation_dim, policy_of(self.inmf).head.outputs)
 
 
 def known_of(posteriors: Sequence[Array]) -> Array | None:

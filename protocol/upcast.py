@@ -61,7 +61,7 @@ def _renamed(field: str, names: Mapping[str, str]) -> Upcaster:
         if not isinstance(arrays, dict) or not isinstance(arrays.get("shapes"), list | tuple):
             return body
         shapes = tuple(
-            {**shape, "name": names.get(shape.get("name"), shape.get("name"))}
+            {**shape, "name": names.get(str(shape.get("name")), str(shape.get("name")))}
             if isinstance(shape, dict)
             else shape
             for shape in arrays["shapes"]
@@ -103,12 +103,18 @@ def _attributes_of_any(body: Body) -> Body:
         "resources_unit": "Hz",
     }
     gone = {"workload_objects", "bandwidth_hz"}
-    return {**{key: value for key, value in body.items() if key not in gone}, "inmfs": (own,)}
+    kept: Body = {key: value for key, value in body.items() if key not in gone}
+    return {**kept, "inmfs": (own,)}
 
 
 def _with(**fields: object) -> Upcaster:
     """The next version added fields, or allows more in those that it has."""
-    return lambda body: {**body, **fields}
+
+    def upcaster(body: Body) -> Body:
+        added: Body = dict(fields.items())
+        return {**body, **added}
+
+    return upcaster
 
 
 _INIT = {"parameters": "init"}

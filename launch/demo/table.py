@@ -8,6 +8,7 @@ from rich.text import Text
 
 from twintier.launch.inspect.projection import InmfView, View
 from twintier.launch.instruments import injected
+from twintier.protocol.ids import InmfId
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def _plvns(view: View) -> Table:
         table.add_column(name, justify="right")
     for plvn, seen in sorted(view.plvns.items()):
         category = "" if seen.attributes is None else seen.attributes.category.replace("|", " ")
-        for inmf, own in sorted(seen.inmfs.items()) or [("", InmfView())]:
+        for inmf, own in sorted(seen.inmfs.items()) or [(InmfId(""), InmfView())]:
             table.add_row(plvn, inmf, category, *_cells(own))
     return table
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from twintier.launch.inspect.output import Row
-from twintier.launch.inspect.projection import PlvnView, View
+from twintier.launch.inspect.projection import InmfView, PlvnView, View
 
 SUPER = "super"
 """Stands for the empty key of the super category."""
@@ -24,34 +24,34 @@ def _plvn(plvn: str, seen: PlvnView) -> Row:
         "edge_server": seen.edge,
         "category": None if attributes is None else attributes.category,
         "vehicles": None if attributes is None else attributes.vehicle_number,
-        "reward": seen.reward_j,
+        "rewards": {inmf: own.reward for inmf, own in sorted(seen.inmfs.items())},
         "attributes": None if attributes is None else attributes.model_dump(mode="json"),
     }
 
 
 def twin_rows(view: View) -> list[Row]:
-    """Every edge twin: what acts on its PLVN, and which individual model it has."""
-    return [_twin(plvn, seen) for plvn, seen in sorted(view.plvns.items())]
+    """Every INMF of every edge twin: what acts in its PLVN, and which individual model it has."""
+    return [_twin(plvn, inmf, view.plvns[plvn], own) for (plvn, inmf), own in view.models().items()]
 
 
-def _twin(plvn: str, seen: PlvnView) -> Row:
-    model = seen.model
+def _twin(plvn: str, inmf: str, seen: PlvnView, own: InmfView) -> Row:
+    model = own.model
     retrained = None if model is None else [cause.model_dump(mode="json") for cause in model.cause]
     return {
         "id": plvn,
         "edge_server": seen.edge,
         "category": None if seen.attributes is None else seen.attributes.category,
-        "acts": acts(seen),
-        "inmf": None if model is None else model.inmf,
+        "acts": acts(own),
+        "inmf": inmf,
         "state": None if model is None else model.state,
-        "from": None if model is None else origin(seen),
-        "reward": seen.reward_j,
+        "from": None if model is None else origin(own),
+        "reward": own.reward,
         "cause": retrained,
         "model": None if model is None else model.model_dump(mode="json"),
     }
 
 
-def acts(seen: PlvnView) -> str | None:
+def acts(seen: InmfView) -> str | None:
     """What decides: the baseline by its name, or the version of the individual model."""
     performance = seen.performance
     if performance is None:
@@ -61,7 +61,7 @@ def acts(seen: PlvnView) -> str | None:
     return performance.policy
 
 
-def origin(seen: PlvnView) -> str | None:
+def origin(seen: InmfView) -> str | None:
     """What the individual model was adapted from."""
     if seen.model is None:
         return None
@@ -87,10 +87,10 @@ def _adapted(view: View, inmf: str, category: str) -> list[str]:
     """Twins whose individual model comes from a meta model."""
     return [
         plvn
-        for plvn, seen in sorted(view.plvns.items())
-        if seen.model is not None
-        and seen.model.origin == "meta_model"
-        and (seen.model.inmf, seen.model.origin_category) == (inmf, category)
+        for (plvn, name), own in view.models().items()
+        if own.model is not None
+        and own.model.origin == "meta_model"
+        and (name, own.model.origin_category) == (inmf, category)
     ]
 
 

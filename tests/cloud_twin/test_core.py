@@ -339,7 +339,7 @@ class TestCategories:
         (assigned,) = published(effects, CategoryAssigned)  # type: ignore[arg-type]
         assert isinstance(indexed, LibraryIndexed)
         assert isinstance(assigned, CategoryAssigned)
-        assert indexed.model == model.model == model_id("test/v1", model.weights.parameters)
+        assert indexed.model == model.model == model_id("test/v1", model.weights.init)
         (match,) = assigned.matches
         assert (match.category, match.version, match.candidates) == ("", 1, ("",))
         assert (assigned.category_version, assigned.known) == (2, True)

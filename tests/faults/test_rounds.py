@@ -114,8 +114,7 @@ class ToyEdge:
             lat_deg=None,
             lon_deg=None,
             vehicle_number=None,
-            workload_objects=None,
-            bandwidth_hz=None,
+            inmfs=(),
             category="city=berlin|road=highway",
         )
         return Publish(report, Address(plvn=PlvnId(plvn)), fence=self.fences[plvn].fence)

@@ -11,6 +11,7 @@ from twintier.protocol.messages import (
     MessageReturned,
     ModelApplied,
     ModelRequested,
+    OutcomeSum,
     PerformanceReported,
     UploadsAcknowledged,
 )
@@ -65,7 +66,10 @@ def performance(slot_first: int) -> PerformanceReported:
         slot_first=slot_first,
         slots=10,
         reward_sum=1.5,
-        outcomes=(),
+        outcomes=(
+            OutcomeSum(name="infeasible", total=0.0),
+            OutcomeSum(name="mode_changes", total=1.0),
+        ),
     )
 
 

@@ -32,10 +32,10 @@ def inboxes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         state,
         source,
         slots=1000,
-        until=lambda view: sum(seen.model is not None for seen in view.plvns.values()) == PLVNS,
+        until=lambda view: sum(own.model is not None for own in view.models().values()) == PLVNS,
         instruments=Instruments(folder),
     )
-    assert sum(seen.model is not None for seen in outcome.view.plvns.values()) == PLVNS
+    assert sum(own.model is not None for own in outcome.view.models().values()) == PLVNS
     return folder
 
 

@@ -4,11 +4,12 @@ from collections.abc import Hashable
 
 import pytest
 
+from tests.support.names import COOP_PERCEPTION
 from twintier.cloud_twin import keys as cloud
 from twintier.edge_twin import keys as edge
 from twintier.launch.inspect.old_keys import present_key, with_present_keys
 from twintier.plvn_agent import keys as agent
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.runtime.core import Role, Started, TimerFired
 from twintier.runtime.effects import CancelTimer, Count, StartTimer
 from twintier.runtime.recording import pickles

@@ -34,4 +34,4 @@ def test_an_upload_that_comes_again_is_shown_once() -> None:
 
     view = run(main())
     assert (view.messages, view.unreadable) == (3, 0)
-    assert list(view.plvns[P1].recent) == [(1.5, 10)] * 3
+    assert list(view.plvns[P1].inmf(COOP_PERCEPTION).recent) == [(1.5, 10)] * 3

@@ -131,7 +131,8 @@ LARGE = TrajectoriesReported(
     model_version=1,
     batch=1,
     slot_first=0,
-    slots=Tensors.pack({"reward_j": np.zeros(1000)}),
+    schema_id="any",
+    slots=Tensors.pack({"reward": np.zeros(1000)}),
 )
 AT = Address(plvn=PlvnId("evil"), inmf=COOP_PERCEPTION)
 
