@@ -10,14 +10,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from twintier.inmf.actor import Actor, Floats, PolicySpec
 from twintier.inmf.spec import Observation
+from twintier.inmf.trajectory import ShapeError
 
 if TYPE_CHECKING:
     import onnx
-
-Floats = npt.NDArray[np.float32]
 
 INPUTS = ("parameters", "observations")
 OUTPUT = "outputs"
@@ -94,6 +93,38 @@ class OnnxNetwork:
         rows = observations.reshape(-1, width)
         (outputs,) = self._session.run([OUTPUT], dict(zip(INPUTS, (parameters, rows), strict=True)))
         return np.asarray(outputs).reshape(*lead, -1)
+
+
+class OnnxActor(Actor):
+    """A policy on a network of an INMF's own, ready to act."""
+
+    def __init__(self, spec: PolicySpec, graph: OnnxNetwork, parameters: Floats) -> None:
+        """Take the flat vector apart: the network's numbers, then the head's own.
+
+        Args:
+            spec: of the policy.
+            graph: its network; several models of one INMF may share it.
+            parameters: (graph.parameters + spec.free,) float32.
+
+        Raises:
+            ShapeError: if the vector has another length.
+            ValueError: if a number is not finite.
+        """
+        flat = np.array(parameters, np.float32)
+        if flat.shape != (graph.parameters + spec.free,):
+            raise ShapeError(
+                f"parameters {flat.shape} must be ({graph.parameters + spec.free},) for "
+                f"{spec.schema_id}"
+            )
+        if not np.isfinite(flat).all():
+            raise ValueError(f"parameters of {spec.schema_id} hold NaN or infinity")
+        self.spec = spec
+        self._graph = graph
+        self._numbers, self._log_std = flat[: graph.parameters], flat[graph.parameters :]
+
+    def outputs(self, observation: Observation) -> Floats:
+        """Outputs of the network, (..., outputs), of observations (..., observation_dim)."""
+        return self._graph.outputs(self._numbers, observation)
 
 
 def _installed() -> tuple[ModuleType, ModuleType]:

@@ -9,11 +9,19 @@ import pytest
 from onnx import TensorProto, helper
 
 from twintier.inmf import onnx_actor
-from twintier.inmf.onnx_actor import GraphRefusedError, OnnxNetwork, RuntimeMissingError
-from twintier.inmf.spec import TorchModule
+from twintier.inmf.actor import PolicySpec
+from twintier.inmf.onnx_actor import (
+    GraphRefusedError,
+    OnnxActor,
+    OnnxNetwork,
+    RuntimeMissingError,
+)
+from twintier.inmf.spec import ActionSpace, Box, Discrete, MultiBinary, TorchModule
+from twintier.inmf.trajectory import ShapeError
 from twintier.learning.engines.onnx import exported
 from twintier.learning.engines.torch import TorchNetwork
 from twintier.learning.errors import SettingsError
+from twintier.learning.policy import Policy
 
 SEEN, OUTPUTS = 6, 2
 MODULES = {
@@ -39,6 +47,37 @@ def test_the_vehicle_computes_what_learning_computes(graphs: dict[str, bytes], n
         expected = learned.run(flat, seen).outputs
         np.testing.assert_allclose(graph.outputs(flat, seen), expected, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(graph.outputs(flat, seen[0]), expected[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("actions", "free"), [(MultiBinary(2), 2), (Discrete(2), 0), (Box((-1.0, 0.0), (1.0, 4.0)), 2)]
+)
+def test_the_vehicle_acts_as_the_policy_says(
+    graphs: dict[str, bytes], actions: ActionSpace, free: int
+) -> None:
+    policy = Policy.of(PolicySpec(SEEN, actions, MODULES["gru"]))
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=policy.parameters).astype(np.float32)
+    assert flat.size == policy.network.parameters + free
+    seen = rng.normal(size=(50, SEEN)).astype(np.float32)
+    actor = OnnxActor(policy.spec, OnnxNetwork(graphs["gru"], SEEN, OUTPUTS), flat)
+    learned = policy.network.run(flat, seen).outputs
+    greedy = policy.head.action(policy.head.explore(learned.copy(), np.zeros_like(learned)))
+    acted = actor.act(seen)
+    assert acted.dtype == greedy.dtype
+    np.testing.assert_allclose(acted.astype(np.float64), greedy.astype(np.float64), atol=1e-5)
+    _, sample, log_prob = actor.sample(seen, np.random.default_rng(1))
+    density = policy.head.density(learned, policy.free(flat), sample)
+    np.testing.assert_allclose(log_prob, density.log_prob, atol=1e-4)
+
+
+def test_a_vector_of_another_network_is_refused(graphs: dict[str, bytes]) -> None:
+    spec = PolicySpec(SEEN, MultiBinary(OUTPUTS), MODULES["mlp"])
+    graph = OnnxNetwork(graphs["mlp"], SEEN, OUTPUTS)
+    with pytest.raises(ShapeError, match=r"parameters \(3,\) must be \(123,\) for gaussian-torch"):
+        OnnxActor(spec, graph, np.zeros(3, np.float32))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        OnnxActor(spec, graph, np.full(123, np.nan, np.float32))
 
 
 @pytest.mark.parametrize("name", list(MODULES))
