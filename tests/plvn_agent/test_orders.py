@@ -1,14 +1,18 @@
 """Which models can act in a PLVN, and what the twin is told of the others."""
 
+import pickle
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from tests.plvn_agent.agents import TOY, managed, messages, model, received
 from tests.support.toy_inmf import SPEC, ToyInmf, toy
 from twintier.inmf.actor import Floats
 from twintier.inmf.spec import InmfSpec, TorchModule
+from twintier.plvn_agent import orders
 from twintier.plvn_agent.policy import Actor
 from twintier.protocol.messages import ModelApplied, ModelDispatched, ModelRefused
 from twintier.protocol.tensors import Tensors, model_id
@@ -59,26 +63,66 @@ def test_parameters_of_another_network_are_refused() -> None:
     assert refused(with_parameters(np.zeros((1, 25), np.float32))).code == "wrong_schema"
 
 
-def dispatched_own() -> ModelDispatched:
-    parameters = np.zeros(9, np.float32)
-    digest = model_id(OWN.schema_id, parameters)
+def graph() -> bytes:
+    """A linear network: outputs (rows, 2) of observations (rows, 4) and 8 numbers."""
+    tensor, node = helper.make_tensor_value_info, helper.make_node
+    shape = helper.make_tensor("shape", TensorProto.INT64, [2], [4, 2])
+    nodes = [
+        node("Reshape", ["parameters", "shape"], ["weights"]),
+        node("MatMul", ["observations", "weights"], ["outputs"]),
+    ]
+    inputs = [
+        tensor("parameters", TensorProto.FLOAT, [8]),
+        tensor("observations", TensorProto.FLOAT, ["rows", 4]),
+    ]
+    outputs = [tensor("outputs", TensorProto.FLOAT, ["rows", 2])]
+    made = helper.make_graph(nodes, "linear", inputs, outputs, [shape])
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(made, opset_imports=opset, ir_version=9).SerializeToString()
+
+
+def dispatched_own(program: bytes, first: float = 1.0) -> ModelDispatched:
+    """Weights that look at the first load alone: the first task goes where it is positive."""
+    parameters = np.zeros(8 + 2, np.float32)
+    parameters[:2] = first, -first
     changed = {
         "schema_id": OWN.schema_id,
-        "model": digest,
+        "model": model_id(OWN.schema_id, parameters),
         "parameters": Tensors.pack({"parameters": parameters}),
-        "program": b"graph",
+        "program": program,
     }
     return model(1).model_copy(update=changed)
 
 
-def test_a_network_that_nothing_here_can_run_is_refused() -> None:
+def test_a_network_of_an_inmfs_own_decides() -> None:
     core = managed(inmfs=[OWN])
-    message, counted = core.receive(received(dispatched_own()), 1.0)
+    core.receive(received(dispatched_own(graph())), 1.0)
+    policy = core.controllers[TOY].policy
+    assert policy.acts == "individual_model"
+    row = {"load": np.array([2.0, 9.0])}
+    assert policy(row).tolist() == [True, False]
+    assert pickle.loads(pickle.dumps(policy))(row).tolist() == [True, False]  # noqa: S301
+    assert policy.errors == 0
+
+
+def test_a_program_that_is_no_graph_is_refused() -> None:
+    core = managed(inmfs=[OWN])
+    (refusal,) = messages(core.receive(received(dispatched_own(b"no graph")), 1.0))
+    assert isinstance(refusal, ModelRefused)
+    assert refusal.code == "wrong_schema"
+    assert refusal.reason.startswith("GraphRefusedError: these 8 bytes are no ONNX graph")
+
+
+def test_a_network_that_nothing_here_can_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    orders._graph.cache_clear()
+    core = managed(inmfs=[OWN])
+    message, counted = core.receive(received(dispatched_own(graph())), 1.0)
     assert counted == Count("models_refused")
     (refusal,) = messages([message])
     assert isinstance(refusal, ModelRefused)
     assert refusal.code == "no_engine"
-    assert refusal.reason.endswith("install twintier[onnx]")
+    assert refusal.reason.endswith("pip install 'twintier[onnx]'")
 
 
 class _Always:
@@ -91,7 +135,7 @@ class _Engine:
         self.programs: list[bytes] = []
 
     def actor(self, spec: InmfSpec, parameters: Floats, program: bytes) -> Actor:
-        if parameters.size != 9:
+        if parameters.size != 10:
             raise RuntimeError(f"{spec.inmf} has no idea of {parameters}")
         self.programs.append(program)
         return _Always()  # type: ignore[return-value]
@@ -100,7 +144,7 @@ class _Engine:
 def test_another_engine_gets_the_program() -> None:
     engine = _Engine()
     core = managed(inmfs=[OWN], engine=engine)
-    core.receive(received(dispatched_own()), 1.0)
+    core.receive(received(dispatched_own(b"graph")), 1.0)
     assert engine.programs == [b"graph"]
     assert core.controllers[TOY].policy.acts == "individual_model"
 
