@@ -78,7 +78,8 @@ def graph() -> bytes:
     outputs = [tensor("outputs", TensorProto.FLOAT, ["rows", 2])]
     made = helper.make_graph(nodes, "linear", inputs, outputs, [shape])
     opset = [helper.make_opsetid("", 17)]
-    return helper.make_model(made, opset_imports=opset, ir_version=9).SerializeToString()
+    program: bytes = helper.make_model(made, opset_imports=opset, ir_version=9).SerializeToString()
+    return program
 
 
 def dispatched_own(program: bytes, first: float = 1.0) -> ModelDispatched:

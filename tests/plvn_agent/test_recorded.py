@@ -22,8 +22,15 @@ INMF = CoopPerception()
 def drive(core: RecordedCore, slots: range) -> None:
     world = INMF.world(PROFILE.site, WorldSeed(1, PROFILE.plvn))
     for slot in slots:
-        rows = {"link_objects": np.full(3, 4.0), "link_distance_m": np.full(3, 20.0)}
-        traffic = Traffic(slot, float(slot), 8.0, 1.0, 10.0, link_present=np.ones(3, bool), **rows)
+        traffic = Traffic(
+            slot,
+            float(slot),
+            8.0,
+            human_driven=10.0,
+            link_objects=np.full(3, 4.0),
+            link_distance_m=np.full(3, 20.0),
+            link_present=np.ones(3, bool),
+        )
         measured = InmfSlot(slot, world.measure(traffic))
         seen: Input = Observed(SlotMeasured(traffic, {COOP_PERCEPTION: measured}))
         (act,) = [e for e in core.receive(seen, float(slot)) if isinstance(e, Actuate)]

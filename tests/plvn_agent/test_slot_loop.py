@@ -1,17 +1,19 @@
 """The slot loop: who is measured when, where fields come from, and whose errors cost whom."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from tests.plvn_agent.agents import FAST, OTHER, P1, TOY, Simulated, outcome, row_of_slot, traffic
+from tests.support import autojump
 from tests.support.toy_inmf import ToyInmf, ToyWorld, toy
 from twintier.inmf.contract import Inmf, Row, Site
 from twintier.inmf.episodes import Actions
 from twintier.inmf.traffic import Traffic, WorldSeed
-from twintier.plvn_agent.slot_loop import Host
+from twintier.plvn_agent.slot_loop import Host, HostSettings
 from twintier.plvn_agent.slots import History, InmfFailed, SlotActed, SlotMeasured
 from twintier.plvn_agent.source import Source, SourceError
 from twintier.protocol.ids import InmfId, PlvnId
@@ -140,3 +142,26 @@ def test_those_who_watch_may_see_worlds() -> None:
     assert np.array_equal(world.measure(traffic(3))["load"], [3.0, 9.0])
     real = Host(Real(1), {P1: Agent()}, {TOY: toy()}, FAST, is_ready=lambda: True)
     assert real.world(P1, TOY) is None
+
+
+class Stalling(Simulated):
+    """Takes ten slots' time for one of them."""
+
+    def __init__(self) -> None:
+        super().__init__(8)
+        self.times_s: list[float] = []
+
+    async def observe(self) -> Mapping[PlvnId, Traffic]:
+        self.times_s.append(asyncio.get_running_loop().time())
+        if len(self.times_s) == 3:
+            await asyncio.sleep(10.0)
+        return await super().observe()
+
+
+def test_after_a_stall_slots_are_neither_skipped_nor_sent_in_a_burst() -> None:
+    source, agent = Stalling(), Agent()
+    host = Host(source, {P1: agent}, {TOY: toy()}, HostSettings(speed=1.0), is_ready=lambda: True)
+    with pytest.raises(SourceError, match="the road ends"):
+        autojump.run(host.run())
+    assert [slot.traffic.slot for slot in agent.of(SlotMeasured)] == [*range(2, 10)]
+    assert source.times_s == [0.0, 1.0, 2.0, 12.0, 12.0, 13.0, 14.0, 15.0, 16.0]
