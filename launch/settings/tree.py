@@ -35,6 +35,7 @@ class Bounds:
 
 
 OWN = "twintier.launch.settings.own"
+REGISTRY = "twintier.plvn_agent.sources.registry"
 SOURCE_DEFAULTS = {"source": "builtin", "network": "berlin", "duration_sim_s": 36_000.0}
 
 SECTIONS: Mapping[str, Section] = {
@@ -46,7 +47,7 @@ SECTIONS: Mapping[str, Section] = {
         Section("cloud", "twintier.cloud_twin.settings", "CloudSettings"),
         Section("edge", "twintier.edge_twin.settings", "EdgeSettings"),
         Section("agent", "twintier.plvn_agent.settings", "AgentSettings"),
-        Section("source", "twintier.launch.sources", "SourceOptions", SOURCE_DEFAULTS),
+        Section("source", REGISTRY, "SourceOptions", SOURCE_DEFAULTS),
         Section("host", "twintier.plvn_agent.slot_loop", "HostSettings", {"speed": 50.0}),
         Section("demo", OWN, "DemoSettings"),
         Section("certs", OWN, "CertsSettings"),
@@ -72,7 +73,6 @@ BOUNDS: Mapping[str, Bounds] = {
     "source.start_hour": Bounds(0, 23.99),
     "source.duration_sim_s": Bounds(1),
     "host.speed": Bounds(0.01),
-    "host.slot_s": Bounds(0.0001),
     "demo.duration_s": Bounds(1),
     "certs.days": Bounds(1, 3650),
     "case_study.epochs": Bounds(1),
@@ -98,7 +98,6 @@ MEANINGS: Mapping[str, str] = {
     "edge.calibration_slots": "Newest true slots that a calibration fits.",
     "edge.cached_models": "Meta models that an edge server keeps.",
     "edge.seed": "Seed of an edge server.",
-    "host.slot_s": "Length of a slot.",
     "host.ready_poll_s": "Pause between two looks whether planning is over.",
 }
 """Meanings of fields that have no docstring of their own."""

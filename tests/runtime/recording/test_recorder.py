@@ -13,7 +13,7 @@ from tests.support.names import COOP_PERCEPTION
 from tests.support.walker import Walker
 from twintier.edge_twin.cusum import ResidualWatch
 from twintier.inmf.actor import Actor, PolicySpec
-from twintier.inmf.registry import inmf_of
+from twintier.inmf.perception.inmf import CoopPerception
 from twintier.inmf.spec import MultiBinary
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.settings import AgentSettings
@@ -38,9 +38,8 @@ from twintier.runtime.recording.recorder import (
 from twintier.runtime.recording.replay import difference, replay
 
 SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
-AGENT = AgentCore(
-    PlvnProfile(PlvnId("p1"), SITE), AgentSettings(), {COOP_PERCEPTION: inmf_of(COOP_PERCEPTION)}
-)
+INMFS = {COOP_PERCEPTION: CoopPerception()}
+AGENT = AgentCore(PlvnProfile(PlvnId("p1"), SITE), AgentSettings(), INMFS)
 INPUTS: list[Input] = [Started(), *[Observed(None)] * 5, TimerFired("tick")]
 
 
