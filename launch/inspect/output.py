@@ -9,7 +9,7 @@ from rich.table import Table
 
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.problems import Problem, say
-from twintier.launch.settings.errors import nearest
+from twintier.launch.settings.errors import guess, nearest
 
 Row = Mapping[str, object]
 WIDE = 1000
@@ -69,8 +69,9 @@ def show_one(rows: Sequence[Row], kind: str, name: str, *, as_json: bool) -> int
     if found:
         return print_one(found[0], as_json=as_json)
     names = [str(row["id"]) for row in rows]
-    why = f"{len(names)} are there: {', '.join(names[:8])}" if names else "none is there"
-    following = nearest(name, names) or f"twintier {kind} list"
+    near = nearest(name, names)
+    why = guess(near) or f"{len(names)} are there, and none is near"
+    following = f"twintier {kind} show {near[0]}" if near else f"twintier {kind} list"
     return say(Problem(f"no {kind} has the name {name}", why, following), ExitCode.UNKNOWN)
 
 
