@@ -18,7 +18,6 @@ from twintier.launch.cli.root import Root
 from twintier.launch.cli.schema import schema
 from twintier.launch.cli.up import up
 from twintier.launch.cli.watching import doctor, status, watch
-from twintier.launch.exit_codes import ExitCode
 from twintier.runtime.one_thread import use_one_thread
 
 use_one_thread()
@@ -59,8 +58,6 @@ def main() -> None:
     """
     try:
         app()
-    except BrokenPipeError:  # whoever read our output has had enough
-        os._exit(ExitCode.FAILED)
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
         sys.stdout.flush()

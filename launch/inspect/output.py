@@ -17,8 +17,12 @@ WIDE = 1000
 
 
 def console() -> Console:
-    """Standard output: colours only on a terminal and without `NO_COLOR`, else lines uncut."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+    """Standard output: colours only on a terminal and without `NO_COLOR`, else lines uncut.
+
+    An id such as `edge:edge-1` or `[x]` is text, neither emoji nor markup.
+    """
+    width = None if sys.stdout.isatty() else WIDE
+    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> int:

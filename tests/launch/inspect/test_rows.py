@@ -165,9 +165,9 @@ def test_rows_are_a_table_for_people_and_json_for_programs(
 
 
 def test_one_thing_is_a_line_for_each_value(capsys: pytest.CaptureFixture[str]) -> None:
-    print_one({"id": "x", "place": {"lat_deg": 1.0}, "none": None}, as_json=False)
+    print_one({"id": "[x]:cloud:", "place": {"lat_deg": 1.0}, "none": None}, as_json=False)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [["id", "x"], ["place.lat", "deg", "1"], ["none"]]
+    assert lines == [["id", "[x]:cloud:"], ["place.lat", "deg", "1"], ["none"]]
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(
