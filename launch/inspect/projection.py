@@ -90,7 +90,8 @@ class View:
             case RegistrationGranted(grant=grant) | GrantRenewed(grant=grant):
                 self.plvn(grant.plvn).edge = grant.edge
             case AttributesReported() as attributes if address.plvn:
-                self.plvn(address.plvn).attributes = attributes
+                seen = self.plvn(address.plvn)
+                seen.attributes, seen.edge = attributes, address.edge or seen.edge
             case PerformanceReported() as performance if address.plvn:
                 view = self.plvn(address.plvn)
                 view.performance = performance

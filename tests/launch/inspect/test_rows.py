@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.peers import Peer
 from tests.support.toy import performance
 from twintier.launch.cli.app import app
 from twintier.launch.cli.asking import NOUNS
@@ -21,6 +22,7 @@ from twintier.launch.inspect.rows import (
     plvn_rows,
     twin_rows,
 )
+from twintier.protocol.address import Address
 from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
@@ -105,6 +107,12 @@ def test_a_plvn_is_shown_as_a_network(view: View) -> None:
     assert first["reward"] == 0.75
     assert first["attributes"] == ATTRIBUTES.model_dump(mode="json")
     assert set(second.values()) == {"p2", None}
+
+
+def test_a_report_of_a_twin_says_which_server_hosts_it() -> None:
+    view, peer = View(), Peer("edge:e1", "b1")
+    view.take(peer.decoded(ATTRIBUTES, Address(edge=E1, plvn=P1), 0.0)[0])
+    assert [row["edge_server"] for row in plvn_rows(view)] == ["e1"]
 
 
 def test_a_twin_is_shown_with_what_acts_and_its_model(view: View) -> None:
