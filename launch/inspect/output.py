@@ -37,7 +37,7 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) ->
     table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(as_text(row[column]) for column in columns))
-    console().print(table)
+    _print(table)
     return ExitCode.OK
 
 
@@ -53,7 +53,7 @@ def print_one(row: Row, *, as_json: bool) -> int:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in _lines(row):
         table.add_row(name.replace("_", " "), as_text(value))
-    console().print(table)
+    _print(table)
     return ExitCode.OK
 
 
@@ -87,6 +87,16 @@ def _lines(row: Row, prefix: str = "") -> list[tuple[str, object]]:
         else:
             lines.append((f"{prefix}{name}", value))
     return lines
+
+
+def _print(table: Table) -> None:
+    shown = console()
+    if shown.is_terminal:
+        shown.print(table)
+        return
+    with shown.capture() as captured:
+        shown.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def as_text(value: object) -> str:
