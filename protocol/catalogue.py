@@ -34,7 +34,7 @@ class Row:
     """Template below `{root}/v1/`."""
     publishers: tuple[Role, ...]
     subscribers: tuple[Role, ...]
-    """Roles that listen; none for what only operators watch."""
+    """Roles that listen, from which their routes follow; none for what only operators watch."""
     ttl_s: float | None
     """Age from which it is void; None where the sender or a lease says."""
     key: str
@@ -63,6 +63,16 @@ class Row:
         return "edge" in self.publishers and self.topic.startswith("plvn/{plvn}/down/")
 
     @property
+    def way(self) -> Branch | None:
+        """The branch that its topic is on; None for those on none, such as `cloud/status`."""
+        return next((b for b in FLOWS if self.topic.startswith(_topic_on(b, ""))), None)
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it is listened to only while something has been asked for."""
+        return "{digest}" in self.topic
+
+    @property
     def shared_stream(self) -> str | None:
         """A stream other than its topic that it may count in; None where there is none.
 
@@ -71,7 +81,7 @@ class Row:
         """
         if self.retain and self.topic.endswith("/status"):
             return WILL_STREAM
-        return f"{self.branch}/blob" if self.topic.endswith("/blob/{digest}") else None
+        return f"{self.branch}/blob" if self.on_demand else None
 
 
 FLOWS: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = {
@@ -83,17 +93,25 @@ FLOWS: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = {
 """Who writes and who reads on each branch."""
 
 
+CHUNKS: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = {
+    **FLOWS,
+    "plvn/up": (PLVN, EDGE),
+}
+"""The same for chunks: nothing large passes between a PLVN and the cloud twin."""
+
+
 def _along(
     message: type[Message],
     tail: str,
     *,
     key: str,
+    flows: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = FLOWS,
     branches: Iterable[Branch] = tuple(FLOWS),
     ttl_s: float = 60,
 ) -> tuple[Row, ...]:
     """Rows of a message that brings others through, one for each branch."""
     return tuple(
-        Row(message, _topic_on(branch, tail), *FLOWS[branch], ttl_s, key, branch=branch)
+        Row(message, _topic_on(branch, tail), *flows[branch], ttl_s, key, branch=branch)
         for branch in branches
     )
 
@@ -105,7 +123,7 @@ def _topic_on(branch: Branch, tail: str) -> str:
 
 CATALOGUE: tuple[Row, ...] = (
     Row(
-        m.AgentStatusReported, "plvn/{plvn}/up/status", PLVN, ("cloud", "edge", "plvn"), None,
+        m.AgentStatusReported, "plvn/{plvn}/up/status", PLVN, ("cloud", "plvn"), None,
         "(src, boot)", retain=True,
     ),
     Row(
@@ -113,7 +131,7 @@ CATALOGUE: tuple[Row, ...] = (
         retain=True, version=2,
     ),
     Row(
-        m.CloudStatusReported, "cloud/status", CLOUD, ALL, None, "(src, boot)",
+        m.CloudStatusReported, "cloud/status", CLOUD, ("plvn", "cloud"), None, "(src, boot)",
         retain=True,
     ),
     Row(
@@ -222,8 +240,8 @@ CATALOGUE: tuple[Row, ...] = (
         key="(src, boot, stream, seq up to)",
     ),
     *_along(m.MessageReturned, "refused", key="(boot, stream, seq)"),
-    *_along(m.ChunksRequested, "blob", key="(digest, first)"),
-    *_along(m.ChunkSent, "blob/{digest}", key="(digest, index)", ttl_s=600),
+    *_along(m.ChunksRequested, "blob", key="(digest, first)", flows=CHUNKS),
+    *_along(m.ChunkSent, "blob/{digest}", key="(digest, index)", flows=CHUNKS, ttl_s=600),
     Row(m.HealthReported, "mon/{role}/{id}", ALL, (), None, "seq", qos=0, version=2),
     Row(m.MessageRefused, "mon/dead", ALL, (), None, "(src, boot, seq)"),
 )  # fmt: skip
