@@ -1,4 +1,4 @@
-"""What is trained when: offline planning first, then whatever new categories ask for. Pure."""
+"""What is trained when: offline planning first, then whatever new categories ask for. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The rounds of Fig. 5(a): out to edge servers, back as rows, at most to a deadline. Pure."""
+"""The rounds of Fig. 5(a): out to edge servers, back as rows, at most to a deadline. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

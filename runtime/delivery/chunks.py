@@ -1,7 +1,8 @@
-"""Messages above the chunk size: kept by the sender, asked for chunk by chunk by a receiver. Pure.
+"""Messages above the chunk size: kept by the sender, asked for chunk by chunk. No I/O.
 
-The head that travels on the topic names the digest of the whole. A receiver asks for the chunks
-that it lacks, again after a silence, so a broken connection costs what was under way and no more.
+The claim check that travels on the topic names the digest of the whole. A receiver asks for the
+chunks that it lacks, again after a silence, so a broken connection costs what was under way and no
+more.
 """
 
 from collections import OrderedDict, deque

@@ -2,7 +2,7 @@
 
 Acknowledgements are cumulative. What a receiver misses is sent again from there on, in order, after
 a pause that doubles and is jittered. Bounded: when it is full the oldest goes, and is counted.
-Pure: what must be durable is returned as records, and uploads are kept once they are durable.
+No I/O: what must be durable is returned as records, and uploads are kept once they are durable.
 """
 
 import heapq
