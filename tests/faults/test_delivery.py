@@ -105,7 +105,9 @@ def runtime(
         clock=LoopClock(),
         jobs=InlineJobs(),
         store=MemoryStore(),
-        settings=RuntimeSettings(boot=f"b-{core.id}", delivery=delivery or DeliverySettings()),
+        settings=RuntimeSettings(
+            incarnation=f"b-{core.id}", delivery=delivery or DeliverySettings()
+        ),
     )
 
 

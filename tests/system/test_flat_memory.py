@@ -31,7 +31,7 @@ from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import RegistrationGranted, RegistrationRequested, Site
 from twintier.protocol.topics import subscription
 from twintier.runtime.delivery.encoder import Encoder
-from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.presence import new_incarnation
 from twintier.runtime.effects import Job, Publish
 from twintier.runtime.jobs import InlineJobs
 from twintier.runtime.runtime import Runtime
@@ -88,7 +88,7 @@ class Platform:
         async with MemoryBus(self.hub) as bus:
             await bus.subscribe([everything])
             for plvn in plvns:
-                encoder = Encoder("plvn", plvn, new_boot(), root="twintier")
+                encoder = Encoder("plvn", plvn, new_incarnation(), root="twintier")
                 request = RegistrationRequested(site=SITE, requested_inmfs=(COOP_PERCEPTION,))
                 outgoing = encoder.encode(Publish(request, Address(plvn=plvn)), LoopClock().now())
                 await bus.publish(outgoing.topic, outgoing.payload, qos=1)
