@@ -21,6 +21,7 @@ def fitted(trajectories: Trajectories, *known: Condition, seed: int = 0) -> Cali
     return calibrate(trajectories, known, np.random.default_rng(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emulator", [URBAN, DENSE], ids=["urban", "dense"])
 def test_hardly_any_fit_explains_the_slots_worse_than_the_truth(
     emulator: EmulatorParameters,

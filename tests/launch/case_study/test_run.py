@@ -35,6 +35,7 @@ def test_a_run_leaves_the_picture_the_curves_and_the_summary(tmp_path: Path) -> 
     assert len(rows) == 1 + len(ARMS) * TINY.epochs
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_to_the_same_curves(tmp_path: Path) -> None:
     study(tmp_path)
     whole = (tmp_path / "curves.csv").read_bytes()
@@ -71,6 +72,7 @@ def test_intervals_are_those_of_students_t() -> None:
     assert epochs_to(np.array([1.0, 2.0, 3.0]), 2.0) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_short_study_shows_the_papers_order(tmp_path: Path) -> None:
     arms = study(tmp_path, SHORT, seeds=3)["arms"]
@@ -113,6 +115,7 @@ def test_adaptation_over_the_in_memory_bus_has_the_direct_curves_bit_by_bit() ->
     assert curves_of(adapted) == curves_of(run_arm("PPO-ML", MIXTURE, TINY, 0, nothing))
 
 
+@pytest.mark.slow
 def test_a_study_over_the_bus_has_the_curves_of_the_direct_one(tmp_path: Path) -> None:
     study(tmp_path / "direct", seeds=1)
     run(out=tmp_path / "bus", seeds=1, settings=TINY, quiet=True, over_bus="memory")

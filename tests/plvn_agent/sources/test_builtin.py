@@ -91,6 +91,7 @@ def test_the_walk_follows_its_chain_across_blocks() -> None:
     assert np.abs(share[4] - [0.05, 0.10, 0.20, 0.30, 0.35]).max() < 0.04
 
 
+@pytest.mark.slow
 def test_reward_is_the_hidden_truth_and_noise() -> None:
     source = BuiltinSource(1, seed=2)
     seen = asyncio.run(drive(source, 4000))
