@@ -22,6 +22,7 @@ def study(out: Path, settings: CaseStudySettings = TINY, seeds: int = 2) -> dict
     return run(out=out, seeds=seeds, settings=settings, quiet=True)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_picture_the_curves_and_the_summary(tmp_path: Path) -> None:
     summary = study(tmp_path)
     assert (tmp_path / "fig6.png").read_bytes().startswith(b"\x89PNG")
@@ -47,6 +48,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_curves(tmp_path: Path) -> No
     assert (tmp_path / "parts" / "arm-PPO-random-0.safetensors").stat().st_mtime_ns == kept
 
 
+@pytest.mark.slow
 def test_parts_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
     study(tmp_path, seeds=1)
     with pytest.raises(CaseStudyError, match="choose another --out"):
