@@ -111,6 +111,7 @@ def runtime(
     )
 
 
+@pytest.mark.slow
 def test_lost_doubled_late_and_cut_off_uploads_have_one_effect_each_in_order() -> None:
     found = run(history(WORST))
     assert found.effects == list(range(COUNT))
