@@ -18,15 +18,12 @@ from twintier.inmf.perception.paper import COOP_PERCEPTION_PAPER, PaperEpisodes,
 from twintier.inmf.spec import Array as Rewards
 from twintier.inmf.spec import InmfSpec, Observation, TorchModule
 from twintier.learning.aggregate import Adam
+from twintier.learning.emulated import adaptation_gradients
 from twintier.learning.engines.numpy import order_in_torch
 from twintier.learning.engines.port import Array
-from twintier.learning.meta import (
-    MetaSettings,
-    adaptation_gradients,
-    backpropagate,
-    policy_gradient,
-)
+from twintier.learning.meta import MetaSettings, backpropagate
 from twintier.learning.policy import Policy, initial_parameters
+from twintier.learning.policy_step import policy_gradient
 from twintier.learning.ppo import Experience, linear_advantages, update
 from twintier.learning.rollout import collect
 
@@ -124,7 +121,7 @@ def exact_meta_gradient(policy: Policy, flat: Array, draw: Draw, seed: int) -> A
     inner = policy_gradient(policy, start, draw(rngs, META.episodes), rngs)
     adapted = start - step_sizes * inner.gradient
     outer = policy_gradient(policy, adapted, draw(rngs, META.episodes), rngs, normalise=False)
-    gradient, _ = backpropagate([inner], {1: outer.gradient}, step_sizes, META)
+    gradient, _ = backpropagate([inner], {1: outer.gradient}, step_sizes, META, second_order=True)
     mean: Array = gradient.mean(axis=0)
     return mean
 

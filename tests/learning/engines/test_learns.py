@@ -12,15 +12,12 @@ from twintier.inmf.episodes import Actions, Memory
 from twintier.inmf.spec import Array as Rewards
 from twintier.inmf.spec import InmfSpec, Mlp, MultiBinary, Observation, TorchModule
 from twintier.learning.aggregate import Adam
+from twintier.learning.emulated import adaptation_gradients
 from twintier.learning.engines.numpy import order_in_torch
 from twintier.learning.engines.port import Array
-from twintier.learning.meta import (
-    MetaSettings,
-    adaptation_gradients,
-    backpropagate,
-    policy_gradient,
-)
+from twintier.learning.meta import MetaSettings, backpropagate
 from twintier.learning.policy import Policy, Vector, initial_parameters
+from twintier.learning.policy_step import policy_gradient
 from twintier.learning.ppo import Experience, PpoSettings, linear_advantages, update
 from twintier.learning.rollout import collect, mean_reward
 from twintier.learning.surrogate import Surrogate
@@ -71,7 +68,7 @@ def meta_gradient(
             steps.append(step)
             current = current - 0.3 * step.gradient
     last = {len(steps): outer[len(steps)]}
-    return backpropagate(steps, last, np.full(flat.size, 0.3), settings)
+    return backpropagate(steps, last, np.full(flat.size, 0.3), settings, second_order=True)
 
 
 @pytest.mark.parametrize("exogenous", [True, False])
