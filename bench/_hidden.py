@@ -20,9 +20,10 @@ from twintier.inmf.spec import InmfSpec, Mask, Observation
 from twintier.inmf.trajectory import Trace
 from twintier.learning.aggregate import Adam, MetaOptimizer
 from twintier.learning.engines.port import Array
-from twintier.learning.meta import MetaSettings, policy_gradient
+from twintier.learning.meta import MetaSettings
 from twintier.learning.meta_training import MetaTraining
 from twintier.learning.policy import Policy, Vector, initial_parameters, reheated
+from twintier.learning.policy_step import policy_gradient
 from twintier.learning.ppo import (
     Experience,
     PpoSettings,

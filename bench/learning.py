@@ -22,9 +22,10 @@ from twintier.inmf.spec import Array as Rewards
 from twintier.launch.case_study.summary import half_width
 from twintier.learning import gae
 from twintier.learning.aggregate import Adam, average_gradients
+from twintier.learning.emulated import adaptation_gradients
 from twintier.learning.engines.numpy import OUTPUT_GAIN
 from twintier.learning.engines.port import Array
-from twintier.learning.meta import MetaSettings, adaptation_gradients
+from twintier.learning.meta import MetaSettings
 from twintier.learning.network import layers_of, orthogonalise
 from twintier.learning.policy import Policy, Vector, initial_parameters
 from twintier.learning.ppo import Experience, PpoSettings, linear_advantages, update

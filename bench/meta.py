@@ -38,8 +38,9 @@ from twintier.launch.case_study.summary import half_width
 from twintier.learning.aggregate import Adam
 from twintier.learning.engines.port import Array
 from twintier.learning.errors import SettingsError
-from twintier.learning.meta import MetaSettings, policy_gradient
+from twintier.learning.meta import MetaSettings
 from twintier.learning.policy import Vector, initial_parameters
+from twintier.learning.policy_step import policy_gradient
 from twintier.learning.ppo import PpoSettings
 
 SEEDS = (0, 1, 2, 3)

@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 
 from twintier.inmf.spec import Mlp
+from twintier.inmf.supervised import Labelled
 from twintier.learning.aggregate import Adam
 from twintier.learning.engines.numpy import OUTPUT_GAIN, MlpNetwork
 from twintier.learning.engines.port import Array
 from twintier.learning.meta import MetaSettings
-from twintier.learning.supervised import Labelled, regression_gradients, regression_step
+from twintier.learning.supervised import regression_gradients, supervised_step
 
 NETWORK = MlpNetwork(Mlp((40, 40)), 1, 1)
 INNER_STEP = 0.01
@@ -74,7 +75,7 @@ def evaluate(
     current = np.repeat(flat[None], tasks, axis=0)
     result = {}
     for step in range(1, max(REPORTED_STEPS) + 1):
-        current = current - INNER_STEP * regression_step(NETWORK, current, shown).gradient
+        current = current - INNER_STEP * supervised_step(NETWORK, current, shown).gradient
         if step in REPORTED_STEPS:
             output = NETWORK.run(current, hidden[0]).outputs
             result[str(step)] = float(np.mean((output - hidden[1]) ** 2))

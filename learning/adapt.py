@@ -15,8 +15,8 @@ import numpy as np
 from twintier.inmf.episodes import EpisodeBatch, Replayed
 from twintier.learning.aggregate import Adam
 from twintier.learning.errors import NumericsError
-from twintier.learning.meta import policy_gradient
 from twintier.learning.policy import Policy, Vector, reheated
+from twintier.learning.policy_step import policy_gradient
 from twintier.learning.ppo import Experience, PpoSettings, linear_advantages, update
 from twintier.learning.rollout import Rollout, collect, mean_reward
 from twintier.learning.teacher import teacher_gradient

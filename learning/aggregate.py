@@ -4,7 +4,7 @@ numpy only, so that no cloud twin needs torch for it. The order of arrival never
 taken in the order of their ids, so the same rows give the same bits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from math import sqrt
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from twintier.learning.errors import NumericsError, SettingsError
 
 Vector = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating]
 Real = TypeVar("Real", npt.NDArray[np.float32], npt.NDArray[np.float64], Floats)
 
@@ -38,6 +39,24 @@ def average_gradients(rows: Mapping[str, Vector]) -> tuple[Vector, dict[str, str
     Raises:
         SettingsError: if there is no row at all.
     """
+    return combined(rows, lambda kept: np.asarray(np.mean(kept, axis=0)))
+
+
+def combined(
+    rows: Mapping[str, Vector], combine: Callable[[Doubles], Doubles]
+) -> tuple[Vector, dict[str, str]]:
+    """What `combine` makes of the rows that can be trusted, and why the others were refused.
+
+    Args:
+        rows: gradient of each PLVN, (n,) float32 each; ids decide the order.
+        combine: from (rows, n) float64 to (n,).
+
+    Returns:
+        (n,) float32 (zeros if every row was refused), and the reasons by id.
+
+    Raises:
+        SettingsError: if there is no row at all.
+    """
     if not rows:
         raise SettingsError("no gradient rows to average; wait for at least one twin")
     ids = sorted(rows)
@@ -52,7 +71,7 @@ def average_gradients(rows: Mapping[str, Vector]) -> tuple[Vector, dict[str, str
     kept = [rows[plvn].astype(np.float64) for plvn in ids if plvn not in refused]
     if not kept:
         return np.zeros(length, np.float32), refused
-    return np.mean(kept, axis=0).astype(np.float32), refused
+    return combine(np.stack(kept)).astype(np.float32), refused
 
 
 def _usual_length(rows: Mapping[str, Vector]) -> int:
@@ -116,21 +135,25 @@ class Adam:
 
 @dataclass(slots=True)
 class MetaOptimizer:
-    """The outer step: Adam on the meta parameters and on the logarithms of the step sizes."""
+    """The outer step: Adam on meta parameters, logarithms of the step sizes, and the prior."""
 
     learning_rate: float = 1e-3
     """Step size of the meta parameters (beta)."""
     step_size_learning_rate: float = 3e-2
     """Step size of the logarithms of the inner step sizes (alpha)."""
+    prior_learning_rate: float = 3e-3
+    """Step size of the prior, as in training on a mixture."""
     decay_steps: int = 0
-    """Steps over which both rates fall linearly to a fifth; 0 keeps them."""
+    """Steps over which all rates fall linearly to a fifth; 0 keeps them."""
     parameters_adam: Adam = field(init=False)
     step_sizes_adam: Adam = field(init=False)
+    prior_adam: Adam = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start both optimisers without memory."""
+        """Start all optimisers without memory."""
         self.parameters_adam = Adam(self.learning_rate)
         self.step_sizes_adam = Adam(self.step_size_learning_rate)
+        self.prior_adam = Adam(self.prior_learning_rate)
 
     def step(
         self,
@@ -154,13 +177,9 @@ class MetaOptimizer:
             NumericsError: if a gradient or a result is not finite; the optimiser's memory stays as
                 it was.
         """
-        for name, vector in (("gradient", gradient), ("step_size_gradient", step_size_gradient)):
-            if not np.isfinite(vector).all():
-                raise NumericsError(f"the mean {name} is not finite; the meta model stays")
-        factor = 1.0
-        if self.decay_steps:
-            done = min(self.parameters_adam.steps / self.decay_steps, 1.0)
-            factor = 1.0 - 0.8 * done
+        _refuse(gradient, "gradient")
+        _refuse(step_size_gradient, "step_size_gradient")
+        factor = self._factor(self.parameters_adam)
         self.parameters_adam.learning_rate = self.learning_rate * factor
         self.step_sizes_adam.learning_rate = self.step_size_learning_rate * factor
         first, second = deepcopy(self.parameters_adam), deepcopy(self.step_sizes_adam)
@@ -172,6 +191,33 @@ class MetaOptimizer:
             raise NumericsError("the outer step leaves the finite numbers; the meta model stays")
         self.parameters_adam, self.step_sizes_adam = first, second
         return stepped, logarithms
+
+    def step_prior(self, prior: Vector, gradient: Vector) -> Vector:
+        """One step of the prior; nothing changes if a number is, or becomes, not finite.
+
+        Args:
+            prior: (n,) float32, trained on the mixture of its category.
+            gradient: (n,) float32 mean of the twins' prior gradients.
+
+        Raises:
+            NumericsError: if the gradient or the result is not finite; memory stays as it was.
+        """
+        _refuse(gradient, "prior gradient")
+        adam = deepcopy(self.prior_adam)
+        adam.learning_rate = self.prior_learning_rate * self._factor(adam)
+        with np.errstate(over="ignore", invalid="ignore"):
+            stepped = adam.step(prior, gradient)
+        results = (stepped, adam.square)
+        if not all(np.isfinite(each).all() for each in results if each is not None):
+            raise NumericsError("the prior's step leaves the finite numbers; the prior stays")
+        self.prior_adam = adam
+        return stepped
+
+    def _factor(self, adam: Adam) -> float:
+        """What is left of a rate after the steps that an optimiser has taken."""
+        if not self.decay_steps:
+            return 1.0
+        return 1.0 - 0.8 * min(adam.steps / self.decay_steps, 1.0)
 
     def state(self) -> dict[str, Floats]:
         """Memory as named arrays, for a file beside the meta model; empty before a step."""
@@ -191,5 +237,14 @@ class MetaOptimizer:
                 adam.square = state[f"{name}.square"].copy()
                 adam.steps = int(state[f"{name}.steps"][0])
 
-    def _adams(self) -> tuple[tuple[str, Adam], tuple[str, Adam]]:
-        return ("parameters", self.parameters_adam), ("step_sizes", self.step_sizes_adam)
+    def _adams(self) -> tuple[tuple[str, Adam], ...]:
+        return (
+            ("parameters", self.parameters_adam),
+            ("step_sizes", self.step_sizes_adam),
+            ("prior", self.prior_adam),
+        )
+
+
+def _refuse(gradient: Vector, name: str) -> None:
+    if not np.isfinite(gradient).all():
+        raise NumericsError(f"the mean {name} is not finite; the meta model stays")

@@ -1,29 +1,21 @@
-"""What one twin computes in an iteration of Fig. 5(a): the gradient of its adaptation loss.
+"""Learning to adapt: what a twin contributes to an outer step, and how it is carried back.
 
-The twin adapts the meta model by K gradient steps, each on episodes that the policy before the
-step played, and differentiates the loss after the last step by the parameters before the first.
-Many twins of one server are computed in one batch; each result is the same as if alone.
+A twin adapts the meta model by K gradient steps, each on a round of data, and the loss after the
+last step is differentiated by the parameters before the first. Where the rounds come from does not
+matter here: emulated episodes (`learning.emulated`), logged ones (`learning.logged`) or labelled
+data (`learning.supervised`). How a gradient is made of them is a learner (`learning.learners`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from twintier.inmf.episodes import EpisodeBatch
-from twintier.inmf.spec import InmfSpec
-from twintier.learning import surrogate
 from twintier.learning.engines.port import Array
 from twintier.learning.errors import NumericsError, SettingsError
-from twintier.learning.likelihood import Likelihood
 from twintier.learning.policy import Policy, Vector
-from twintier.learning.ppo import linear_advantages, raw_advantages
-from twintier.learning.rollout import Rollout, collect, twin_groups
 from twintier.learning.surrogate import Surrogate
-
-MakeBatch = Callable[[np.random.Generator], EpisodeBatch]
-MakeBatches = Callable[[Sequence[np.random.Generator]], EpisodeBatch]
 
 LOG_OF_NOTHING = -1000.0
 """Finite, so that it travels and is averaged as any number, and its exponential is 0."""
@@ -33,8 +25,8 @@ LOG_OF_NOTHING = -1000.0
 class MetaSettings:
     """How a twin evaluates the meta model."""
 
-    algorithm: Literal["maml", "fomaml", "reptile"] = "maml"
-    """Second order, first order, or Reptile, which omits the last emulation."""
+    algorithm: str = "maml"
+    """Name of the learner (`learning.learners`): maml, fomaml, reptile, or another package's."""
     inner_steps: int = 3
     """Adaptation steps (K); 0 is the plain policy gradient on the mixture of tasks."""
     episodes: int = 10
@@ -66,10 +58,6 @@ class MetaSettings:
                 f"inner_steps {self.inner_steps} must be at least 0, episodes {self.episodes} "
                 f"at least 1 and initial_step_size {self.initial_step_size} above 0"
             )
-        if self.algorithm == "reptile" and not self.inner_steps:
-            raise SettingsError("reptile needs inner_steps of at least 1")
-        if self.algorithm == "reptile" and self.adapted == "head":
-            raise SettingsError("reptile leaves the body where it was if only the head adapts")
 
     def initial_log_step_sizes(self, policy: Policy) -> Vector:
         """Logarithm of the initial step size of every parameter, (n,) float32.
@@ -98,61 +86,28 @@ class MetaGradient:
     adaptation_loss: float
     """Minus reward_after: the surrogate itself is 0 where it is evaluated, by construction."""
     slots: int
-    """Emulated slots over all rounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A round of data and the policy gradient on it."""
-
-    likelihoods: list[Likelihood]
-    """Of each group of `twin_groups`, in order."""
-    weight: Array
-    """(twins, episodes, slots) derivative of the loss by each log-probability."""
-    gradient: Array
-    """(twins, n)."""
-    reward: Array
-    """(twins,) mean of a slot."""
-
-    def gradient_with(self, advantage: Array) -> Array:
-        """The gradient on the same data with other advantages, (twins, n)."""
-        weight = surrogate.coefficient(advantage)
-        rows = weight.reshape(weight.shape[0], -1)
-        parts = [
-            likelihood.gradient(rows[group])
-            for likelihood, group in zip(self.likelihoods, self._groups(), strict=True)
-        ]
-        return np.concatenate(parts)
-
-    def hessian_vector(self, vector: Array, kind: Surrogate) -> Array:
-        """Product of the loss's Hessian by `vector`, (twins, n)."""
-        parts = [
-            _group_product(likelihood, self.weight[group], vector[group], kind)
-            for likelihood, group in zip(self.likelihoods, self._groups(), strict=True)
-        ]
-        return np.concatenate(parts)
-
-    def _groups(self) -> list[slice]:
-        twins, episodes, slots = self.weight.shape
-        return twin_groups(twins, episodes * slots)
-
-
-def _group_product(likelihood: Likelihood, weight: Array, vector: Array, kind: Surrogate) -> Array:
-    bend = surrogate.curvature(kind, weight)
-    rows = (weight.shape[0], -1)
-
-    def by_row(moved: Array) -> Array:
-        return bend(moved.reshape(weight.shape)).reshape(rows)
-
-    return likelihood.hessian_vector(weight.reshape(rows), vector, by_row)
+    """Slots over all rounds."""
+    prior_gradient: Vector | None = None
+    """(n,) float32, of the loss of the prior by itself (`learning.prior`); None where prior and
+    meta parameters are one."""
 
 
 class InnerStep(Protocol):
-    """What carrying a gradient back through an inner step needs; the loss may be of any kind."""
+    """A step on one round of data; the loss may be of any kind."""
 
     @property
     def gradient(self) -> Array:
-        """(twins, n) of the inner loss."""
+        """(twins, n) of the loss."""
+        ...
+
+    @property
+    def reward(self) -> Array:
+        """(twins,) mean of a slot; minus the loss where there is no reward."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """Slots of the round, of each twin."""
         ...
 
     def hessian_vector(self, vector: Array, kind: Surrogate) -> Array:
@@ -160,128 +115,91 @@ class InnerStep(Protocol):
         ...
 
 
-def policy_gradient(
-    policy: Policy,
-    parameters: Array,
-    batch: EpisodeBatch,
-    rngs: Sequence[np.random.Generator],
-    *,
-    normalise: bool = True,
-) -> Step:
-    """Play a batch with (twins, n) parameters and differentiate the loss on it."""
-    rollout = collect(policy, parameters, batch, rngs)
-    advantage = _advantage(batch.spec, rollout, normalise=normalise)
-    return step_on(policy, parameters, rollout, advantage)
+class Rounds(Protocol):
+    """Rounds of data of some twins, in order; each is drawn when it is asked for."""
+
+    @property
+    def twins(self) -> int:
+        """How many twins are computed together."""
+        ...
+
+    def inner(self, parameters: Array) -> InnerStep:
+        """A step of adaptation at (twins, n) parameters."""
+        ...
+
+    def judged(self, step: InnerStep, parameters: Array) -> Array:
+        """(twins, n) gradient of the adaptation loss where `step` was taken."""
+        ...
+
+    def outer(self, parameters: Array) -> InnerStep:
+        """The adaptation loss at adapted parameters, its gradient unnormalised."""
+        ...
+
+    def taught(self, parameters: Vector) -> list[MetaGradient]:
+        """Gradients of the teacher's loss at (n,) parameters, twin by twin.
+
+        Raises:
+            SettingsError: if nothing scores choices here.
+        """
+        ...
 
 
-def _advantage(inmf: InmfSpec, rollout: Rollout, *, normalise: bool) -> Array:
-    advantages = linear_advantages if normalise else raw_advantages
-    return advantages(inmf, rollout).astype(np.float32)
+@runtime_checkable
+class Learner(Protocol):
+    """A way to make an outer gradient of rounds of data."""
+
+    @property
+    def name(self) -> str:
+        """As in `MetaSettings.algorithm` and on the wire."""
+        ...
+
+    def check(self, settings: MetaSettings) -> None:
+        """Refuse settings that do not fit.
+
+        Raises:
+            SettingsError: with what to change.
+        """
+        ...
+
+    def gradients(
+        self, rounds: Rounds, parameters: Vector, log_step_sizes: Vector, settings: MetaSettings
+    ) -> list[MetaGradient]:
+        """What each twin contributes, in order.
+
+        Args:
+            rounds: data of the twins.
+            parameters: (n,) float32 meta parameters.
+            log_step_sizes: (n,) float32 logarithms of the inner step sizes (alpha).
+            settings: steps and surrogate.
+
+        Raises:
+            NumericsError: if a reward or gradient of any twin is not finite.
+        """
+        ...
 
 
-def step_on(policy: Policy, parameters: Array, rollout: Rollout, advantage: Array) -> Step:
-    """The policy gradient on a given rollout, with advantages (twins, episodes, slots)."""
-    twins = parameters.shape[0]
-    weight = surrogate.coefficient(advantage)
-    observations = rollout.observations.reshape(twins, -1, rollout.observations.shape[-1])
-    samples = rollout.samples.reshape(twins, -1, rollout.samples.shape[-1])
-    by_row = weight.reshape(twins, -1)
-    gradient = np.empty_like(parameters)
-    likelihoods = []
-    for number, group in enumerate(twin_groups(twins, by_row.shape[1])):
-        likelihood = Likelihood(
-            policy,
-            parameters[group],
-            observations[group],
-            samples[group],
-            forward=rollout.passes[number] if rollout.passes else None,
-        )
-        gradient[group] = likelihood.gradient(by_row[group])
-        likelihoods.append(likelihood)
-    return Step(likelihoods, weight, gradient, rollout.rewards.mean(axis=(-2, -1)))
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The inner steps of some twins from one start."""
+
+    steps: list[InnerStep]
+    end: Array
+    """(twins, n) adapted parameters."""
+    judged: dict[int, Array]
+    """(twins, n) gradients of the adaptation loss on the way, by how many steps led there."""
 
 
-def adaptation_gradient(
-    policy: Policy,
-    parameters: Vector,
-    log_step_sizes: Vector,
-    make_batch: MakeBatch,
-    *,
-    settings: MetaSettings,
-    rng: np.random.Generator,
-) -> MetaGradient:
-    """The gradient of one twin's adaptation loss by the meta model.
-
-    Args:
-        policy: network and head.
-        parameters: (n,) float32 meta parameters.
-        log_step_sizes: (n,) float32 logarithms of the inner step sizes (alpha).
-        make_batch: draws `settings.episodes` new emulated episodes from the generator.
-        settings: algorithm and rounds.
-        rng: the twin's own generator; the result depends on nothing else.
-
-    Raises:
-        NumericsError: if a reward or gradient is not finite; nothing is returned then.
-    """
-    return adaptation_gradients(
-        policy,
-        parameters,
-        log_step_sizes,
-        lambda rngs: make_batch(rngs[0]),
-        settings=settings,
-        rngs=[rng],
-    )[0]
-
-
-def adaptation_gradients(
-    policy: Policy,
-    parameters: Vector,
-    log_step_sizes: Vector,
-    make_batches: MakeBatches,
-    *,
-    settings: MetaSettings,
-    rngs: Sequence[np.random.Generator],
-) -> list[MetaGradient]:
-    """As `adaptation_gradient`, for several twins at once.
-
-    Args:
-        policy: network and head.
-        parameters: (n,) float32 meta parameters.
-        log_step_sizes: (n,) float32 logarithms of the inner step sizes.
-        make_batches: draws `settings.episodes` episodes of each twin, twin by twin, each twin's
-            from its own generator.
-        settings: algorithm and rounds.
-        rngs: one generator for each twin.
-
-    Returns:
-        One result for each twin, in order.
-
-    Raises:
-        NumericsError: if a reward or gradient of any twin is not finite.
-    """
-    step_sizes = np.exp(log_step_sizes)
-    current: Array = np.repeat(parameters[None], len(rngs), axis=0)
-    steps: list[Step] = []
-    outer: dict[int, Array] = {}
+def walk(rounds: Rounds, parameters: Array, step_sizes: Array, settings: MetaSettings) -> Walk:
+    """Take the inner steps from (n,) parameters with (n,) step sizes (alpha)."""
+    current: Array = np.repeat(parameters[None], rounds.twins, axis=0)
+    way = Walk([], current, {})
     for taken in range(settings.inner_steps):
-        batch = make_batches(rngs)
-        rollout = collect(policy, current, batch, rngs)
-        step = step_on(policy, current, rollout, _advantage(batch.spec, rollout, normalise=True))
+        step = rounds.inner(current)
         if settings.judged == "every" and taken:
-            raw = _advantage(batch.spec, rollout, normalise=settings.normalise_outer)
-            outer[taken] = step.gradient_with(raw)
-        steps.append(step)
+            way.judged[taken] = rounds.judged(step, current)
+        way.steps.append(step)
         current = current - step_sizes * step.gradient
-    if settings.algorithm == "reptile":
-        scale = np.exp(log_step_sizes.mean())
-        gradient = (parameters - current) / scale
-        return _results(steps, steps, gradient, np.zeros_like(gradient))
-    last = policy_gradient(
-        policy, current, make_batches(rngs), rngs, normalise=settings.normalise_outer
-    )
-    outer[len(steps)] = last.gradient
-    gradient, by_step_size = backpropagate(steps, outer, step_sizes, settings)
-    return _results([*steps, last], steps, gradient, by_step_size)
+    return Walk(way.steps, current, way.judged)
 
 
 def backpropagate(
@@ -289,6 +207,8 @@ def backpropagate(
     outer: Mapping[int, Array],
     step_sizes: Array,
     settings: MetaSettings,
+    *,
+    second_order: bool,
 ) -> tuple[Array, Array]:
     """Carry gradients after inner steps back to before the first, and take their mean.
 
@@ -300,7 +220,8 @@ def backpropagate(
         outer: (twins, n) gradients at the adapted parameters, by how many steps led there; the
             last step's is there.
         step_sizes: (n,) alpha.
-        settings: algorithm, surrogate and whether step sizes are learned.
+        settings: surrogate, and whether step sizes are learned.
+        second_order: whether H counts.
 
     Returns:
         (twins, n) gradients by the parameters and by the logarithms of the step sizes.
@@ -312,16 +233,21 @@ def backpropagate(
         scaled = step_sizes * vector
         if settings.learn_step_sizes:
             by_step_size -= scaled * step.gradient
-        if settings.algorithm == "maml":
+        if second_order:
             vector = vector - step.hessian_vector(scaled, settings.surrogate)
         if taken in outer:
             vector = vector + share * outer[taken]
     return vector, by_step_size
 
 
-def _results(
-    rounds: Sequence[Step], steps: Sequence[Step], gradient: Array, by_step_size: Array
+def contributions(
+    rounds: Sequence[InnerStep], gradient: Array, by_step_size: Array
 ) -> list[MetaGradient]:
+    """Results of twins from (twins, n) gradients and all their rounds, first one first.
+
+    Raises:
+        NumericsError: if a reward or gradient of any twin is not finite.
+    """
     rewards = np.stack([step.reward for step in rounds])
     finite = np.isfinite(gradient).all(axis=-1) & np.isfinite(by_step_size).all(axis=-1)
     finite &= np.isfinite(rewards).all(axis=0)
@@ -329,9 +255,9 @@ def _results(
         twin = int(np.argmin(finite))
         raise NumericsError(
             f"the adaptation gradient of twin {twin} of the batch is not finite after "
-            f"{len(steps)} inner steps; lower the step sizes or check its emulator"
+            f"{len(rounds)} rounds; lower the step sizes or check its data"
         )
-    slots = sum(step.weight[0].size for step in rounds)
+    slots = sum(step.slots for step in rounds)
     return [
         MetaGradient(
             gradient[twin].astype(np.float32),

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from twintier.learning.aggregate import MetaOptimizer, average_gradients
-from twintier.learning.meta import MakeBatches, MetaGradient, MetaSettings, adaptation_gradients
+from twintier.learning.emulated import MakeBatches, adaptation_gradients
+from twintier.learning.meta import MetaGradient, MetaSettings
 from twintier.learning.policy import Policy, Vector
 
 

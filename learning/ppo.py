@@ -73,15 +73,18 @@ class Experience:
     """(rows, A) float32, what actions were made of."""
     advantage: Array
     """(rows,) float32; a weight of the row's source may be multiplied in."""
+    log_prob: Array | None = None
+    """(rows,) of the samples when they were drawn; None: by the policy that is updated."""
 
     @classmethod
-    def of(cls, rollout: Rollout, advantage: Array) -> "Experience":
+    def of(cls, rollout: Rollout, advantage: Array, log_prob: Array | None = None) -> "Experience":
         """All slots of a rollout, in order."""
         rows = rollout.rewards.size
         return cls(
             rollout.observations.reshape(rows, -1),
             rollout.samples.reshape(rows, -1),
             advantage.reshape(rows),
+            None if log_prob is None else log_prob.reshape(rows),
         )
 
     def rows(self, chosen: Order | slice) -> "Experience":
@@ -115,7 +118,10 @@ def update(
         NumericsError: if the new parameters are not finite.
     """
     rows = experience.advantage.size
-    before = Likelihood(policy, parameters, experience.observations, experience.samples).log_prob
+    before = experience.log_prob
+    if before is None:
+        likelihood = Likelihood(policy, parameters, experience.observations, experience.samples)
+        before = likelihood.log_prob
     workspace = _Workspace(policy, parameters)
     for _ in range(settings.passes):
         order = rng.permutation(rows)

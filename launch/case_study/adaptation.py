@@ -30,7 +30,7 @@ from twintier.protocol.messages import ModelDispatched, TrajectoriesReported
 from twintier.protocol.messages.base import Message
 from twintier.protocol.tensors import Tensors, model_id
 from twintier.protocol.topics import subscription
-from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.presence import new_incarnation
 
 ARM: Arm = "PPO-ML"
 PLVN = PlvnId("task-1")
@@ -60,7 +60,7 @@ def adapt_over_bus(
 async def _adapt(
     url: str, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick
 ) -> Curves:
-    root = f"case-study-{new_boot()}"
+    root = f"case-study-{new_incarnation()}"
     world, order = arm_rng(ARM, seed).spawn(2)
     learner = Learner(start, settings, order)
     edge_bus, plvn_bus = buses(url, ("edge", "plvn"))
@@ -117,6 +117,8 @@ def _dispatch(settings: CaseStudySettings, epoch: int, flat: Vector) -> ModelDis
         schema_id=schema_id,
         parameters=Tensors.pack({"parameters": flat}),
         trajectory_slots=settings.episodes * TASK_LOW.size,
+        sampled=True,
+        program=b"",
     )
 
 
@@ -132,6 +134,7 @@ def _report(version: int, rollout: Rollout) -> TrajectoriesReported:
         model_version=version,
         batch=version,
         slot_first=version * rollout.slots,
+        schema_id=INMF,
         slots=Tensors.pack(slots, dtype="<f8"),
     )
 

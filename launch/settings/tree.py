@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, Section] = {
     section.name: section
     for section in (
         Section("connection", OWN, "ConnectionSettings"),
+        Section("mqtt", "twintier.broker.mqtt.link", "MqttSettings", {"client_id": ""}),
         Section("deployment", OWN, "DeploymentSettings"),
         Section("broker", OWN, "BrokerSettings"),
         Section("cloud", "twintier.cloud_twin.settings", "CloudSettings"),
@@ -55,8 +56,19 @@ SECTIONS: Mapping[str, Section] = {
     )
 }
 
-COMPUTED = frozenset({"edge.verify_key", "agent.cloud_key"})
-"""Follow from the folder of certificates; nobody sets them."""
+COMPUTED = frozenset(
+    {
+        "edge.verify_key",
+        "agent.cloud_key",
+        "mqtt.client_id",
+        "mqtt.username",
+        "mqtt.password",
+        "mqtt.tls",
+        "mqtt.limit_bytes",
+        "mqtt.keep_session",
+    }
+)
+"""Follow from who a process is, its certificates, its credentials, or the protocol."""
 
 ANY_NUMBER = Bounds(0)
 BOUNDS: Mapping[str, Bounds] = {
@@ -83,6 +95,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {"cloud.algorithm": ("maml", "fomaml", 
 """Words of settings whose class takes any text."""
 
 MEANINGS: Mapping[str, str] = {
+    "mqtt.version": "Version of MQTT; auto takes 5 where the broker speaks it.",
+    "mqtt.keepalive_s": "A client that is silent for longer shows that it is there.",
+    "mqtt.connect_timeout_s": "Longest wait for a connection.",
+    "mqtt.close_timeout_s": "Longest wait for what is still to be sent at the end.",
     "cloud.algorithm": "How meta models are trained.",
     "cloud.inner_steps": "Adaptation steps within an iteration (K).",
     "cloud.first_stage_learning_rate": "Step size of Adam in the first stage.",

@@ -8,7 +8,8 @@ import numpy as np
 from tests.learning.toys import ToyEpisodes, toy_episodes
 from twintier.inmf.actor import PolicySpec
 from twintier.inmf.spec import Mlp, MultiBinary
-from twintier.learning.meta import MetaGradient, MetaSettings, adaptation_gradients
+from twintier.learning.emulated import adaptation_gradients
+from twintier.learning.meta import MetaGradient, MetaSettings
 from twintier.learning.policy import Policy, initial_parameters
 
 SPEC = PolicySpec(4, MultiBinary(2), Mlp((6, 5)))

@@ -10,8 +10,10 @@ from torch import Tensor
 from tests.learning.rounds import POLICY, SETTINGS, SPEC, meta_gradients
 from twintier.learning.autograd import log_prob, surrogate_loss
 from twintier.learning.errors import SettingsError
-from twintier.learning.meta import MetaSettings, Step, backpropagate, step_on
+from twintier.learning.learners.registry import learner_of
+from twintier.learning.meta import MetaSettings, backpropagate
 from twintier.learning.policy import initial_parameters
+from twintier.learning.policy_step import Step, step_on
 from twintier.learning.rollout import Rollout
 from twintier.learning.surrogate import Surrogate
 
@@ -66,7 +68,7 @@ def test_the_gradient_is_that_of_differentiating_the_head_alone(kind: Surrogate)
         current = current - step_sizes * taken[-1].gradient
     settings = replace(ANIL, surrogate=kind)
     gradient, by_step_size = backpropagate(
-        taken[:-1], {STEPS: taken[-1].gradient}, step_sizes, settings
+        taken[:-1], {STEPS: taken[-1].gradient}, step_sizes, settings, second_order=True
     )
     expected = by_torch(kind, torch.from_numpy(start[0]), rounds)
     np.testing.assert_allclose(gradient[0], expected.numpy(), atol=1e-12)
@@ -98,4 +100,4 @@ def test_anil_is_another_gradient_than_maml() -> None:
 
 def test_reptile_with_the_head_alone_is_refused() -> None:
     with pytest.raises(SettingsError, match="leaves the body where it was"):
-        MetaSettings("reptile", adapted="head")
+        learner_of("reptile").check(MetaSettings("reptile", adapted="head"))

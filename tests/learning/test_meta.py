@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,15 +14,11 @@ from tests.learning.rounds import POLICY, SETTINGS, SPEC, meta_gradients
 from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
 from twintier.learning import autograd
 from twintier.learning.aggregate import average_gradients
+from twintier.learning.emulated import adaptation_gradient
 from twintier.learning.errors import NumericsError, SettingsError
-from twintier.learning.meta import (
-    MetaSettings,
-    Step,
-    adaptation_gradient,
-    backpropagate,
-    step_on,
-)
+from twintier.learning.meta import MetaSettings, backpropagate
 from twintier.learning.policy import initial_parameters
+from twintier.learning.policy_step import Step, step_on
 from twintier.learning.rollout import Rollout
 from twintier.learning.surrogate import Surrogate
 
@@ -52,14 +49,16 @@ def both_ways(
         taken.append(step_on(POLICY, current, rollout, advantage))
         current = current - step_sizes * taken[-1].gradient
     settings = MetaSettings(algorithm, inner_steps=steps, surrogate=kind)
-    result = backpropagate(taken[:-1], {steps: taken[-1].gradient}, step_sizes, settings)
+    second = algorithm == "maml"
+    outer = {steps: taken[-1].gradient}
+    result = backpropagate(taken[:-1], outer, step_sizes, settings, second_order=second)
     losses = [torch_loss(kind, rollout, advantage) for rollout, advantage in data]
     expected = autograd.meta_gradient(
         torch.from_numpy(start[0]),
         torch.from_numpy(np.log(step_sizes)),
         losses[:-1],
         losses[-1],
-        second_order=algorithm == "maml",
+        second_order=second,
     )
     return result[0][0], result[1][0], list(expected)
 
@@ -108,8 +107,9 @@ def test_judged_after_every_step_gradients_are_the_mean_of_those_judged_after_ea
         current = current - step_sizes * steps[-1].gradient
     outer = {taken: rng.normal(size=current.shape) for taken in (1, 2, 3)}
     settings = MetaSettings(inner_steps=3, judged="every")
-    together = backpropagate(steps, outer, step_sizes, settings)
-    alone = [backpropagate(steps[:n], {n: outer[n]}, step_sizes, settings) for n in (1, 2, 3)]
+    work = partial(backpropagate, step_sizes=step_sizes, settings=settings, second_order=True)
+    together = work(steps, outer)
+    alone = [work(steps[:n], {n: outer[n]}) for n in (1, 2, 3)]
     for found, each in zip(together, zip(*alone, strict=True), strict=True):
         np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-12)
 
@@ -174,7 +174,7 @@ def test_reptile_omits_the_last_emulation_and_points_back_along_its_steps() -> N
 
 def test_reptile_without_an_inner_step_is_refused() -> None:
     with pytest.raises(SettingsError, match="at least 1"):
-        MetaSettings("reptile", inner_steps=0)
+        meta_gradients([1], replace(SETTINGS, algorithm="reptile", inner_steps=0))
 
 
 def test_a_reward_that_is_not_finite_never_becomes_a_gradient() -> None:

@@ -6,8 +6,9 @@ import pytest
 from tests.learning.toys import ToyEpisodes, toy_episodes, toy_spec
 from twintier.inmf.actor import PolicySpec
 from twintier.inmf.spec import Mlp, MultiBinary
+from twintier.learning.emulated import adaptation_gradient
 from twintier.learning.errors import SettingsError
-from twintier.learning.meta import MetaSettings, adaptation_gradient
+from twintier.learning.meta import MetaSettings
 from twintier.learning.policy import Policy, Vector, initial_parameters
 from twintier.learning.rollout import collect, mean_reward
 from twintier.learning.trunk import (

@@ -99,7 +99,7 @@ def test_a_recorder_that_cannot_write_ends_the_recording_and_nothing_else(tmp_pa
 
 
 def test_a_core_that_could_not_be_read_again_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"may not hold tests.*; run it without an inbox"):
+    with pytest.raises(RecordingError, match=r"may not hold tests.*; run it without --inbox"):
         Recorder(tmp_path / "inbox", Walker())
     assert not (tmp_path / "inbox").exists()
 
