@@ -39,6 +39,7 @@ from twintier.protocol.messages import (
     ModelApplied,
     ModelRefused,
     ModelRequested,
+    RegistrationGranted,
     RegistrationRequested,
     StreamPosition,
     TelemetryReported,
@@ -135,7 +136,9 @@ class TestGrants:
 
     def test_what_nobody_knows_may_be_said_after_the_first_grant(self) -> None:
         core = agent(inmfs=[toy("other"), toy()])
-        renewed = GrantRenewed(grant=granted().message.grant)  # type: ignore[union-attr]
+        registered = granted().message
+        assert isinstance(registered, RegistrationGranted)
+        renewed = GrantRenewed(grant=registered.grant)
         assert len(messages(core.receive(received(renewed, "cloud:cloud"), 0.0))) == 2
         effects = core.receive(granted(unknown=(OTHER,)), 1.0)
         assert effects == [CancelTimer(Timer.REGISTER), Count("inmfs_unknown")]
