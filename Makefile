@@ -6,7 +6,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
 
-.PHONY: setup setup-bench demo test soak lint clean
+.PHONY: setup setup-bench demo test quick wheel-check soak lint clean
 
 setup: $(VENV)/.installed
 
@@ -14,7 +14,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twintier needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c constraints.txt torch==$$(sed -n 's/^torch==//p' constraints.txt)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[twins,sumo,embedded,plots,dev]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[twins,sumo,embedded,plots,onnx,onnx-export,dev]'
 	touch $@
 
 setup-bench: setup
@@ -23,8 +23,18 @@ setup-bench: setup
 demo: setup
 	$(BIN)/twintier demo $(ARGS)
 
+# One worker a core; tests/conftest.py says which tests must not run beside one another.
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+# Under a minute and without services: what to run after each change.
+quick: setup
+	$(BIN)/python -m pytest -n auto --hypothesis-profile quick \
+		-m 'not system and not slow and not soak and not wheel' $(PYTEST_ARGS)
+
+# Builds the wheel and runs it in a fresh environment; wants a package index.
+wheel-check: setup
+	$(BIN)/python -m pytest -m wheel tests/system/test_wheel.py
 
 # Under an hour; wants nats-server, and Debian's rabbitmq-server for its cluster.
 soak: setup

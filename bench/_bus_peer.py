@@ -23,24 +23,25 @@ from twintier.broker.bus import WINDOW
 from twintier.broker.mqtt.bus import MqttBus, parse_url
 from twintier.broker.mqtt.link import MqttSettings
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
+from twintier.protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import (
     MetaModelOffered,
     ModelDispatched,
+    OutcomeSum,
     PerformanceReported,
     TrajectoriesReported,
 )
 from twintier.protocol.messages.base import Message
 from twintier.protocol.tensors import Tensors
-from twintier.runtime.delivery.inbound import Inbound
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.decoder import Decoder
+from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.effects import Publish
 from twintier.runtime.logs import configure_logs
 
 TOPIC = "twintier/v1/plvn/p1/up/bench"
 STAMP = struct.Struct("<q")
 OVERHEAD_BYTES = 700
-ADDRESS = Address(plvn=PlvnId("p1"), edge=EdgeId("e1"), inmf=COOP_PERCEPTION)
+ADDRESS = Address(plvn=PlvnId("p1"), edge=EdgeId("e1"), inmf=InmfId("coop-perception"))
 
 
 @dataclass(frozen=True)
@@ -211,9 +212,11 @@ def _performance() -> Message:
         model_version=3,
         slot_first=time.monotonic_ns() % 10**9,
         slots=75,
-        reward_sum_j=101.5,
-        infeasible_slots=0,
-        mode_changes=3,
+        reward_sum=101.5,
+        outcomes=(
+            OutcomeSum(name="infeasible", total=0.0),
+            OutcomeSum(name="mode_changes", total=3.0),
+        ),
     )
 
 
@@ -223,32 +226,33 @@ def _trajectories(values: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Mes
         model_version=3,
         batch=1,
         slot_first=75,
-        slots=Tensors.pack({"reward_j": values}),
+        schema_id="bench",
+        slots=Tensors.pack({"reward": values}),
     )
 
 
 def _meta_model(values: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Message:
     return MetaModelOffered(
-        inmf=COOP_PERCEPTION,
+        inmf=InmfId("coop-perception"),
         category=CategoryKey(""),
         version=1,
         model="0" * 64,
         schema_id="bench",
-        parameters=Tensors.pack({"parameters": values}),
+        parameters=Tensors.pack({"init": values}),
     )
 
 
 async def typed_reader(load: Load) -> None:
     """Our bus with everything that a runtime does to a delivery before its core sees it."""
-    arrivals, inbound = Arrivals(load.count), Inbound("twintier")
+    arrivals, decoder = Arrivals(load.count), Decoder("twintier")
     async with MqttBus(load.url, MqttSettings("bench-reader")) as bus:
         await bus.subscribe(["twintier/v1/#"])
         print("ready", flush=True)
         work = Work(load.count)
         async for delivery in bus.deliveries():
-            received = inbound.decode(delivery)
+            received = decoder.decode(delivery)
             now = time.time()
-            assert inbound.is_due(received.envelope, now, retain=delivery.retain)
+            assert decoder.is_due(received.envelope, now, retain=delivery.retain)
             await delivery.ack()
             if arrivals.note(received.envelope.sim_ts_ns or 0):
                 break

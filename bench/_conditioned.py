@@ -193,7 +193,7 @@ def inferred(flat: Vector, task: Task, episodes: int, rng: np.random.Generator) 
         modes.reshape(per_pair),
         reward.reshape(1, -1),
     )
-    return calibrate(played, (), rng).condition
+    return Condition.from_array(calibrate(played, (), rng).best)
 
 
 def strict_share(

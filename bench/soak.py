@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[1]
+from bench._origin import REPOSITORY, git
+
 LONGEST_S = 1800
 """Of one part, and of one test."""
 
@@ -50,8 +51,8 @@ def run() -> Mapping[str, object]:
     parts = {name: _run(part) for name, part in PARTS.items()}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "--short", "HEAD"),
-        "changed_files": len(_git("status", "--porcelain", "--untracked-files=no").splitlines()),
+        "commit": git("rev-parse", "--short", "HEAD"),
+        "changed_files": len(git("status", "--porcelain", "--untracked-files=no").splitlines()),
         "seconds": round(time.monotonic() - start),
         "passed": all(part["passed"] for part in parts.values()),
         "parts": parts,
@@ -109,13 +110,3 @@ def _has(case: ET.Element, tag: str) -> bool:
 def _reason(case: ET.Element) -> str:
     skipped = case.find("skipped")
     return "" if skipped is None else skipped.get("message", "")
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(  # noqa: S603  # fixed arguments
-        ["git", *arguments],  # noqa: S607  # from PATH, as everywhere
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()

@@ -15,8 +15,8 @@ from typing import Self
 
 from twintier.broker.bus import Bus, Delivery, Qos, Will
 from twintier.broker.clock import Clock
+from twintier.broker.delivery_queue import DeliveryQueue
 from twintier.broker.errors import LocalBusError, UnavailableError
-from twintier.broker.incoming import Incoming
 
 QOS0_LIMIT = 1000
 
@@ -130,7 +130,7 @@ class FaultyBus:
         self._bus = bus
         self._faults = faults
         self._random = random.Random(f"{faults.seed}/{name}")
-        self._incoming: Incoming[Delivery] = Incoming(QOS0_LIMIT)
+        self._deliveries: DeliveryQueue[Delivery] = DeliveryQueue(QOS0_LIMIT)
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._together = asyncio.Event()
@@ -153,12 +153,12 @@ class FaultyBus:
     @property
     def waiting(self) -> int:
         """Messages that have arrived and not been taken."""
-        return len(self._incoming)
+        return len(self._deliveries)
 
     @property
     def dropped(self) -> int:
         """QoS 0 messages that arrived faster than they were taken."""
-        return self._incoming.dropped + self._bus.dropped
+        return self._deliveries.dropped + self._bus.dropped
 
     @property
     def refused(self) -> int:
@@ -191,7 +191,7 @@ class FaultyBus:
         for task in self._tasks:
             task.cancel()
         await group.__aexit__(None, None, None)
-        self._incoming.close()
+        self._deliveries.close()
 
     async def subscribe(self, filters: Sequence[str]) -> None:
         """Listen to more filters."""
@@ -226,7 +226,7 @@ class FaultyBus:
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """Messages as they arrive, if they do."""
-        async for delivery in self._incoming:
+        async for delivery in self._deliveries:
             yield delivery
 
     async def __aenter__(self) -> Self:
@@ -269,7 +269,7 @@ class FaultyBus:
             self._count("delayed")
             self._later(copy)
         else:
-            self._incoming.put(copy)
+            self._deliveries.put(copy)
 
     def _count(self, kind: str) -> None:
         self.counts[kind] += 1
@@ -277,7 +277,7 @@ class FaultyBus:
 
     def _later(self, delivery: Delivery) -> None:
         after_s = self._random.uniform(0.0, self._faults.delay_s)
-        asyncio.get_running_loop().call_later(after_s, self._incoming.put, delivery)
+        asyncio.get_running_loop().call_later(after_s, self._deliveries.put, delivery)
 
     async def _cut(self) -> None:
         while True:

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from twintier.broker.bus import Qos, Will, check_publish
+from twintier.broker.delivery_queue import DeliveryQueue
 from twintier.broker.errors import UnavailableError
-from twintier.broker.incoming import Incoming
 from twintier.protocol.codec import MAX_PAYLOAD_BYTES
 from twintier.protocol.topics import matches
 
@@ -141,7 +141,7 @@ class MemoryBus:
 
     def __init__(self, hub: MemoryHub) -> None:
         self._hub = hub
-        self._incoming: Incoming[MemoryDelivery] = Incoming(QOS0_LIMIT)
+        self._deliveries: DeliveryQueue[MemoryDelivery] = DeliveryQueue(QOS0_LIMIT)
         self._filters = Filters()
         self._will: Callable[[], Will] | None = None
         self._came_up: Callable[[], None] | None = None
@@ -158,12 +158,12 @@ class MemoryBus:
     @property
     def waiting(self) -> int:
         """Messages that have arrived and not been taken."""
-        return len(self._incoming)
+        return len(self._deliveries)
 
     @property
     def dropped(self) -> int:
         """QoS 0 messages that came faster than they were taken."""
-        return self._incoming.dropped
+        return self._deliveries.dropped
 
     @property
     def refused(self) -> int:
@@ -190,7 +190,7 @@ class MemoryBus:
         """Leave without a will."""
         self._hub.detach(self)
         self._up.clear()
-        self._incoming.close()
+        self._deliveries.close()
 
     async def subscribe(self, filters: Sequence[str]) -> None:
         """Listen; kept values come at once."""
@@ -233,7 +233,7 @@ class MemoryBus:
 
     async def deliveries(self) -> AsyncIterator[MemoryDelivery]:
         """Messages as they arrive; expired ones are left out."""
-        async for delivery in self._incoming:
+        async for delivery in self._deliveries:
             if delivery.expiry > asyncio.get_running_loop().time():
                 yield delivery
             else:
@@ -267,7 +267,7 @@ class MemoryBus:
     def break_link(self, *, send_will: bool = True) -> None:
         """Lose the connection: what was not acknowledged will come again."""
         self._up.clear()
-        self._incoming.clear()
+        self._deliveries.clear()
         if send_will and self._last_will is not None:
             will = self._last_will
             self._hub.publish(will.topic, will.payload, 1, retain=True, expiry=float("inf"))
@@ -289,4 +289,4 @@ class MemoryBus:
     def _put(self, delivery: MemoryDelivery) -> None:
         if delivery.qos == 1:
             self.unacknowledged[id(delivery)] = delivery
-        self._incoming.put(delivery)
+        self._deliveries.put(delivery)

@@ -1,15 +1,16 @@
 """The cloud twin's behaviour: register and place PLVNs, categorise, train, answer fetches.
 
 Late, repeated and reordered messages are normal inputs: what carries an old fence or an old
-iteration is tallied and does nothing else. Everything that must survive a restart is saved before
+iteration is counted and does nothing else. Everything that must survive a restart is saved before
 it is published.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from twintier.cloud_twin.categories import InvalidCategoryError
+from twintier.cloud_twin.keys import Placement, RoundDeadline, RoundPause, Timer
 from twintier.cloud_twin.librarian import Librarian
 from twintier.cloud_twin.library import MetaModel
 from twintier.cloud_twin.meta_training import Training
@@ -34,13 +35,13 @@ from twintier.protocol.messages import (
 from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
 from twintier.runtime.effects import (
     CancelTimer,
+    ConfirmUploads,
+    Count,
     Effect,
     Publish,
     Save,
-    Settle,
     StartTimer,
-    Tally,
-    tally_of,
+    count_of,
 )
 
 CloudRecord = PlvnRecord | MetaModel | TrainingRecord
@@ -64,15 +65,16 @@ class CloudCore:
         self.librarian = Librarian(self.registry, self.library, self.lattice)
         self.rounds = Rounds(settings, self.registry, planner)
         self.phase: Phase = "planning" if settings.planning_s > 0 else "online"
+        planner.online = self.phase == "online"
         self.planning_begun = False
         for record in records:
             self._restore(record)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         """Take an input and say what shall happen."""
-        match message:
+        match event:
             case Received():
-                return self._on_message(message, now)
+                return self._on_message(event, now)
             case TimerFired(key=key):
                 return self._on_timer(key, now)
             case Started():
@@ -93,9 +95,7 @@ class CloudCore:
         address, envelope = received.address, received.envelope
         match received.message:
             case RegistrationRequested() as request if address.plvn:
-                return self.ownership.on_registration(
-                    address.plvn, request, received.envelope.id, now
-                )
+                return self._on_registration(address.plvn, request, envelope.id, now)
             case EdgeStatusReported() as status if address.edge:
                 return self.ownership.on_edge_status(
                     address.edge, status, received.envelope.boot, now
@@ -104,7 +104,7 @@ class CloudCore:
                 return self._on_twin_registered(address.edge, grant)
             case AttributesReported() as attributes if address.edge and address.plvn:
                 if not self.registry.is_owner(address.plvn, address.edge, envelope.fence):
-                    return [Tally("stale_fence")]
+                    return [Count("stale_fence")]
                 return self._on_attributes(address.plvn, attributes, now)
             case GradientsComputed() as gradients:
                 return self._on_gradients(gradients, now)
@@ -113,42 +113,50 @@ class CloudCore:
             case MetaModelRequested() as request if address.edge:
                 return [self.librarian.offer(address.edge, request, envelope.id)]
             case MessageReturned() as returned:
-                return [Settle(returned), tally_of(returned)]
+                return [ConfirmUploads(returned), count_of(returned)]
             case _:  # statuses of agents and reports of edge servers are kept for those who watch
                 return []
 
-    def _on_timer(self, key: str, now: float) -> Sequence[Effect]:  # noqa: C901  # dispatch
-        kind, _, rest = key.partition("/")
-        match kind:
-            case "lease":
+    def _on_timer(self, key: Hashable, now: float) -> Sequence[Effect]:  # noqa: C901  # dispatch
+        match key:
+            case Timer.LEASE:
                 return self._on_lease()
-            case "grants":
+            case Timer.GRANTS:
                 return [*self.ownership.replace_orphans(now), *self.ownership.prolong()]
-            case "servers":
+            case Timer.SERVERS:
                 return self.ownership.on_waited(now)
-            case "place":
-                return self.ownership.place_again(PlvnId(rest))
-            case "settle":
+            case Timer.PLANNING_PAUSE:
                 return self._begin_planning(now)
-            case "super":
+            case Timer.SUPER:
                 return self._end_super(now)
-            case "planning":
+            case Timer.PLANNING:
                 return self._end_planning(now)
-            case "round":
-                return self._close_round(rest, now)
-            case "pause":
-                return self.rounds.start(rest, now)
+            case Placement(plvn=plvn):
+                return self.ownership.place_again(plvn)
+            case RoundDeadline(job=job):
+                return self._close_round(job, now)
+            case RoundPause(job=job):
+                return self.rounds.start(job, now)
             case _:
                 return []
+
+    def _on_registration(
+        self, plvn: PlvnId, request: RegistrationRequested, cid: bytes, now: float
+    ) -> Sequence[Effect]:
+        effects = self.ownership.on_registration(plvn, request, cid, now)
+        record = self.registry.plvns.get(plvn)
+        if record is not None:
+            self.planner.request(plvn, record.requested_inmfs)
+        return effects
 
     def _on_twin_registered(self, edge: EdgeId, grant: Grant) -> Sequence[Effect]:
         before = self.registry.confirmed.get(grant.plvn)
         effects = self.ownership.on_twin_registered(edge, grant.plvn, grant.fence)
         confirmed = self.registry.confirmed.get(grant.plvn) != before
-        return [*effects, *(self._settle() if confirmed else [])]
+        return [*effects, *(self._await_planning() if confirmed else [])]
 
     def _on_lease(self) -> list[Effect]:
-        return [self._status("online"), StartTimer("lease", self.settings.lease_s / 3)]
+        return [self._status("online"), StartTimer(Timer.LEASE, self.settings.lease_s / 3)]
 
     def _status(self, state: Literal["online", "offline"]) -> Publish:
         done, planned = self.planner.progress()
@@ -174,16 +182,16 @@ class CloudCore:
         try:
             known = self.lattice.place(plvn, category)
         except InvalidCategoryError:
-            return [Tally("invalid_category")]
+            return [Count("invalid_category")]
         changed = replace(record, category=category)
         self.registry.plvns[plvn] = changed
         save: list[Effect] = [] if changed == record else [Save(changed)]
-        training = self._open_trainings(now) if self.phase == "online" else self._settle()
+        training = self._open_trainings(now) if self.phase == "online" else self._await_planning()
         return [*save, *self.librarian.assign(plvn, known=known), *training]
 
     # Planning and meta training
 
-    def _settle(self) -> list[Effect]:
+    def _await_planning(self) -> list[Effect]:
         """Planning begins when the expected PLVNs are there, or when no more come for a while."""
         if self.phase != "planning" or self.planning_begun:
             return []
@@ -192,7 +200,7 @@ class CloudCore:
         if not ready:
             return []
         enough = 0 < self.settings.expected_plvns <= ready
-        return [StartTimer("settle", 0.0 if enough else self.settings.settle_s)]
+        return [StartTimer(Timer.PLANNING_PAUSE, 0.0 if enough else self.settings.planning_pause_s)]
 
     def _begin_planning(self, now: float) -> list[Effect]:
         if self.planning_begun or self.phase != "planning":
@@ -200,8 +208,8 @@ class CloudCore:
         self.planning_begun = True
         budget = self.settings.planning_s
         deadlines: list[Effect] = [
-            StartTimer("super", budget * self.settings.super_share),
-            StartTimer("planning", budget),
+            StartTimer(Timer.SUPER, budget * self.settings.super_share),
+            StartTimer(Timer.PLANNING, budget),
         ]
         return [*deadlines, *self._open_trainings(now)]
 
@@ -225,12 +233,13 @@ class CloudCore:
         return self.phase == "online"
 
     def _go_online(self) -> list[Effect]:
-        self.phase = "online"
-        return [self._status("online"), CancelTimer("super"), CancelTimer("planning")]
+        self.phase, self.planner.online = "online", True
+        return [self._status("online"), CancelTimer(Timer.SUPER), CancelTimer(Timer.PLANNING)]
 
     def _open_trainings(self, now: float) -> list[Effect]:
+        effects = [e for model in self.planner.untrained() for e in self._publish_model(model)]
         fresh = self.planner.open_trainings()
-        return [effect for t in fresh for effect in self.rounds.start(t.job, now)]
+        return [*effects, *(e for t in fresh for e in self.rounds.start(t.job, now))]
 
     def _on_gradients(self, message: GradientsComputed, now: float) -> list[Effect]:
         effects, complete = self.rounds.take(message)
@@ -254,26 +263,29 @@ class CloudCore:
     def _finish(self, training: Training, now: float, *, reopen: bool = True) -> list[Effect]:
         """Put the model into the library, tell everyone whom it fits, and go on."""
         model = self.planner.close_training(training.job)
-        effects: list[Effect] = [
-            Save(model),
-            CancelTimer(f"round/{training.job}"),
-            self.librarian.indexed(model),
-        ]
-        for plvn in sorted(self.registry.plvns):
-            effects += self.librarian.assign(plvn)
+        done = CancelTimer(RoundDeadline(training.job))
+        effects: list[Effect] = [done, *self._publish_model(model)]
         if reopen:
             effects += self._open_trainings(now)
         if self.phase == "planning" and not self.planner.trainings and not self.planner.wanted():
             effects += self._go_online()
         return effects
 
+    def _publish_model(self, model: MetaModel) -> list[Effect]:
+        """Keep a model, then tell everyone whom it fits."""
+        effects: list[Effect] = [Save(model), self.librarian.indexed(model)]
+        for plvn in sorted(self.registry.plvns):
+            effects += self.librarian.assign(plvn)
+        return effects
+
     def _restore(self, record: CloudRecord) -> None:
         match record:
             case PlvnRecord():
                 self.registry.plvns[record.plvn] = record
+                self.planner.request(record.plvn, record.requested_inmfs)
                 if record.category is not None:
                     self.lattice.place(record.plvn, record.category)
             case MetaModel():
-                self.library.add(record)
+                self.library.add(self.planner.restored(record))
             case TrainingRecord():
                 self.planner.checkpoints[record.inmf, record.category] = record

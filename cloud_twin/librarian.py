@@ -21,7 +21,7 @@ from twintier.runtime.effects import Effect, Publish
 
 def tensors_of(model: MetaParameters) -> Tensors:
     """A meta model as it crosses the bus."""
-    return Tensors.pack({"parameters": model.parameters, "log_step_sizes": model.log_step_sizes})
+    return Tensors.pack(model.arrays())
 
 
 class Librarian:

@@ -7,7 +7,7 @@ nothing. An iteration ends when every sampled twin has answered or at its deadli
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -16,8 +16,9 @@ import numpy.typing as npt
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.learning.aggregate import MetaOptimizer, average_gradients
 from twintier.learning.errors import LearningError
-from twintier.protocol.ids import CategoryKey, InmfId, PlvnId
+from twintier.protocol.ids import CategoryKey, InmfId, ModelId, PlvnId
 from twintier.protocol.messages import GradientRow, GradientsComputed, MetaTrainingSettings
+from twintier.protocol.tensors import model_id
 
 Vector = npt.NDArray[np.float32]
 RowOutcome = Literal["counted", "duplicate", "late", "unasked", "malformed"]
@@ -28,10 +29,33 @@ CONVERGENCE_GAIN = 0.002
 
 @dataclass(frozen=True, slots=True)
 class MetaParameters:
-    """A meta model: where adaptation starts, and its learned inner step sizes."""
+    """A meta model: where adaptation starts, its learned inner step sizes, and what acts before."""
 
-    parameters: Vector
+    init: Vector
+    """Meta learned; adaptation starts here."""
     log_step_sizes: Vector
+    prior: Vector | None = None
+    """Trained on the mixture of the category's tasks; None where it is `init`."""
+
+    def arrays(self) -> dict[str, Vector]:
+        """By name, as they travel and are kept."""
+        own = {} if self.prior is None else {"prior": self.prior}
+        return {"init": self.init, "log_step_sizes": self.log_step_sizes, **own}
+
+    def model_id(self, schema_id: str) -> ModelId:
+        """Id over both vectors."""
+        vectors = [self.init] if self.prior is None else [self.prior, self.init]
+        return model_id(schema_id, np.concatenate(vectors))
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one twin has returned in an iteration."""
+
+    gradient: Vector
+    step_size_gradient: Vector
+    prior_gradient: Vector | None
+    row: GradientRow
 
 
 @dataclass(slots=True)
@@ -52,7 +76,7 @@ class Training:
     seed: int
     iteration: int = 0
     expected: frozenset[PlvnId] = frozenset()
-    rows: dict[PlvnId, tuple[Vector, Vector, GradientRow]] = field(default_factory=dict)
+    rows: dict[PlvnId, Contribution] = field(default_factory=dict)
     failed: dict[PlvnId, str] = field(default_factory=dict)
     empty_rounds: int = 0
     rewards: list[float] = field(default_factory=list)
@@ -72,7 +96,7 @@ class Training:
         """What the twins are told for the present iteration."""
         first = self.iteration < self.first_stage
         return MetaTrainingSettings(
-            algorithm="teacher" if first else _algorithm(self.settings.algorithm),
+            algorithm="teacher" if first else self.settings.algorithm,
             inner_steps=0 if first else self.settings.inner_steps,
             episodes=self.settings.episodes,
             seed=self.seed * 1_000_003 + self.iteration,
@@ -83,18 +107,23 @@ class Training:
         outcomes: dict[RowOutcome, int] = {}
         arrays = message.gradients.unpack()
         gradients, step_gradients = arrays.get("gradient"), arrays.get("step_size_gradient")
+        priors = arrays.get("prior_gradient")
         rows = len(message.rows)
         if gradients is None or step_gradients is None:
             return {"malformed": rows}
-        if gradients.shape[:1] != (rows,) or step_gradients.shape[:1] != (rows,):
+        there = [gradients, step_gradients, *([] if priors is None else [priors])]
+        if any(array.shape[:1] != (rows,) for array in there):
             return {"malformed": rows}
         for index, row in enumerate(message.rows):
             outcome = self._outcome(message.iteration, row.plvn)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             if outcome == "counted":
-                gradient = np.asarray(gradients[index], np.float32)
-                step_gradient = np.asarray(step_gradients[index], np.float32)
-                self.rows[row.plvn] = (gradient, step_gradient, row)
+                self.rows[row.plvn] = Contribution(
+                    np.asarray(gradients[index], np.float32),
+                    np.asarray(step_gradients[index], np.float32),
+                    None if priors is None else np.asarray(priors[index], np.float32),
+                    row,
+                )
         return outcomes
 
     def fail(self, iteration: int, plvns: Sequence[PlvnId], reason: str) -> None:
@@ -117,9 +146,10 @@ class Training:
         refused.update(reasons)
         self.optimizer.learning_rate = self._learning_rate()
         if good and self._step(good):
-            kept = [row for _, _, row in good.values()]
-            self.rewards.append(float(np.mean([row.adaptation_reward for row in kept])))
+            kept = [each.row.adaptation_reward for each in good.values()]
+            self.rewards.append(float(np.mean(kept)))
             self.iteration, self.empty_rounds = self.iteration + 1, 0
+            self._part_prior()
         else:
             self.empty_rounds += 1
         self.expected, self.rows, self.failed = frozenset(), {}, {}
@@ -142,30 +172,42 @@ class Training:
             return "unasked"
         return "duplicate" if plvn in self.rows else "counted"
 
-    def _good_rows(
-        self,
-    ) -> tuple[dict[PlvnId, tuple[Vector, Vector, GradientRow]], dict[PlvnId, str]]:
+    def _part_prior(self) -> None:
+        """After the first stage the prior stays with the mixture, and init goes its own way."""
+        if self.settings.train_prior and self.iteration == self.first_stage > 0:
+            self.model = replace(self.model, prior=self.model.init)
+
+    def _good_rows(self) -> tuple[dict[PlvnId, Contribution], dict[PlvnId, str]]:
         reasons: dict[PlvnId, str] = {}
-        size = self.model.parameters.size
-        for plvn, (gradient, step_gradient, _) in self.rows.items():
-            if gradient.shape != (size,) or step_gradient.shape != (size,):
-                reasons[plvn] = f"gradient of {gradient.shape}, expected ({size},)"
+        shape = self.model.init.shape
+        for plvn, each in self.rows.items():
+            vectors = [each.gradient, each.step_size_gradient]
+            if self.model.prior is not None:
+                vectors.append(np.zeros(0) if each.prior_gradient is None else each.prior_gradient)
+            if any(vector.shape != shape for vector in vectors):
+                shapes = [vector.shape for vector in vectors]
+                reasons[plvn] = f"gradients of {shapes}, expected {shape} each"
         good = {p: row for p, row in self.rows.items() if p not in reasons}
         if good:
-            _, outliers = average_gradients({p: row[0] for p, row in good.items()})
+            _, outliers = average_gradients({p: each.gradient for p, each in good.items()})
             reasons.update({PlvnId(p): reason for p, reason in outliers.items()})
         return {p: row for p, row in good.items() if p not in reasons}, reasons
 
-    def _step(self, good: Mapping[PlvnId, tuple[Vector, Vector, GradientRow]]) -> bool:
-        mean, _ = average_gradients({p: row[0] for p, row in good.items()})
-        step_mean, _ = average_gradients({p: row[1] for p, row in good.items()})
+    def _step(self, good: Mapping[PlvnId, Contribution]) -> bool:
+        mean, _ = average_gradients({p: each.gradient for p, each in good.items()})
+        step_mean, _ = average_gradients({p: each.step_size_gradient for p, each in good.items()})
+        priors = {p: each.prior_gradient for p, each in good.items()}
         try:
-            parameters, log_step_sizes = self.optimizer.step(
-                self.model.parameters, self.model.log_step_sizes, mean, step_mean
+            init, log_step_sizes = self.optimizer.step(
+                self.model.init, self.model.log_step_sizes, mean, step_mean
             )
+            prior = self.model.prior
+            if prior is not None:
+                known = {p: vector for p, vector in priors.items() if vector is not None}
+                prior = self.optimizer.step_prior(prior, average_gradients(known)[0])
         except LearningError:
             return False
-        self.model = MetaParameters(parameters, log_step_sizes)
+        self.model = MetaParameters(init, log_step_sizes, prior)
         return True
 
     def _learning_rate(self) -> float:
@@ -184,11 +226,3 @@ class Training:
         before = float(np.mean(list(recent)[:window]))
         after = float(np.mean(list(recent)[window:]))
         return after - before <= CONVERGENCE_GAIN * abs(before)
-
-
-def _algorithm(name: str) -> Literal["maml", "fomaml", "reptile"]:
-    match name:
-        case "maml" | "fomaml" | "reptile":
-            return name
-        case _:
-            raise ValueError(f"algorithm {name!r} is none of maml, fomaml, reptile")

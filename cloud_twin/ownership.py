@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from twintier.cloud_twin.keys import Placement, Timer
 from twintier.cloud_twin.placement import EdgeServer
 from twintier.cloud_twin.registry import PlvnRecord, Registry
 from twintier.cloud_twin.settings import CloudSettings
@@ -15,7 +16,7 @@ from twintier.protocol.messages import (
     RegistrationRequested,
     TwinPlaced,
 )
-from twintier.runtime.effects import CancelTimer, Effect, Publish, Save, StartTimer, Tally
+from twintier.runtime.effects import CancelTimer, Count, Effect, Publish, Save, StartTimer
 
 
 class Ownership:
@@ -33,7 +34,7 @@ class Ownership:
     def on_started(self) -> list[Effect]:
         """Edge servers are about to report."""
         self._awaiting = True
-        return [StartTimer("servers", self.settings.edges_wait_s)]
+        return [StartTimer(Timer.SERVERS, self.settings.edges_wait_s)]
 
     def on_waited(self, now: float) -> list[Effect]:
         """Whoever has not reported by now is gone."""
@@ -45,8 +46,8 @@ class Ownership:
     ) -> Sequence[Effect]:
         """A PLVN asks to be managed; `cid` is what the answer shall carry."""
         to = Address(plvn=plvn)
-        unknown = [i for i in request.requested_inmfs if i not in self.known_inmfs]
-        if unknown:
+        unknown = self._unknown(request.requested_inmfs)
+        if len(unknown) == len(request.requested_inmfs):
             known = ", ".join(sorted(self.known_inmfs))
             reason = f"INMF {unknown[0]!r} is not managed here; known are {known}"
             refusal = RegistrationRefused(code="unknown_inmf", reason=reason, retry_s=60.0)
@@ -54,7 +55,7 @@ class Ownership:
         before = self.registry.plvns.get(plvn)
         record = self._place(plvn, request, before, now)
         if isinstance(record, RegistrationRefused):
-            return [Publish(record, to, cid=cid), Tally("registrations_refused")]
+            return [Publish(record, to, cid=cid), Count("registrations_refused")]
         self.registry.plvns[plvn] = record
         changed: list[Effect] = [Save(record)] if record != before else []
         if before is not None and before.requested_inmfs != record.requested_inmfs:
@@ -88,8 +89,13 @@ class Ownership:
 
     def _granted(self, plvn: PlvnId, cid: bytes) -> Publish:
         grant = self.registry.grant(plvn, self.settings.grant_valid_s)
-        granted = RegistrationGranted(grant=grant)
+        unknown = self._unknown(self.registry.plvns[plvn].requested_inmfs)
+        granted = RegistrationGranted(grant=grant, unknown_inmfs=unknown)
         return Publish(granted, Address(plvn=plvn), cid=cid, fence=grant.fence)
+
+    def _unknown(self, requested: Sequence[InmfId]) -> tuple[InmfId, ...]:
+        """INMFs that nobody here knows: they cost themselves only."""
+        return tuple(inmf for inmf in requested if inmf not in self.known_inmfs)
 
     def _renewed(self, plvn: PlvnId) -> Publish:
         grant = self.registry.grant(plvn, self.settings.grant_valid_s)
@@ -143,7 +149,7 @@ class Ownership:
                 continue
             self.registry.plvns[plvn] = placed
             self.registry.sent_matches.pop(plvn, None)
-            effects += [Save(placed), *self.place_again(plvn), Tally("twins_replaced")]
+            effects += [Save(placed), *self.place_again(plvn), Count("twins_replaced")]
         return effects
 
     def place_again(self, plvn: PlvnId) -> list[Effect]:
@@ -151,7 +157,7 @@ class Ownership:
         record = self.registry.plvns.get(plvn)
         if record is None or self.registry.confirmed.get(plvn) == record.fence:
             return []
-        retry = StartTimer(f"place/{plvn}", self.settings.placement_retry_s)
+        retry = StartTimer(Placement(plvn), self.settings.placement_retry_s)
         return [self._placement(plvn), retry]
 
     def _placement(self, plvn: PlvnId) -> Publish:
@@ -164,17 +170,17 @@ class Ownership:
         """An edge server says that it hosts a twin; the PLVN that waits for that is granted."""
         record = self.registry.plvns.get(plvn)
         if record is None or record.edge != edge or record.fence != fence:
-            return [Tally("stale_fence")]
+            return [Count("stale_fence")]
         if self.registry.confirmed.get(plvn) == fence:
             return []
         self.registry.confirmed[plvn] = record.fence
         cid = self.registry.waiting.pop(plvn, None)
         answer = self._renewed(plvn) if cid is None else self._granted(plvn, cid)
-        return [CancelTimer(f"place/{plvn}"), answer]
+        return [CancelTimer(Placement(plvn)), answer]
 
     def prolong(self) -> list[Effect]:
         """Prolong every grant."""
-        effects: list[Effect] = [StartTimer("grants", self.settings.grant_valid_s / 4)]
+        effects: list[Effect] = [StartTimer(Timer.GRANTS, self.settings.grant_valid_s / 4)]
         for plvn in sorted(self.registry.plvns):
             confirmed = self.registry.confirmed.get(plvn) == self.registry.plvns[plvn].fence
             effects += [self._renewed(plvn)] if confirmed else []

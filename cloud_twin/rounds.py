@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twintier.cloud_twin.keys import RoundDeadline, RoundPause
 from twintier.cloud_twin.librarian import tensors_of
 from twintier.cloud_twin.meta_training import Training
 from twintier.cloud_twin.planner import Planner
@@ -11,7 +12,7 @@ from twintier.cloud_twin.settings import CloudSettings
 from twintier.protocol.address import Address
 from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import GradientsComputed, GradientsFailed, MetaRoundStarted
-from twintier.runtime.effects import Effect, Publish, Save, StartTimer, Tally
+from twintier.runtime.effects import Count, Effect, Publish, Save, StartTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,9 @@ class Rounds:
         hosted = self.registry.hosted(members, training.inmf, now)
         if not hosted or training.empty_rounds >= self.settings.round_attempts:
             training.empty_rounds = 0
-            return [StartTimer(f"pause/{job}", self.settings.pause_s), Tally("rounds_paused")]
+            return [StartTimer(RoundPause(job), self.settings.pause_s), Count("rounds_paused")]
         sampled = training.sample(hosted)
-        deadline = StartTimer(f"round/{job}", self.settings.round_deadline_s)
+        deadline = StartTimer(RoundDeadline(job), self.settings.round_deadline_s)
         return [*self._round_messages(training, sampled), deadline]
 
     def _round_messages(self, training: Training, sampled: Sequence[PlvnId]) -> list[Publish]:
@@ -73,18 +74,18 @@ class Rounds:
         """Count the rows of a message; also whether the round has all its answers."""
         training = self.planner.trainings.get(message.job)
         if training is None:
-            return [Tally("gradients.late", len(message.rows))], False
+            return [Count("gradients.late", len(message.rows))], False
         outcomes = training.add(message)
-        tallies = [Tally(f"gradients.{outcome}", n) for outcome, n in outcomes.items()]
-        return [*tallies], training.complete()
+        counts = [Count(f"gradients.{outcome}", n) for outcome, n in outcomes.items()]
+        return [*counts], training.complete()
 
     def miss(self, message: GradientsFailed) -> tuple[list[Effect], bool]:
         """Note twins that cannot contribute; also whether the round has all its answers."""
         training = self.planner.trainings.get(message.job)
         if training is None:
-            return [Tally("gradients.late", len(message.plvns))], False
+            return [Count("gradients.late", len(message.plvns))], False
         training.fail(message.iteration, message.plvns, message.reason)
-        return [Tally("gradients.failed", len(message.plvns))], training.complete()
+        return [Count("gradients.failed", len(message.plvns))], training.complete()
 
     def close(self, job: str, now: float) -> Closed:
         """End the round of a training; one without any gradient is repeated at once."""
@@ -94,12 +95,12 @@ class Rounds:
         missing = len(training.expected - training.rows.keys() - training.failed.keys())
         before = training.iteration
         refused = training.close()
-        tallies: list[Effect] = [Tally("gradients.missing", missing)] if missing else []
-        tallies += [Tally("gradients.refused", len(refused))] if refused else []
+        counts: list[Effect] = [Count("gradients.missing", missing)] if missing else []
+        counts += [Count("gradients.refused", len(refused))] if refused else []
         if training.iteration == before:
-            return Closed([*tallies, Tally("rounds_empty"), *self.start(job, now)])
-        tallies.append(Tally("iterations"))
+            return Closed([*counts, Count("rounds_empty"), *self.start(job, now)])
+        counts.append(Count("iterations"))
         if training.iteration % self.settings.checkpoint_iterations == 0:
             finished = training.finished()
-            tallies += [] if finished else [Save(self.planner.checkpoint(training))]
-        return Closed(tallies, training)
+            counts += [] if finished else [Save(self.planner.checkpoint(training))]
+        return Closed(counts, training)

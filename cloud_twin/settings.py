@@ -23,6 +23,10 @@ class CloudSettings:
     episodes: int = 10
     """Emulated episodes of a twin in each round of data collection."""
     algorithm: str = "maml"
+    """Learner of meta training: maml, fomaml, reptile, or one of another package."""
+    train_prior: bool = True
+    """Whether a meta model has a prior of its own, trained on the mixture of tasks after the first
+    stage; otherwise the meta learned vector stands for both."""
     inner_steps: int = 3
     first_stage_iterations: int = 150
     """Iterations in which the super model learns the mixture of tasks from the emulator's answers;
@@ -57,6 +61,6 @@ class CloudSettings:
     """As long, a new twin waits for this many, so that none goes to a far one which was heard
     first; 0 takes whichever is there."""
     expected_plvns: int = 0
-    """Planning waits for this many twins; 0 waits until none has come for `settle_s`."""
-    settle_s: float = 3.0
+    """Planning waits for this many twins; 0 waits until none has come for `planning_pause_s`."""
+    planning_pause_s: float = 3.0
     seed: int = 1

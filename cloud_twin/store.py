@@ -118,7 +118,6 @@ class CloudStore(SqlStore):
         connection.execute(statement.on_conflict_do_update(index_elements=["plvn"], set_=values))
 
     def _save_model(self, connection: Connection, model: MetaModel) -> None:
-        arrays = _arrays_of(model.weights)
         values = {
             "inmf": model.inmf,
             "category": model.category,
@@ -129,7 +128,7 @@ class CloudStore(SqlStore):
             "iterations": model.iterations,
             "adaptation_reward_first": model.adaptation_reward_first,
             "adaptation_reward_last": model.adaptation_reward_last,
-            "weights": self._weights.put(arrays),
+            "weights": self._weights.put(model.weights.arrays()),
         }
         connection.execute(insert(_meta_models).values(values).on_conflict_do_nothing())
         finished = (_trainings.c.inmf == model.inmf) & (_trainings.c.category == model.category)
@@ -141,7 +140,7 @@ class CloudStore(SqlStore):
         key = (_trainings.c.inmf == record.inmf) & (_trainings.c.category == record.category)
         old = connection.execute(select(_trainings.c.weights).where(key)).scalar_one_or_none()
         optimizer = {f"{_OPTIMIZER}{name}": array for name, array in record.optimizer.items()}
-        digest = self._weights.put({**_arrays_of(record.model), **optimizer})
+        digest = self._weights.put({**record.model.arrays(), **optimizer})
         values = {
             "inmf": record.inmf,
             "category": record.category,
@@ -203,12 +202,11 @@ def _plvn_of(row: RowMapping) -> PlvnRecord:
     )
 
 
-def _arrays_of(model: MetaParameters) -> dict[str, npt.NDArray[np.generic]]:
-    return {"parameters": model.parameters, "log_step_sizes": model.log_step_sizes}
-
-
 def _parameters_of(arrays: Mapping[str, npt.NDArray[np.generic]]) -> MetaParameters:
+    """Files of the first release say `parameters` where later ones say `init`."""
+    prior = arrays.get("prior")
     return MetaParameters(
-        np.asarray(arrays["parameters"], np.float32),
+        np.asarray(arrays["init" if "init" in arrays else "parameters"], np.float32),
         np.asarray(arrays["log_step_sizes"], np.float32),
+        None if prior is None else np.asarray(prior, np.float32),
     )

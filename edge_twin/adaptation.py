@@ -1,63 +1,58 @@
 """Fig. 5(b) for one PLVN and INMF: adapt in exchanges, dispatch, watch, retrain. No I/O.
 
-    Waiting --true slots and a meta model--> Training --> Exchanging --> Training --> ...
-        --> Probation --> InForce --alarm--> Testing --changed--> Training (retraining)
-                                                 `----unchanged--> InForce, calibration mended
+Where it stands is a state of `life_cycle`, which has the table of all transitions. Whatever acts in
+the PLVN keeps acting until the next dispatch. A job's result and trajectories that belong to an
+earlier attempt carry its number and do nothing.
 
-Whatever acts in the PLVN keeps acting until the next dispatch. A job's result and trajectories that
-belong to an earlier attempt carry its number and do nothing.
+An INMF without an emulator goes the paper's pure way: candidates act by sampled actions, and their
+true trajectories alone are learned from.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import numpy as np
-
-from twintier.edge_twin.cusum import Alarm, Block, ResidualWatch
-from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
-from twintier.edge_twin.jobs import (
-    AdaptationJob,
-    AdaptationResult,
-    ChangeResult,
-    ChangeTest,
-    Start,
-    baseline_reward_j,
+from twintier.edge_twin.cache import CachedModel
+from twintier.edge_twin.cusum import (
+    Alarm,
+    Block,
+    ResidualWatch,
+    RewardReference,
+    RewardWatch,
+    Watch,
 )
+from twintier.edge_twin.dispatch import Orders
+from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
+from twintier.edge_twin.jobs import AdaptationResult, ChangeResult, Start
 from twintier.edge_twin.life_cycle import (
-    CachedModel,
     Exchanging,
+    Happening,
     InForce,
-    Making,
     Probation,
     State,
     Testing,
     Training,
-    Tries,
     Waiting,
-    category_change,
-    degradation,
-    dispatch_of,
+    follows,
 )
-from twintier.edge_twin.mirror import Array, Mirror, trajectories_of
+from twintier.edge_twin.mirror import Mirror
+from twintier.edge_twin.probation import judged, margin
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.inmf.perception.calibration import Calibration
-from twintier.inmf.perception.condition import Condition
-from twintier.inmf.perception.emulator import EmulatorParameters
-from twintier.learning.policy import Vector
-from twintier.protocol.address import Address
-from twintier.protocol.ids import InmfId, ModelId, PlvnId
+from twintier.edge_twin.training import Making, Trainer, Tries, category_change, degradation
+from twintier.inmf.contract import REWARD, Columns, Emulator, Inmf
+from twintier.inmf.registry import inmf_of
+from twintier.inmf.spec import Windows
+from twintier.protocol.ids import InmfId, PlvnId
 from twintier.protocol.messages import (
-    BaselineOrdered,
     Cause,
-    IndividualModelReported,
     MetaModelMatch,
-    ModelDispatched,
     RetrainTriggered,
+    TelemetryReported,
     TrajectoriesReported,
 )
-from twintier.protocol.messages.model import Purpose
+from twintier.protocol.messages.registration import Site
 from twintier.protocol.values import Fence
-from twintier.runtime.effects import CancelTimer, Effect, Publish, Save, StartJob, StartTimer, Tally
+from twintier.runtime.effects import Count, Effect, Save
 
 
 @dataclass(slots=True)
@@ -65,68 +60,109 @@ class ManagedInmf:
     """One INMF of one PLVN: its individual model and how it comes to be replaced."""
 
     plvn: PlvnId
-    inmf: InmfId
+    id: InmfId
+    site: Site
     settings: EdgeSettings
     mirror: Mirror
+    orders: Orders
+    trainer: Trainer
     state: State
-    fence: Fence
+    watch: Watch
     match: MetaModelMatch | None = None
     meta_model: CachedModel | None = None
     model: IndividualModel | None = None
     """The final model that acts or is on probation."""
     last_good: IndividualModel | None = None
     """Kept only during probation."""
-    calibration: Calibration | None = None
-    watch: ResidualWatch = field(default_factory=ResidualWatch)
+    fitted: Emulator | None = None
+    fitted_at: int = 0
+    """Slots of telemetry that had come when the emulator was fitted."""
     trained_category: str = ""
     """The PLVN's category when its model was made."""
-    version: int = 0
-    attempt: int = 0
     given_up: int = 0
     """Adaptations in a row that came to nothing; each doubles the wait for the next."""
-    tries: Tries = field(default_factory=Tries)
-    memory: list[Condition] = field(default_factory=list)
-    """Conditions met before; good guesses for the next calibration."""
-    dispatched: ModelDispatched | BaselineOrdered | None = None
-    """The newest dispatch, for one that asks again."""
-    acknowledged: bool = True
+    errors: int = field(default=0)
+    """Times that the INMF's own code has failed here."""
+
+    @classmethod
+    def begin(
+        cls, plvn: PlvnId, inmf: InmfId, site: Site, fence: Fence, settings: EdgeSettings
+    ) -> "ManagedInmf":
+        """Nothing has been seen yet."""
+        known = inmf_of(inmf)
+        windows = settings.windows_of(known)
+        orders = Orders(plvn, inmf, fence, known.schema_id, windows.batch, settings.retry_s)
+        return cls(
+            plvn,
+            inmf,
+            site,
+            settings,
+            Mirror.of(known, settings.telemetry_slots, settings.trajectory_slots),
+            orders,
+            Trainer(plvn, inmf, settings),
+            Waiting(0, windows.exchange if known.is_emulated else 0),
+            _watch_of(known, windows),
+        )
+
+    @property
+    def inmf(self) -> Inmf:
+        """What is managed."""
+        return inmf_of(self.id)
+
+    @property
+    def windows(self) -> Windows:
+        """Lengths in slots."""
+        return self.settings.windows_of(self.inmf)
+
+    def emulator(self) -> Emulator | None:
+        """Emulation models fitted to telemetry; the expert's before there is any; or none."""
+        seen = self.mirror.telemetry_seen
+        if self.fitted is not None and seen - self.fitted_at < self.windows.refit:
+            return self.fitted
+        expert = self.inmf.emulator(self.site)
+        rows = self.mirror.telemetry.newest(self.settings.telemetry_slots)
+        self.fitted = expert.fit(rows) if expert is not None and rows else expert
+        self.fitted_at = seen
+        return self.fitted
 
     def restore(self, model: IndividualModel) -> None:
         """Go on with a model that was in force before a restart; the watch begins anew."""
-        self.model, self.version = model, model.version
-        self.state = InForce()
-        self.dispatched = self._message(model.parameters, "final")
+        self.model = model
+        self.orders.restore(model.version, model.parameters)
+        self._move("restored", InForce())
 
-    def on_meta_model(self, model: CachedModel, emulator: EmulatorParameters) -> list[Effect]:
+    def on_telemetry(self, message: TelemetryReported) -> None:
+        """Take in the slots of this INMF.
+
+        Raises:
+            ColumnsError: if they do not fit.
+        """
+        self.mirror.add_telemetry(self.inmf, message.slot_first, message)
+
+    def on_meta_model(self, model: CachedModel) -> list[Effect]:
         """A meta model of the match is there."""
         self.meta_model = model
-        return self._begin_if_ready(emulator)
+        return self._begin_if_ready()
 
-    def on_trajectories(
-        self,
-        message: TrajectoriesReported,
-        rows: dict[str, Array],
-        emulator: EmulatorParameters,
-        sim_time_s: float,
-    ) -> list[Effect]:
-        """True slots have come in; the mirror has them already."""
-        slots = int(rows["reward_j"].size)
-        if message.model_version > self.version:
+    def on_trajectories(self, message: TrajectoriesReported, sim_time_s: float) -> list[Effect]:
+        """True slots have come in.
+
+        Raises:
+            ColumnsError: if they do not fit.
+        """
+        rows = self.mirror.add_trajectories(self.inmf, message)
+        if message.model_version > self.orders.version:
             return self._overtake(message.model_version)
+        ours = message.model_version == self.orders.version
         match self.state:
             case Waiting():
-                return self._begin_if_ready(emulator)
+                return self._begin_if_ready()
             case Exchanging() as state if message.model_version == state.version:
-                self.state = replace(state, slots=state.slots + slots)
-                if self.state.slots < self.settings.exchange_slots:
-                    return []
-                return self._train(state.exchange + 1, state.since_slot, emulator)
-            case Probation() if message.model_version == self.version:
-                return [
-                    *self._watch(rows, message.slot_first, sim_time_s),
-                    *self._on_probation(rows),
-                ]
-            case InForce() if message.model_version == self.version:
+                return self._on_exchange(state, int(rows[REWARD].size))
+            case Probation() if ours:
+                watched = self._watch(rows, message.slot_first, sim_time_s)
+                return [*watched, *self._on_probation(rows)]
+            case InForce() if ours:
                 return self._watch(rows, message.slot_first, sim_time_s)
             case _:  # slots of an older model, or a job is running: the mirror keeps them
                 return []
@@ -135,48 +171,38 @@ class ManagedInmf:
         """The model of an exchange is made."""
         state = self.state
         if not isinstance(state, Training) or state.attempt != attempt:
-            return [Tally("adaptations_outdated")]
-        self.calibration = result.calibration
-        self.tries.add(result)
-        halted = [Tally("adaptations_halted")] if result.halted else []
+            return [Count("adaptations_outdated")]
+        self.trainer.posterior = result.posterior
+        self.trainer.tries.add(result)
+        halted = [Count("adaptations_halted")] if result.halted else []
         return [*halted, *self._go_on(state, result, now_sim_s)]
 
-    def _go_on(self, state: Training, result: AdaptationResult, now_sim_s: float) -> list[Effect]:
-        if not self._is_enough(state.exchange, result):
-            return self._exchange(state, result)
-        if result.reward_after < result.baseline_reward - self._margin(result.baseline_reward):
-            return self._give_up(result)
-        return self._finish(state, result, now_sim_s)
-
-    def on_change_tested(
-        self, attempt: int, result: ChangeResult, emulator: EmulatorParameters
-    ) -> list[Effect]:
+    def on_change_tested(self, attempt: int, result: ChangeResult) -> list[Effect]:
         """The change test has spoken."""
         state = self.state
         if not isinstance(state, Testing) or state.attempt != attempt:
-            return [Tally("tests_outdated")]
+            return [Count("tests_outdated")]
         if not result.changed:
-            self.calibration = result.joint
-            self.watch, self.state = ResidualWatch(), state.then
-            return [Tally("watch.recalibrated")]
-        return self._retrain(degradation(state.alarm), state.alarm.change_slot, emulator)
+            self.trainer.posterior = result.joint
+            self.watch = _watch_of(self.inmf, self.windows)
+            self._move("unchanged", state.then)
+            return [Count("watch.recalibrated")]
+        return self._retrain("changed", self._degradation(state.alarm), state.alarm.change_slot)
 
     def on_failure(self, attempt: int) -> list[Effect]:
         """A job has failed: try again with the next slots, for the same would fail again."""
         match self.state:
             case Training(attempt=running) as state if running == attempt:
                 there = self.mirror.trajectories.since(state.since_slot).size
-                self.state = Waiting(state.since_slot, there + 1)
-                return [Tally("adaptations_failed")]
+                self._move("job failed", Waiting(state.since_slot, there + 1))
+                return [Count("adaptations_failed")]
             case Testing(attempt=running) as state if running == attempt:
-                self.state = state.then
-                return [Tally("tests_failed")]
+                self._move("job failed", state.then)
+                return [Count("tests_failed")]
             case _:
                 return []
 
-    def on_category(
-        self, category: str, emulator: EmulatorParameters, sim_time_s: float
-    ) -> list[Effect]:
+    def on_category(self, category: str, sim_time_s: float) -> list[Effect]:
         """The PLVN has moved to another category, and `meta_model` fits that one."""
         moved = self.model is not None and category != self.trained_category
         origin = "" if self.model is None else self.model.report.origin_category
@@ -184,203 +210,231 @@ class ManagedInmf:
         if not moved or same_origin or not isinstance(self.state, InForce | Probation):
             return []
         cause = category_change(self.trained_category, category, sim_time_s)
-        return self._retrain(cause, self.mirror.trajectories.newest_slot, emulator)
-
-    def on_applied(self, version: int) -> list[Effect]:
-        """The PLVN acts by a version."""
-        if version != self.version:
-            return [Tally("applied_outdated")]
-        self.acknowledged = True
-        return [CancelTimer(self._timer)]
+        return self._retrain("category changed", cause, self.mirror.trajectories.newest_slot)
 
     def on_refused(self, version: int) -> list[Effect]:
         """The PLVN cannot use what was dispatched: make another from fresh slots."""
-        if version != self.version:
+        if version != self.orders.version:
             return []
-        self.acknowledged = True
-        effects: list[Effect] = [CancelTimer(self._timer), Tally("models_refused")]
+        effects: list[Effect] = [*self.orders.answered(), Count("models_refused")]
         if isinstance(self.state, Probation):
             effects += self._forget(self.model, "rolled_back")
             self.model, self.last_good = self.last_good, None
-        self.state = Waiting(self.mirror.trajectories.newest_slot, self.settings.exchange_slots)
+        newest = self.mirror.trajectories.newest_slot
+        self._move("refused", Waiting(newest, self.windows.exchange))
         return effects
 
-    def dispatch_again(self, *, asked: bool = False) -> list[Effect]:
-        """Send the newest dispatch again: asked for, or unanswered."""
-        if self.dispatched is None or (self.acknowledged and not asked):
-            return []
-        self.acknowledged = False
-        tally = [] if asked else [Tally("dispatches_resent")]
-        return [self._publish(self.dispatched), self._retry(), *tally]
+    def _move(self, happening: Happening, then: State) -> None:
+        self.state = follows(self.state, happening, then)
 
     def _overtake(self, version: int) -> list[Effect]:
         """The PLVN acts by what was dispatched before a restart: supersede it."""
-        self.version = version
-        tally = Tally("versions_overtaken")
+        self.orders.version = version
+        count = Count("versions_overtaken")
         if self.model is None or not isinstance(self.state, InForce):
-            return [tally]
-        return [tally, *self._dispatch(self.model.parameters, "final")]
+            return [count]
+        return [count, *self.orders.dispatch(self.model.parameters, "final")]
 
-    def _begin_if_ready(self, emulator: EmulatorParameters) -> list[Effect]:
+    # Making a model
+
+    def _begin_if_ready(self) -> list[Effect]:
         state = self.state
         if not isinstance(state, Waiting) or self.meta_model is None:
             return []
         if self.mirror.trajectories.since(state.since_slot).size < state.slots_needed:
             return []
-        return self._train(0, state.since_slot, emulator)
+        emulator = self.emulator()
+        if emulator is None:
+            return self._sample(self.meta_model)
+        return self._train("begun", 0, state.since_slot)
 
-    def _train(self, exchange: int, since_slot: int, emulator: EmulatorParameters) -> list[Effect]:
+    def _sample(self, meta_model: CachedModel) -> list[Effect]:
+        """Let the PLVN sample actions of the best start there is: true slots to learn from."""
+        start = self.orders.present if self.model is not None else None
+        parameters = meta_model.init if start is None else start
+        effects = self.orders.dispatch(parameters, "exchange", sampled=True)
+        since = self.mirror.trajectories.next_slot
+        self._move("begun by sampling", Exchanging(0, since, self.orders.version))
+        return effects
+
+    def _on_exchange(self, state: Exchanging, slots: int) -> list[Effect]:
+        self._move("block", replace(state, slots=state.slots + slots))
+        if state.slots + slots < self.windows.exchange:
+            return []
+        return self._train("true slots back", state.exchange + 1, state.since_slot)
+
+    def _train(self, happening: Happening, exchange: int, since_slot: int) -> list[Effect]:
         assert self.meta_model is not None
-        self.attempt += 1
-        self.state = Training(self.attempt, exchange, since_slot)
-        starts = [Start("meta_model", self.meta_model.parameters, self.meta_model.log_step_sizes)]
-        present = self._present()
-        if present is not None:
-            starts.append(Start("present_model", present, None))
-        rows = self.mirror.trajectories.since(since_slot).newest(self.settings.calibration_slots)
-        job = AdaptationJob(
-            starts=tuple(starts),
-            origin=self.tries.origin,
-            emulator=emulator,
-            trajectories=trajectories_of(rows),
-            known_conditions=tuple(self._known()),
-            settings=self.settings.adaptation,
-            evaluation_episodes=self.settings.evaluation_episodes,
-            seed=self._seed(),
-        )
-        return [StartJob(f"adapt/{self.plvn}/{self.inmf}/{self.attempt}", job)]
+        since = self.mirror.trajectories.since(since_slot)
+        rows = since.newest(self.windows.calibration)
+        emulator, present = self.emulator(), self.orders.present
+        if emulator is None:
+            acted = self.meta_model.init if present is None else present
+            kind: Literal["meta_model", "present_model"]
+            kind = "meta_model" if self.model is None else "present_model"
+            job = self.trainer.adapt_logged(Start(kind, acted, None), rows, self.mirror.rule_reward)
+        else:
+            job = self.trainer.adapt(self.meta_model, present, emulator, rows)
+        self._move(happening, Training(self.trainer.attempt, exchange, since_slot))
+        return [job]
 
-    def _present(self) -> Vector | None:
-        if isinstance(self.dispatched, ModelDispatched):
-            return self.dispatched.parameters.floats("parameters")
-        return None
-
-    def _known(self) -> list[Condition]:
-        present = [] if self.calibration is None else [self.calibration.condition]
-        return [*self.memory, *present]
-
-    def _seed(self) -> int:
-        name = f"{self.plvn}/{self.inmf}".encode()
-        return int(np.random.default_rng([self.settings.seed, self.attempt, *name]).integers(2**31))
+    def _go_on(self, state: Training, result: AdaptationResult, now_sim_s: float) -> list[Effect]:
+        if not self._is_enough(state.exchange, result):
+            sampled = result.evidence == "measured"
+            effects = self.orders.dispatch(result.parameters, "exchange", sampled=sampled)
+            since = self.mirror.trajectories.next_slot if sampled else state.since_slot
+            self._move("candidate made", Exchanging(state.exchange, since, self.orders.version))
+            return effects
+        if self._falls_short(result.reward_after, result.baseline_reward):
+            return self._give_up(result)
+        return self._finish(state, result, now_sim_s)
 
     def _is_enough(self, exchange: int, result: AdaptationResult) -> bool:
         if exchange < self.settings.exchanges:
             return False
-        beaten = result.reward_after >= result.baseline_reward
+        after, rule = result.reward_after, result.baseline_reward
+        beaten = after is None or rule is None or after >= rule
         return beaten or exchange >= self.settings.max_exchanges
 
-    def _margin(self, baseline_j: float) -> float:
-        """How far below the baseline a model may be, J a slot."""
-        return max(self.settings.guard_margin * abs(baseline_j), self.settings.guard_floor_j)
-
-    def _exchange(self, state: Training, result: AdaptationResult) -> list[Effect]:
-        dispatch = self._dispatch(result.parameters, "exchange")
-        self.state = Exchanging(state.attempt, state.exchange, state.since_slot, self.version)
-        return dispatch
+    def _falls_short(self, reward: float | None, rule: float | None) -> bool:
+        """Whether a model is further below the baseline than it may be."""
+        if reward is None or rule is None:
+            return False
+        floor = self.inmf.spec.reward_floor
+        return reward < rule - margin(rule, share=self.settings.guard_margin, floor=floor)
 
     def _finish(self, state: Training, result: AdaptationResult, sim_time_s: float) -> list[Effect]:
         """Dispatch the final model; the one before stays until probation is passed."""
         assert self.meta_model is not None
-        effects = self._dispatch(result.parameters, "final")
-        assert isinstance(self.dispatched, ModelDispatched)
+        effects = self.orders.dispatch(result.parameters, "final")
         making = Making(
             self.inmf,
-            self.version,
-            ModelId(self.dispatched.model),
+            self.orders.version,
+            self.orders.model,
             self.meta_model,
             state.exchange,
-            self.tries,
+            self.trainer.tries,
             "" if self.model is None else self.model.model,
             sim_time_s,
         )
         report = making.report(result)
         self.last_good = self.model
-        self.model = IndividualModel(
-            self.plvn,
-            self.inmf,
-            self.version,
-            ModelId(self.dispatched.model),
-            result.parameters,
-            result.origin.parameters,
-            result.emulator,
-            report,
-        )
-        self.memory = [*self.memory, result.calibration.condition][-8:]
-        self.tries, self.watch, self.state = Tries(), ResidualWatch(), Probation()
-        self.given_up = 0
-        return [Save(self.model), *effects, self._report(report)]
+        self.model = self.trainer.model(result, self.orders.version, self.orders.model, report)
+        self.trainer.remember(result.posterior)
+        self.trainer.tries, self.given_up = Tries(), 0
+        self.watch = _watch_of(self.inmf, self.windows)
+        self._move("model made", Probation())
+        return [Save(self.model), *effects, self.orders.tell(report)]
 
     def _give_up(self, result: AdaptationResult) -> list[Effect]:
         """No model comes near the baseline in this condition: the baseline acts, for a while."""
-        self.version += 1
-        self.tries = Tries()
-        reason = (
-            f"adapted model earns {result.reward_after:.3f} J a slot in the emulator, "
+        self.trainer.tries = Tries()
+        unit = self.inmf.spec.reward_unit
+        order = self.orders.baseline(
+            f"adapted model earns {result.reward_after:.3f} {unit} a slot ({result.evidence}), "
             f"the classical baseline {result.baseline_reward:.3f}"
         )
-        order = BaselineOrdered(inmf=self.inmf, version=self.version, reason=reason)
         self.given_up += 1
-        wait = self.settings.exchange_slots * 2 ** min(self.given_up + 1, 6)
-        self.state = Waiting(self.mirror.trajectories.next_slot, wait)
+        wait = self.windows.exchange * 2 ** min(self.given_up + 1, 6)
+        self._move("given up", Waiting(self.mirror.trajectories.next_slot, wait))
         gone = self._forget(self.model)
         self.model = None
-        return [*gone, *self._send(order), Tally("adaptations_given_up")]
+        return [*gone, *order, Count("adaptations_given_up")]
 
-    def _watch(self, rows: dict[str, Array], slot_first: int, sim_time_s: float) -> list[Effect]:
-        if self.calibration is None:  # after a restart
-            return self._calibrate(sim_time_s)
-        block = Block.of(trajectories_of(rows), self.calibration, slot_first, sim_time_s)
-        self.watch, alarm = self.watch.update(block)
-        if alarm is None:
-            return []
-        return [*self._test(alarm), Tally("alarms")]
+    # Watching a model
+
+    def _watch(self, rows: Columns, slot_first: int, sim_time_s: float) -> list[Effect]:
+        alarm = None
+        match self.watch:
+            case ResidualWatch() as watch:
+                calibration, posterior = self.inmf.calibration, self.trainer.posterior
+                assert calibration is not None, "residuals are watched where there is a calibration"
+                if posterior is None:  # after a restart
+                    return self._calibrate(sim_time_s)
+                block = Block.of(rows, calibration, posterior, slot_first, sim_time_s)
+                self.watch, alarm = watch.update(block)
+            case RewardReference() as reference:
+                self.watch = reference.add(float(rows[REWARD].mean()))
+            case RewardWatch() as watch_of_rewards:
+                reward = float(rows[REWARD].mean())
+                self.watch, alarm = watch_of_rewards.update(reward, slot_first, sim_time_s)
+        return [] if alarm is None else [*self._on_alarm(alarm), Count("alarms")]
+
+    def _on_alarm(self, alarm: Alarm) -> list[Effect]:
+        if isinstance(self.watch, ResidualWatch):
+            return self._test(alarm)
+        return self._retrain("changed", self._degradation(alarm), alarm.change_slot)
 
     def _calibrate(self, sim_time_s: float) -> list[Effect]:
         """Test the first slots after a restart: their joint fit is the new calibration."""
         log = self.mirror.trajectories
-        if log.size < self.settings.exchange_slots:
+        if log.size < self.windows.exchange:
             return []
         middle = log.chunks[len(log.chunks) // 2][0]
         return self._test(Alarm(0.0, self.settings.change_threshold, 0, sim_time_s, middle))
 
     def _test(self, alarm: Alarm) -> list[Effect]:
         assert isinstance(self.state, Probation | InForce)
-        side = self.settings.calibration_slots // 2
-        before, after = self.mirror.trajectories.sides(alarm.change_slot, side)
-        self.attempt += 1
-        self.state = Testing(self.attempt, alarm, self.state)
-        test = ChangeTest(
-            trajectories_of(before),
-            trajectories_of(after),
-            tuple(self._known()),
-            self.settings.change_threshold,
-            self._seed(),
-        )
-        return [StartJob(f"test/{self.plvn}/{self.inmf}/{self.attempt}", test)]
+        side = self.windows.calibration // 2
+        job = self.trainer.examine(*self.mirror.trajectories.sides(alarm.change_slot, side))
+        self._move("alarm", Testing(self.trainer.attempt, alarm, self.state))
+        return [job]
 
-    def _on_probation(self, rows: dict[str, Array]) -> list[Effect]:
+    def _degradation(self, alarm: Alarm) -> Cause:
+        of = "residual" if self.inmf.calibration is not None else "reward"
+        return degradation(
+            alarm.value, alarm.threshold, alarm.reference_n, of=of, at_s=alarm.sim_time_s
+        )
+
+    def _on_probation(self, rows: Columns) -> list[Effect]:
         """Hold the model's reward against the baseline's on the same states."""
-        if not isinstance(self.state, Probation) or self.calibration is None:
+        if not isinstance(self.state, Probation):
             return []
-        done = trajectories_of(rows)
-        baseline_j = baseline_reward_j(done.trace, self.calibration.condition)
-        self.state = state = self.state.add(rows["reward_j"], baseline_j)
+        posterior, calibration = self.trainer.posterior, self.inmf.calibration
+        if calibration is not None and posterior is None:
+            return []
+        emulator = self.emulator()
+        state = judged(self.state, rows, self.inmf, self.mirror, emulator, posterior=posterior)
+        self._move("block", state)
         if state.blocks < self.settings.probation_blocks:
             return []
-        baseline_j = state.baseline_j / state.slots
-        if state.reward_j / state.slots < baseline_j - self._margin(baseline_j):
+        if self._falls_short(state.reward / state.slots, state.rule_reward / state.slots):
             return self._roll_back()
         return self._take_in_force()
 
     def _take_in_force(self) -> list[Effect]:
         assert self.model is not None
-        self.state = InForce()
-        self.model = replace(
-            self.model, report=self.model.report.model_copy(update={"state": "in_force"})
-        )
-        effects: list[Effect] = [Save(self.model), self._report(self.model.report)]
+        self._move("passed", InForce())
+        report = self.model.report.model_copy(update={"state": "in_force"})
+        self.model = replace(self.model, report=report)
+        effects: Sequence[Effect] = [Save(self.model), self.orders.tell(report)]
         old, self.last_good = self.last_good, None
         return [*effects, *self._forget(old)]
+
+    def _roll_back(self) -> list[Effect]:
+        """The new model falls short of the baseline: the last good one acts, or the baseline."""
+        assert self.model is not None
+        effects = [*self._forget(self.model, "rolled_back"), Count("models_rolled_back")]
+        self.model, self.last_good = self.last_good, None
+        if self.model is None:
+            reason = "the model on probation earned less than the classical baseline"
+            effects += self.orders.baseline(reason)
+        else:
+            effects += self.orders.dispatch(self.model.parameters, "rollback")
+        next_slot = self.mirror.trajectories.next_slot
+        self._move("rolled back", Waiting(next_slot, self.windows.exchange))
+        return effects
+
+    def _retrain(self, happening: Happening, cause: Cause, since_slot: int) -> list[Effect]:
+        self.trainer.tries = Tries(cause=cause)
+        self.watch = _watch_of(self.inmf, self.windows)
+        self._move(happening, Waiting(since_slot, self.windows.retrain))
+        from_model = "" if self.model is None else self.model.model
+        old, self.last_good = self.last_good, None  # the one on probation outlives it
+        triggered = RetrainTriggered(
+            inmf=self.id, cause=cause, from_model=from_model[:64] or "baseline"
+        )
+        return [*self._forget(old), self.orders.tell(triggered), *self._begin_if_ready()]
 
     def _forget(
         self,
@@ -392,59 +446,11 @@ class ManagedInmf:
             return []
         report = model.report.model_copy(update={"state": state})
         deleted = IndividualModelDeleted(model.plvn, model.inmf, model.version)
-        return [Save(deleted), self._report(report)]
+        return [Save(deleted), self.orders.tell(report)]
 
-    def _roll_back(self) -> list[Effect]:
-        """The new model falls short of the baseline: the last good one acts, or the baseline."""
-        assert self.model is not None
-        effects = [*self._forget(self.model, "rolled_back"), Tally("models_rolled_back")]
-        self.model, self.last_good = self.last_good, None
-        if self.model is None:
-            self.version += 1
-            reason = "the model on probation earned less than the classical baseline"
-            order = BaselineOrdered(inmf=self.inmf, version=self.version, reason=reason)
-            effects += self._send(order)
-        else:
-            effects += self._dispatch(self.model.parameters, "rollback")
-        self.state = Waiting(self.mirror.trajectories.next_slot, self.settings.exchange_slots)
-        return effects
 
-    def _retrain(self, cause: Cause, since_slot: int, emulator: EmulatorParameters) -> list[Effect]:
-        self.tries = Tries(cause=cause)
-        self.watch = ResidualWatch()
-        self.state = Waiting(since_slot, self.settings.retrain_slots)
-        from_model = "" if self.model is None else self.model.model
-        old, self.last_good = self.last_good, None  # the one on probation outlives it
-        triggered = RetrainTriggered(
-            inmf=self.inmf, cause=cause, from_model=from_model[:64] or "baseline"
-        )
-        return [
-            *self._forget(old),
-            Publish(triggered, Address(plvn=self.plvn), fence=self.fence),
-            *self._begin_if_ready(emulator),
-        ]
-
-    def _dispatch(self, parameters: Vector, purpose: Purpose) -> list[Effect]:
-        self.version += 1
-        return self._send(self._message(parameters, purpose))
-
-    def _message(self, parameters: Vector, purpose: Purpose) -> ModelDispatched:
-        slots = self.settings.batch_slots
-        return dispatch_of(self.inmf, self.version, purpose, parameters, trajectory_slots=slots)
-
-    def _send(self, message: ModelDispatched | BaselineOrdered) -> list[Effect]:
-        self.dispatched, self.acknowledged = message, False
-        return [self._publish(message), self._retry()]
-
-    def _publish(self, message: ModelDispatched | BaselineOrdered) -> Publish:
-        return Publish(message, Address(plvn=self.plvn, inmf=self.inmf), fence=self.fence)
-
-    def _report(self, report: IndividualModelReported) -> Publish:
-        return Publish(report, Address(plvn=self.plvn), fence=self.fence)
-
-    def _retry(self) -> StartTimer:
-        return StartTimer(self._timer, self.settings.retry_s)
-
-    @property
-    def _timer(self) -> str:
-        return f"dispatch/{self.plvn}/{self.inmf}"
+def _watch_of(inmf: Inmf, windows: Windows) -> Watch:
+    """A watch that has seen nothing: of residuals where a calibration predicts rewards."""
+    if inmf.calibration is None:
+        return RewardReference()
+    return ResidualWatch(cool_down_s=windows.cool_down * inmf.spec.slot_s)

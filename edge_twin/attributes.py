@@ -1,13 +1,13 @@
 """Network-level attributes of a PLVN, and its category key with hysteresis. Pure."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-import numpy as np
-
-from twintier.edge_twin.mirror import Mirror
-from twintier.protocol.ids import CategoryKey, category_key
-from twintier.protocol.messages import AttributesReported, Site
+from twintier.edge_twin.mirror import Mirror, length
+from twintier.inmf.contract import Inmf
+from twintier.protocol.ids import CategoryKey, InmfId, category_key
+from twintier.protocol.messages import AttributesReported, InmfAttributes, Site
 
 DAY_BEGINS_H = 6.0
 DAY_ENDS_H = 22.0
@@ -49,35 +49,47 @@ def _slug(value: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in value.lower())
 
 
-def extract(
-    mirror: Mirror, site: Site, time_of_day: TimeOfDay, *, window_slots: int, sim_time_s: float
+def extract(  # one argument an attribute
+    managed: Mapping[InmfId, tuple[Inmf, Mirror]],
+    site: Site,
+    time_of_day: TimeOfDay,
+    *,
+    window_s: float,
+    sim_time_s: float,
+    hour: float | None,
+    vehicle_numbers: Sequence[int],
 ) -> AttributesReported:
     """Attributes over the newest slots; what nothing was seen of is null.
 
-    Vehicle number is the median of reports, workload the mean of present pairs' objects,
-    bandwidth the mean over slots.
+    Vehicle number is the median of reports; workload and resources are what each INMF says of its
+    own slots.
     """
-    rows = mirror.telemetry.newest(window_slots)
-    samples = int(rows["bandwidth_hz"].size) if rows else 0
-    workload = None
-    if samples and (present := rows["present"] > 0.5).any():
-        workload = float(np.mean(rows["objects"][present]))
-    newest = mirror.latest
-    recent = [
-        number
-        for slot, number in mirror.vehicle_numbers
-        if newest is not None and slot > newest.slot_first - window_slots
-    ]
+    parts, samples = [], 0
+    for name, (inmf, mirror) in managed.items():
+        slots = max(1, int(window_s / inmf.spec.slot_s))
+        rows = mirror.telemetry.newest(slots)
+        if not rows:
+            continue
+        samples = max(samples, length(rows))
+        own = inmf.attributes(rows)
+        parts.append(
+            InmfAttributes(
+                inmf=name,
+                workload=own.workload,
+                workload_unit=own.workload_unit,
+                resources=own.resources,
+                resources_unit=own.resources_unit,
+            )
+        )
     return AttributesReported(
         sim_time_s=sim_time_s,
         n_samples=samples,
-        hour=None if newest is None else newest.hour,
+        hour=hour,
         city=site.city,
         road=site.road,
         lat_deg=site.lat_deg,
         lon_deg=site.lon_deg,
-        vehicle_number=float(median(recent)) if recent else None,
-        workload_objects=workload,
-        bandwidth_hz=float(np.mean(rows["bandwidth_hz"])) if samples else None,
+        vehicle_number=float(median(vehicle_numbers)) if vehicle_numbers else None,
+        inmfs=tuple(parts),
         category=category_of(site, time_of_day),
     )

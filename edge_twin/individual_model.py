@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from twintier.inmf.perception.emulator import EmulatorParameters
+from twintier.inmf.contract import Emulator
 from twintier.learning.policy import Vector
 from twintier.protocol.ids import InmfId, ModelId, PlvnId
 from twintier.protocol.messages import IndividualModelReported
@@ -19,8 +19,8 @@ class IndividualModel:
     parameters: Vector
     start: Vector
     """Parameters that its adaptation began from."""
-    emulator: EmulatorParameters
-    """The calibrated emulator that it was compared in."""
+    emulator: Emulator | None
+    """The fitted emulator that it was compared in; None where the INMF has none."""
     report: IndividualModelReported
     """What is told of it; its state is the present one."""
 

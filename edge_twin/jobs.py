@@ -1,31 +1,54 @@
-"""Long work of an edge server, for worker processes: meta task, adaptation, change test.
+"""Long work of an edge server, for worker processes: meta task, adaptation, change test, export.
 
-Every job is a frozen value that carries its own seed; running it twice gives the same bits.
+Every job is a frozen value that names its INMF and carries its own seed; running it twice gives the
+same bits.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
 
-from twintier.inmf.actor import Actor, PolicySpec
-from twintier.inmf.evaluate import greedy_modes, mean_reward_j
-from twintier.inmf.perception.assisted import COOP_PERCEPTION_ASSISTED as SPEC
-from twintier.inmf.perception.assisted import AssistedEpisodes
-from twintier.inmf.perception.baselines import settled_aimd_modes
-from twintier.inmf.perception.bound import clairvoyant
-from twintier.inmf.perception.calibration import Calibration, calibrate, misfits
-from twintier.inmf.perception.condition import Condition, draw_conditions
-from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
-from twintier.inmf.trajectory import Trace, Trajectories
-from twintier.learning.adapt import AdaptationSettings, TrueEpisodes, adapt
+from twintier.edge_twin.mirror import joined
+from twintier.inmf.contract import Columns, Emulator, Inmf, Posterior
+from twintier.inmf.episodes import EpisodeBatch, Replayed
+from twintier.inmf.registry import inmf_of
+from twintier.inmf.spec import Array, TorchModule
+from twintier.learning.adapt import Adaptation, AdaptationSettings, adapt
+from twintier.learning.emulated import adaptation_gradient
 from twintier.learning.errors import LearningError
-from twintier.learning.meta import MetaGradient, MetaSettings, adaptation_gradient
-from twintier.learning.policy import Vector
+from twintier.learning.meta import MetaGradient, MetaSettings
+from twintier.learning.policy import Policy, Vector
+from twintier.learning.rollout import collect, mean_reward
 from twintier.learning.teacher import teacher_gradient
+from twintier.protocol.ids import InmfId
 
-POLICY = PolicySpec(SPEC.observation_dim, SPEC.action_dim)
+Origin = Literal["meta_model", "present_model"]
+
+
+@cache
+def policy_of(inmf: InmfId, device: str = "cpu") -> Policy:
+    """Network and head of an INMF, made once a process."""
+    return Policy.of(inmf_of(inmf).spec, device)
+
+
+def greedy_reward(policy: Policy, parameters: Vector, batch: EpisodeBatch) -> float:
+    """Mean reward a slot that a policy earns without exploring."""
+    return mean_reward(collect(policy, parameters, batch, None))
+
+
+def rule_reward(inmf: Inmf, batch: EpisodeBatch) -> float:
+    """Mean reward a slot of the settled baseline."""
+    return float(batch.rewards(inmf.rule_actions(batch)).mean())
+
+
+def bound_reward(inmf: Inmf, batch: EpisodeBatch) -> float | None:
+    """Mean reward a slot of the bound; None where the INMF states none."""
+    if inmf.bound is None:
+        return None
+    return float(inmf.bound(batch).mean()) / batch.spec.slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +56,9 @@ class TaskTwin:
     """One twin's part in a meta task: what it emulates."""
 
     plvn: str
-    emulator: EmulatorParameters
-    particles: tuple[Condition, ...]
-    """Plausible hidden conditions; empty before any calibration."""
+    emulator: Emulator
+    particles: Array | None
+    """(k, h) plausible hidden parameters; None before any calibration."""
     seed: int
 
 
@@ -50,6 +73,7 @@ class TaskFailure:
 class MetaTask:
     """Fig. 5(a), edge side, for the sampled twins of one server."""
 
+    inmf: InmfId
     twins: tuple[TaskTwin, ...]
     parameters: Vector
     log_step_sizes: Vector
@@ -64,18 +88,17 @@ class MetaTask:
 
     def _one(self, twin: TaskTwin) -> MetaGradient | TaskFailure:
         rng = np.random.default_rng(twin.seed)
-        condition = self._condition(twin, rng)
+        hidden = self._hidden(twin, rng)
+        policy = policy_of(self.inmf)
 
-        def make_batch(generator: np.random.Generator) -> AssistedEpisodes:
-            episodes = self.settings.episodes
-            trace = draw_trace(twin.emulator, episodes, SPEC.slots, generator)
-            return AssistedEpisodes(trace, condition)
+        def make_batch(generator: np.random.Generator) -> EpisodeBatch:
+            return twin.emulator.draw(self.settings.episodes, generator, hidden)
 
         try:
             if self.teacher:
-                return teacher_gradient(POLICY, self.parameters, make_batch(rng), rng)
+                return teacher_gradient(policy, self.parameters, make_batch(rng), rng)
             return adaptation_gradient(
-                POLICY,
+                policy,
                 self.parameters,
                 self.log_step_sizes,
                 make_batch,
@@ -85,35 +108,40 @@ class MetaTask:
         except LearningError as error:
             return TaskFailure(str(error))
 
-    def _condition(self, twin: TaskTwin, rng: np.random.Generator) -> Condition:
-        """The task's hidden condition: one for all rounds, of the calibration or of the prior."""
-        if not twin.particles or rng.random() < self.prior_share:
-            return draw_conditions(1, rng)[0]
-        return twin.particles[int(rng.integers(len(twin.particles)))]
+    def _hidden(self, twin: TaskTwin, rng: np.random.Generator) -> Array | None:
+        """The task's hidden parameters: one set for all rounds, of calibration or prior."""
+        calibration = inmf_of(self.inmf).calibration
+        if calibration is None:
+            return None
+        if twin.particles is None or rng.random() < self.prior_share:
+            return calibration.prior(1, rng)
+        return twin.particles[[int(rng.integers(len(twin.particles)))]]
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """Where adaptation may start."""
 
-    kind: Literal["meta_model", "present_model"]
+    kind: Origin
     parameters: Vector
     log_step_sizes: Vector | None
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptationResult:
-    """A candidate with what the emulator says of it, all on the same traces, J a slot."""
+    """A candidate with what is known of its worth; rewards are means of a slot."""
 
     parameters: Vector
     origin: Start
     """Where the first exchange started; `reward_before` is its reward."""
-    emulator: EmulatorParameters
-    calibration: Calibration
-    reward_before: float
-    reward_after: float
-    baseline_reward: float
-    bound_reward: float
+    emulator: Emulator | None
+    posterior: Posterior | None
+    evidence: Literal["emulated", "measured"]
+    """Emulated: all on the same traces, greedily. Measured: in the PLVN, while sampling."""
+    reward_before: float | None
+    reward_after: float | None
+    baseline_reward: float | None
+    bound_reward: float | None
     updates: int
     true_slots: int
     synthetic_slots: int
@@ -125,12 +153,14 @@ class AdaptationResult:
 class AdaptationJob:
     """Calibrate, then the gradient steps of one exchange of Fig. 5(b) on hybrid data."""
 
+    inmf: InmfId
     starts: tuple[Start, ...]
     origin: Start | None
     """Where the exchanges began; None in the first, which chooses it."""
-    emulator: EmulatorParameters
-    trajectories: Trajectories
-    known_conditions: tuple[Condition, ...]
+    emulator: Emulator
+    true: Columns
+    known: Array | None
+    """(k, h) hidden parameters met before; None where nothing is hidden."""
     settings: AdaptationSettings
     evaluation_episodes: int
     seed: int
@@ -138,139 +168,129 @@ class AdaptationJob:
     def run(self) -> AdaptationResult:
         """Calibrate, choose the better start, adapt it, and compare on common traces."""
         rng = np.random.default_rng(self.seed)
-        calibration = calibrate(self.trajectories, self.known_conditions, rng)
-        common = draw_trace(self.emulator, self.evaluation_episodes, SPEC.slots, rng)
-        conditions = calibration.draw(common.episodes, rng)
-        before = [greedy_reward_j(start.parameters, common, conditions) for start in self.starts]
+        inmf, policy = inmf_of(self.inmf), policy_of(self.inmf)
+        posterior = self._calibrated(inmf, rng)
+        emulated = _Emulated(self.emulator, posterior)
+        common = emulated(self.evaluation_episodes, rng)
+        before = [greedy_reward(policy, start.parameters, common) for start in self.starts]
         chosen = self.starts[int(np.argmax(before))]
-        origin = self.origin or chosen
         adapted = adapt(
-            POLICY,
+            policy,
             chosen.parameters,
-            _Emulated(self.emulator, calibration),
+            emulated,
             settings=self.settings,
             rng=rng,
             log_step_sizes=chosen.log_step_sizes,
-            true=self._true_episodes(calibration.condition),
+            true=self._replayed(posterior),
         )
+        return self._result(inmf, policy, posterior, common, adapted, self.origin or chosen)
+
+    def _result(  # noqa: PLR0917  # what `run` has found
+        self,
+        inmf: Inmf,
+        policy: Policy,
+        posterior: Posterior | None,
+        common: EpisodeBatch,
+        adapted: Adaptation,
+        origin: Start,
+    ) -> AdaptationResult:
         return AdaptationResult(
             parameters=adapted.parameters,
             origin=origin,
             emulator=self.emulator,
-            calibration=calibration,
-            reward_before=greedy_reward_j(origin.parameters, common, conditions),
-            reward_after=greedy_reward_j(adapted.parameters, common, conditions),
-            baseline_reward=baseline_reward_j(common, conditions),
-            bound_reward=float(clairvoyant(common, conditions).mean()) / common.slots,
+            posterior=posterior,
+            evidence="emulated",
+            reward_before=greedy_reward(policy, origin.parameters, common),
+            reward_after=greedy_reward(policy, adapted.parameters, common),
+            baseline_reward=rule_reward(inmf, common),
+            bound_reward=bound_reward(inmf, common),
             updates=adapted.updates,
             true_slots=adapted.true_slots,
             synthetic_slots=adapted.synthetic_slots,
             halted=adapted.halted,
         )
 
-    def _true_episodes(self, condition: Condition) -> TrueEpisodes | None:
-        episodes = _in_episodes(self.trajectories, SPEC.slots)
-        if episodes is None:
+    def _calibrated(self, inmf: Inmf, rng: np.random.Generator) -> Posterior | None:
+        if inmf.calibration is None:
             return None
-        return TrueEpisodes(episodes, AssistedEpisodes(episodes.trace, condition))
+        known = np.zeros((0, 0)) if self.known is None else self.known
+        return inmf.calibration.fit(self.true, known, rng)
+
+    def _replayed(self, posterior: Posterior | None) -> Replayed | None:
+        hidden = None if posterior is None else posterior.best[None]
+        return self.emulator.replay(self.true, hidden)
 
 
 @dataclass(frozen=True, slots=True)
 class _Emulated:
-    """Emulated episodes in the calibrated condition, as uncertain as the calibration is."""
+    """Emulated episodes with hidden parameters as uncertain as the calibration is."""
 
-    emulator: EmulatorParameters
-    calibration: Calibration
+    emulator: Emulator
+    posterior: Posterior | None
 
-    def __call__(self, episodes: int, rng: np.random.Generator) -> AssistedEpisodes:
-        trace = draw_trace(self.emulator, episodes, SPEC.slots, rng)
-        return AssistedEpisodes(trace, self.calibration.draw(episodes, rng))
+    def __call__(self, episodes: int, rng: np.random.Generator) -> EpisodeBatch:
+        hidden = None if self.posterior is None else self.posterior.draw(episodes, rng)
+        return self.emulator.draw(episodes, rng, hidden)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeResult:
-    """Whether one condition explains both sides of a change point."""
+    """Whether one set of hidden parameters explains both sides of a change point."""
 
     changed: bool
     statistic: float
-    joint: Calibration
+    joint: Posterior
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeTest:
     """A likelihood-ratio test behind an alarm: a biased calibration is no change."""
 
-    before: Trajectories
-    after: Trajectories
-    known_conditions: tuple[Condition, ...]
+    inmf: InmfId
+    before: Columns
+    after: Columns
+    known: Array
     threshold: float
     seed: int
 
     def run(self) -> ChangeResult:
         """Fit each side alone and both together, and compare how well they explain the slots."""
         rng = np.random.default_rng(self.seed)
-        both = join(self.before, self.after)
-        alone = [calibrate(side, self.known_conditions, rng) for side in (self.before, self.after)]
-        guesses = [fit.condition for fit in alone]
-        joint = calibrate(both, (*self.known_conditions, *guesses), rng)
-        guesses.append(joint.condition)
-        together = min(float(misfits(both, guess).sum()) for guess in guesses)
-        apart = sum(
-            min(float(misfits(side, guess).sum()) for guess in guesses)
-            for side in (self.before, self.after)
-        )
-        statistic = together - apart
+        calibration = inmf_of(self.inmf).calibration
+        assert calibration is not None, "only what is calibrated is tested for a change"
+        sides = (self.before, self.after)
+        both = joined(*sides)
+        guesses = [calibration.fit(side, self.known, rng).best for side in sides]
+        known = np.concatenate([self.known.reshape(-1, guesses[0].size), np.stack(guesses)])
+        joint = calibration.fit(both, known, rng)
+        guesses.append(joint.best)
+
+        def least(slots: Columns) -> float:
+            return min(float(calibration.misfits(slots, guess).sum()) for guess in guesses)
+
+        statistic = least(both) - sum(least(side) for side in sides)
         return ChangeResult(statistic > self.threshold, statistic, joint)
 
 
-def baseline_reward_j(trace: Trace, conditions: Condition | Sequence[Condition]) -> float:
-    """Mean J a slot of `classical_aimd` on a trace."""
-    batch = AssistedEpisodes(trace, conditions)
-    return mean_reward_j(batch, settled_aimd_modes(batch))
+@dataclass(frozen=True, slots=True)
+class ExportJob:
+    """Make the graph by which agents run a network that is not the built-in one."""
+
+    inmf: InmfId
+
+    def run(self) -> bytes:
+        """The graph.
+
+        Raises:
+            SettingsError: if it cannot be made here; the message says what to install.
+        """
+        from twintier.learning.engines.onnx import exported  # noqa: PLC0415  # loads torch
+
+        spec = inmf_of(self.inmf).spec
+        assert isinstance(spec.network, TorchModule), "the built-in network needs no graph"
+        return exported(spec.network, spec.observation_dim, policy_of(self.inmf).head.outputs)
 
 
-def join(first: Trajectories, second: Trajectories) -> Trajectories:
-    """Slots of one after the slots of the other, each of one episode."""
-
-    def along(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.concatenate([a, b], axis=1)
-
-    return Trajectories(
-        Trace(
-            along(first.trace.bandwidth_hz, second.trace.bandwidth_hz),
-            along(first.trace.objects, second.trace.objects),
-            along(first.trace.distance_m, second.trace.distance_m),
-            along(first.trace.present, second.trace.present),
-        ),
-        along(first.modes_before, second.modes_before),
-        along(first.modes, second.modes),
-        along(first.reward_j, second.reward_j),
-    )
-
-
-def greedy_reward_j(
-    parameters: Vector, trace: Trace, conditions: Condition | Sequence[Condition]
-) -> float:
-    """Mean J a slot that a policy earns greedily on a trace."""
-    batch = AssistedEpisodes(trace, conditions)
-    return mean_reward_j(batch, greedy_modes(Actor(POLICY, parameters), batch))
-
-
-def _in_episodes(trajectories: Trajectories, slots: int) -> Trajectories | None:
-    """The newest slots cut into whole episodes; None if there are too few."""
-    episodes = trajectories.reward_j.shape[1] // slots
-    if not episodes:
-        return None
-
-    def cut(array: np.ndarray) -> np.ndarray:
-        return array[0, -episodes * slots :].reshape(episodes, slots, *array.shape[2:])
-
-    trace = trajectories.trace
-    return Trajectories(
-        Trace(
-            cut(trace.bandwidth_hz), cut(trace.objects), cut(trace.distance_m), cut(trace.present)
-        ),
-        cut(trajectories.modes_before),
-        cut(trajectories.modes),
-        cut(trajectories.reward_j),
-    )
+def known_of(posteriors: Sequence[Array]) -> Array | None:
+    """Hidden parameters met before as rows; None where there are none."""
+    return np.stack(posteriors) if posteriors else None

@@ -1,25 +1,13 @@
-"""Where an individual model may stand on its way, and what its making has used. Pure values."""
+"""Where an individual model may stand on its way, as states and a table of their transitions.
 
+The table is what the code obeys and what the documentation draws.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from twintier.edge_twin.cusum import Alarm
-from twintier.edge_twin.jobs import POLICY, AdaptationResult, Start
-from twintier.inmf.trajectory import Array
-from twintier.learning.policy import Vector
-from twintier.protocol.ids import InmfId, ModelId
-from twintier.protocol.messages import Cause, IndividualModelReported, ModelDispatched
-from twintier.protocol.messages.model import Purpose
-from twintier.protocol.tensors import Tensors, model_id
-
-
-@dataclass(frozen=True, slots=True)
-class CachedModel:
-    """A meta model as the edge server has it."""
-
-    category: str
-    version: int
-    parameters: Vector
-    log_step_sizes: Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +29,8 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Exchanging:
-    """A candidate acts greedily in the PLVN until enough true slots are back."""
+    """A candidate acts in the PLVN until enough true slots are back."""
 
-    attempt: int
     exchange: int
     since_slot: int
     version: int
@@ -52,20 +39,21 @@ class Exchanging:
 
 @dataclass(frozen=True, slots=True)
 class Probation:
-    """The final model acts; its reward is held against the baseline's on the same states."""
+    """The final model acts; its reward is held against the baseline's."""
 
     blocks: int = 0
-    reward_j: float = 0.0
-    baseline_j: float = 0.0
+    reward: float = 0.0
+    """Sum of measured rewards."""
+    rule_reward: float = 0.0
+    """Sum of what the baseline would have earned on the same slots."""
     slots: int = 0
 
-    def add(self, reward_j: Array, baseline_j: float) -> "Probation":
-        """One more block of rewards (slots,), against the baseline's mean on its states."""
-        slots = int(reward_j.size)
+    def add(self, slots: int, reward: float, rule_reward: float) -> "Probation":
+        """One more block: its slots, and sums of rewards."""
         return Probation(
             self.blocks + 1,
-            self.reward_j + float(reward_j.sum()),
-            self.baseline_j + slots * baseline_j,
+            self.reward + reward,
+            self.rule_reward + rule_reward,
             self.slots + slots,
         )
 
@@ -86,98 +74,88 @@ class Testing:
 
 
 State = Waiting | Training | Exchanging | Probation | InForce | Testing
+Happening = Literal[
+    "restored",
+    "begun",
+    "begun by sampling",
+    "candidate made",
+    "true slots back",
+    "model made",
+    "given up",
+    "block",
+    "passed",
+    "rolled back",
+    "alarm",
+    "unchanged",
+    "changed",
+    "category changed",
+    "job failed",
+    "refused",
+]
+
+TRANSITIONS: Mapping[type[State], Mapping[Happening, tuple[type[State], ...]]] = {
+    Waiting: {
+        "restored": (InForce,),
+        "begun": (Training,),
+        "begun by sampling": (Exchanging,),
+        "refused": (Waiting,),
+    },
+    Training: {
+        "candidate made": (Exchanging,),
+        "model made": (Probation,),
+        "given up": (Waiting,),
+        "job failed": (Waiting,),
+        "refused": (Waiting,),
+    },
+    Exchanging: {"block": (Exchanging,), "true slots back": (Training,), "refused": (Waiting,)},
+    Probation: {
+        "block": (Probation,),
+        "passed": (InForce,),
+        "rolled back": (Waiting,),
+        "alarm": (Testing,),
+        "changed": (Waiting,),
+        "category changed": (Waiting,),
+        "refused": (Waiting,),
+    },
+    InForce: {
+        "alarm": (Testing,),
+        "changed": (Waiting,),
+        "category changed": (Waiting,),
+        "refused": (Waiting,),
+    },
+    Testing: {
+        "unchanged": (Probation, InForce),
+        "job failed": (Probation, InForce),
+        "changed": (Waiting,),
+        "refused": (Waiting,),
+    },
+}
+"""From a state, what may happen there, to the states that may follow."""
 
 
-@dataclass(slots=True)
-class Tries:
-    """What one adaptation has used so far, over all its exchanges."""
-
-    steps: int = 0
-    true_slots: int = 0
-    synthetic_slots: int = 0
-    origin: Start | None = None
-    """Where the first exchange started."""
-    cause: Cause | None = None
-
-    def add(self, result: AdaptationResult) -> None:
-        """Count an exchange."""
-        self.origin = result.origin
-        self.steps += result.updates
-        self.true_slots += result.true_slots
-        self.synthetic_slots += result.synthetic_slots
+class IllegalTransitionError(AssertionError):
+    """The code asked for a transition that the table does not have: a fault of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Making:
-    """What a report of a new individual model tells beside its job's result."""
+def follows(state: State, happening: Happening, then: State) -> State:
+    """The state that follows, if the table allows it.
 
-    inmf: InmfId
-    version: int
-    model: ModelId
-    meta_model: CachedModel
-    exchanges: int
-    tries: Tries
-    replaced: str
-    sim_time_s: float
-
-    def report(self, result: AdaptationResult) -> IndividualModelReported:
-        """The report of a model that goes on probation."""
-        return IndividualModelReported(
-            state="probation",
-            origin=result.origin.kind,
-            reward_before=result.reward_before,
-            reward_after=result.reward_after,
-            baseline_reward=result.baseline_reward,
-            bound_reward=result.bound_reward,
-            inmf=self.inmf,
-            version=self.version,
-            model=self.model,
-            origin_category=self.meta_model.category,
-            origin_version=self.meta_model.version,
-            exchanges=self.exchanges,
-            adaptation_steps=self.tries.steps,
-            true_slots=self.tries.true_slots,
-            synthetic_slots=self.tries.synthetic_slots,
-            sim_time_s=self.sim_time_s,
-            replaced=self.replaced,
-            cause=() if self.tries.cause is None else (self.tries.cause,),
+    Raises:
+        IllegalTransitionError: if it does not.
+    """
+    if type(then) not in TRANSITIONS[type(state)].get(happening, ()):
+        raise IllegalTransitionError(
+            f"{type(then).__name__} does not follow {type(state).__name__} on {happening!r}"
         )
+    return then
 
 
-def degradation(alarm: Alarm) -> Cause:
-    """The cause of a retraining that a confirmed alarm asks for."""
-    return Cause(
-        trigger="degradation",
-        statistic="cusum_residual",
-        value=alarm.value,
-        threshold=alarm.threshold,
-        reference_n=alarm.reference_n,
-        sim_time_s=alarm.sim_time_s,
-    )
-
-
-def category_change(before: str, after: str, sim_time_s: float) -> Cause:
-    """The cause of a retraining that another category asks for."""
-    return Cause(
-        trigger="category_change",
-        statistic="category_level",
-        value=float(after.count("=")),
-        threshold=float(before.count("=")),
-        reference_n=0,
-        sim_time_s=sim_time_s,
-    )
-
-
-def dispatch_of(
-    inmf: InmfId, version: int, purpose: Purpose, parameters: Vector, *, trajectory_slots: int
-) -> ModelDispatched:
-    """The message that brings a model to its PLVN."""
-    return ModelDispatched(
-        inmf=inmf,
-        version=version,
-        purpose=purpose,
-        model=model_id(POLICY.schema_id, parameters),
-        schema_id=POLICY.schema_id,
-        parameters=Tensors.pack({"parameters": parameters}),
-        trajectory_slots=trajectory_slots,
-    )
+def drawn() -> str:
+    """The table as a Mermaid state diagram."""
+    lines = [
+        f"    {state.__name__} --> {then.__name__}: {happening}"
+        for state, moves in TRANSITIONS.items()
+        for happening, following in moves.items()
+        for then in following
+    ]
+    return "\n".join(["stateDiagram-v2", "    [*] --> Waiting", *lines])

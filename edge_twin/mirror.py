@@ -1,24 +1,19 @@
-"""What the PLVN uploaded, bounded, in slot order: the twin's copy of its physical network."""
+"""What a PLVN uploaded of one INMF, bounded, in slot order: the twin's copy of its network."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from twintier.inmf.perception.live import PAIRS
-from twintier.inmf.trajectory import Trace, Trajectories
-from twintier.protocol.ids import PlvnId
+from twintier.inmf.contract import ACTION, LOG_PROB, REWARD, SAMPLE, Columns, Inmf
+from twintier.inmf.spec import Array, Field
+from twintier.protocol.columns import ColumnsError, unpack
+from twintier.protocol.ids import InmfId, PlvnId
 from twintier.protocol.messages import TelemetryReported, TrajectoriesReported
-from twintier.protocol.tensors import Tensors
 
-Array = npt.NDArray[np.float64]
-TRACE_FIELDS = ("bandwidth_hz", "objects", "distance_m", "present")
-TRAJECTORY_FIELDS = (*TRACE_FIELDS, "modes_before", "modes", "reward_j")
-
-
-class IncompleteSlotsError(ValueError):
-    """An upload lacks an array, or its arrays have different numbers of slots."""
+RULE_SLOTS = 600
+"""Slots under the baseline whose rewards stand for it where there is no emulator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,41 +21,32 @@ class KeptTrajectories:
     """Trajectories that a twin has taken, so that a restarted edge server has them still."""
 
     plvn: PlvnId
+    inmf: InmfId
     message: TrajectoriesReported
 
 
-def columns(slots: Tensors, fields: tuple[str, ...]) -> dict[str, Array]:
-    """The named arrays of an upload, float64, checked against one another.
-
-    Raises:
-        IncompleteSlotsError: if one is missing, or shapes disagree.
-    """
-    arrays = {name: np.asarray(array, np.float64) for name, array in slots.unpack().items()}
-    missing = [name for name in fields if name not in arrays]
-    if missing:
-        raise IncompleteSlotsError(f"slots lack {missing}; an upload needs {list(fields)}")
-    shape = arrays["objects"].shape
-    if len(shape) != 2:
-        raise IncompleteSlotsError(f"objects of shape {shape} must be (slots, pairs)")
-    if shape[0] == 0 or shape[1] != PAIRS:
-        raise IncompleteSlotsError(
-            f"objects of shape {shape} hold no slot, or not {PAIRS} pairs; send ({PAIRS} columns)"
-        )
-    for name in fields:
-        expected = shape[:1] if name in {"bandwidth_hz", "reward_j"} else shape
-        if arrays[name].shape != expected:
-            raise IncompleteSlotsError(f"{name} {arrays[name].shape} must be {expected}")
-    return {name: arrays[name] for name in fields}
+def trajectory_fields(inmf: Inmf) -> tuple[Field, ...]:
+    """Columns of an upload of true slots, with those of sampled actions where there are any."""
+    width = (inmf.spec.action_dim,)
+    return (
+        *inmf.measured,
+        *inmf.remembered,
+        *inmf.outcome,
+        Field(ACTION, "1", width),
+        Field(REWARD, inmf.spec.reward_unit),
+        Field(SAMPLE, "1", width, nullable=True),
+        Field(LOG_PROB, "1", nullable=True),
+    )
 
 
 @dataclass(slots=True)
 class SlotLog:
-    """Rows of arrays by slot, the newest `capacity` of them."""
+    """Rows of columns by slot, the newest `capacity` of them."""
 
-    fields: tuple[str, ...]
+    names: tuple[str, ...]
     capacity: int
-    chunks: deque[tuple[int, dict[str, Array]]] = field(default_factory=deque)
-    """(first slot, arrays) in order of arrival."""
+    chunks: deque[tuple[int, Columns]] = field(default_factory=deque)
+    """(first slot, columns) in order of arrival."""
     size: int = 0
 
     @property
@@ -73,40 +59,40 @@ class SlotLog:
         """The slot after the newest chunk; 0 before any."""
         return self.newest_slot + self._length(self.chunks[-1]) if self.chunks else 0
 
-    def add(self, slot_first: int, arrays: dict[str, Array]) -> None:
+    def add(self, slot_first: int, columns: Columns) -> None:
         """Append consecutive slots and forget the oldest beyond capacity."""
-        self.chunks.append((slot_first, arrays))
+        self.chunks.append((slot_first, columns))
         self.size += self._length(self.chunks[-1])
         while self.size - self._length(self.chunks[0]) >= self.capacity:
             self.size -= self._length(self.chunks.popleft())
 
     def since(self, slot: int) -> "SlotLog":
         """The chunks that begin at or after a slot."""
-        kept = SlotLog(self.fields, self.capacity)
-        for first, arrays in self.chunks:
+        kept = SlotLog(self.names, self.capacity)
+        for first, columns in self.chunks:
             if first >= slot:
-                kept.add(first, arrays)
+                kept.add(first, columns)
         return kept
 
     def before(self, slot: int) -> "SlotLog":
         """The chunks that begin before a slot."""
-        kept = SlotLog(self.fields, self.capacity)
-        for first, arrays in self.chunks:
+        kept = SlotLog(self.names, self.capacity)
+        for first, columns in self.chunks:
             if first < slot:
-                kept.add(first, arrays)
+                kept.add(first, columns)
         return kept
 
-    def newest(self, slots: int) -> dict[str, Array]:
-        """The newest rows by field, at most `slots`; empty arrays where nothing came yet."""
+    def newest(self, slots: int) -> Columns:
+        """The newest rows by field, at most `slots`; nothing where nothing came yet."""
         if not self.chunks:
             return {}
         joined = {
-            name: np.concatenate([arrays[name] for _, arrays in self.chunks])
-            for name in self.fields
+            name: np.concatenate([columns[name] for _, columns in self.chunks])
+            for name in self.names
         }
         return {name: array[-slots:] for name, array in joined.items()}
 
-    def sides(self, slot: int, rows: int) -> tuple[dict[str, Array], dict[str, Array]]:
+    def sides(self, slot: int, rows: int) -> tuple[Columns, Columns]:
         """At most so many newest rows before and after a slot; halves if one side has none."""
         before, after = self.before(slot).newest(rows), self.since(slot).newest(rows)
         if before and after:
@@ -118,66 +104,79 @@ class SlotLog:
             {name: array[half:] for name, array in whole.items()},
         )
 
-    def _length(self, chunk: tuple[int, dict[str, Array]]) -> int:
-        return int(chunk[1][self.fields[0]].shape[0])
+    def _length(self, chunk: tuple[int, Columns]) -> int:
+        return int(chunk[1][self.names[0]].shape[0])
 
 
-def trace_of(rows: dict[str, Array]) -> Trace:
-    """Rows of consecutive slots as a trace of one episode."""
-    return Trace(
-        rows["bandwidth_hz"][None],
-        rows["objects"][None],
-        rows["distance_m"][None],
-        rows["present"][None] > 0.5,
-    )
-
-
-def trajectories_of(rows: dict[str, Array]) -> Trajectories:
-    """Rows of consecutive slots as trajectories of one episode."""
-    return Trajectories(
-        trace_of(rows),
-        rows["modes_before"][None] > 0.5,
-        rows["modes"][None] > 0.5,
-        rows["reward_j"][None],
-    )
+def joined(first: Columns, second: Columns) -> Columns:
+    """Slots of one after the slots of the other."""
+    return {name: np.concatenate([array, second[name]]) for name, array in first.items()}
 
 
 @dataclass(slots=True)
 class Mirror:
-    """Telemetry and trajectories of one PLVN."""
+    """Telemetry and trajectories of one PLVN and INMF."""
 
     telemetry: SlotLog
     trajectories: SlotLog
-    latest: TelemetryReported | None = None
-    """The newest telemetry, for hour and vehicles."""
-    vehicle_numbers: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))
-    """(slot, vehicles) of recent telemetry."""
+    telemetry_seen: int = 0
+    """Slots of telemetry that have ever come."""
+    rule_rewards: deque[float] = field(default_factory=lambda: deque(maxlen=RULE_SLOTS))
+    """Measured rewards of the newest slots under the baseline."""
 
     @classmethod
-    def of(cls, telemetry_slots: int, trajectory_slots: int) -> "Mirror":
+    def of(cls, inmf: Inmf, telemetry_slots: int, trajectory_slots: int) -> "Mirror":
         """An empty mirror with these bounds."""
         return cls(
-            SlotLog(TRACE_FIELDS, telemetry_slots), SlotLog(TRAJECTORY_FIELDS, trajectory_slots)
+            SlotLog(tuple(each.name for each in inmf.measured), telemetry_slots),
+            SlotLog(tuple(each.name for each in trajectory_fields(inmf)), trajectory_slots),
         )
 
-    def add_telemetry(self, message: TelemetryReported) -> None:
-        """Take in telemetry.
+    @property
+    def rule_reward(self) -> float | None:
+        """Mean reward that the baseline has lately earned here; None if it never acted."""
+        return float(np.mean(self.rule_rewards)) if self.rule_rewards else None
+
+    def add_telemetry(self, inmf: Inmf, slot_first: int, message: TelemetryReported) -> None:
+        """Take in the slots of this INMF, if the message has any.
 
         Raises:
-            IncompleteSlotsError: if its arrays do not fit.
+            ColumnsError: if its columns do not fit.
         """
-        self.telemetry.add(message.slot_first, columns(message.slots, TRACE_FIELDS))
-        if message.vehicle_number is not None:
-            self.vehicle_numbers.append((message.slot_first, message.vehicle_number))
-        if self.latest is None or message.slot_first >= self.latest.slot_first:
-            self.latest = message
+        for part in message.measured:
+            if part.inmf == inmf.spec.inmf:
+                check_schema(inmf, part.schema_id)
+                columns = unpack(part.slots, inmf.measured)
+                self.telemetry.add(slot_first, columns)
+                self.telemetry_seen += length(columns)
 
-    def add_trajectories(self, message: TrajectoriesReported) -> dict[str, Array]:
+    def add_trajectories(self, inmf: Inmf, message: TrajectoriesReported) -> Columns:
         """Take in trajectories; returns their rows.
 
         Raises:
-            IncompleteSlotsError: if their arrays do not fit.
+            ColumnsError: if their columns do not fit.
         """
-        rows = columns(message.slots, TRAJECTORY_FIELDS)
-        self.trajectories.add(message.slot_first, rows)
-        return rows
+        check_schema(inmf, message.schema_id)
+        columns = unpack(message.slots, trajectory_fields(inmf))
+        self.trajectories.add(message.slot_first, columns)
+        if message.policy == "baseline":
+            self.rule_rewards.extend(columns[REWARD].tolist())
+        return columns
+
+
+def length(columns: Mapping[str, Array]) -> int:
+    """Slots of columns that are not empty."""
+    return int(next(iter(columns.values())).shape[0])
+
+
+def check_schema(inmf: Inmf, schema_id: str) -> None:
+    """Check that an upload has the fields of this INMF.
+
+    Raises:
+        ColumnsError: if it was made for others.
+    """
+    if schema_id not in {inmf.schema_id, *inmf.former_schemas}:
+        raise ColumnsError(
+            f"{inmf.spec.inmf}: slots of schema {schema_id} are not of {inmf.schema_id} that this "
+            "twin knows; run both on the same version of the INMF"
+        )

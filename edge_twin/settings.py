@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from twintier.inmf.contract import Inmf
+from twintier.inmf.spec import Windows
 from twintier.learning.adapt import AdaptationSettings
 
 
@@ -23,25 +25,19 @@ class EdgeSettings:
     """Slots of telemetry that a twin keeps."""
     trajectory_slots: int = 3000
     """Slots of trajectories that a twin keeps."""
-    batch_slots: int = 15
-    """Slots of a batch of trajectories; the block of the watch."""
-    exchange_slots: int = 75
-    """True slots of an exchange of Fig. 5(b): one episode."""
+    windows: Windows | None = None
+    """Lengths in slots for every INMF; as each declares them if None."""
     exchanges: int = 2
     """Exchanges before the final dispatch (the paper's several adaptation steps)."""
     max_exchanges: int = 4
     """More are made while the model does not beat the classical baseline in the emulator."""
-    retrain_slots: int = 30
-    """Slots after a change point that a retraining starts from at least."""
-    calibration_slots: int = 400
     evaluation_episodes: int = 50
     """Common traces on which a model, its origin, the baseline and the bound are compared."""
     probation_blocks: int = 10
     """Blocks of slots until a new model counts as in force."""
     guard_margin: float = 0.15
-    """A model may fall short of the baseline's emulated reward by this share before it goes."""
-    guard_floor_j: float = 0.15
-    """The same in J a slot, where the baseline earns next to nothing."""
+    """A model may fall short of the baseline's reward by this share before it goes, and by the
+    INMF's `reward_floor` where the baseline earns next to nothing."""
     change_threshold: float = 16.0
     """Loss of likelihood (in twice nats) when one condition must explain both sides of a change
     point; a chi-square with five degrees exceeds it in 0.7 % of alarms, and without change the
@@ -58,3 +54,7 @@ class EdgeSettings:
     seed: int = 1
     verify_key: str = ""
     """Checks what this server signs, hexadecimal; empty if it signs nothing."""
+
+    def windows_of(self, inmf: Inmf) -> Windows:
+        """Lengths in slots of what is done with an INMF."""
+        return self.windows or inmf.spec.windows

@@ -21,20 +21,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert
 
-from twintier.edge_twin.core import EdgeRecord
+from twintier.edge_twin.hosting import EdgeRecord
 from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
 from twintier.edge_twin.mirror import KeptTrajectories
 from twintier.edge_twin.twin import TwinRecord
-from twintier.inmf.perception.emulator import EmulatorParameters
+from twintier.inmf.contract import Emulator
+from twintier.inmf.registry import UnknownInmfError, inmf_of
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.ids import InmfId, ModelId, PlvnId
 from twintier.protocol.messages import Grant, IndividualModelReported, Site, TrajectoriesReported
-from twintier.protocol.upcast import upcast
+from twintier.protocol.upcast import FIRST_INMF, upcast
 from twintier.runtime.effects import Record
 from twintier.runtime.storage.sql import SqlStore, open_database
 from twintier.runtime.storage.weights import WeightStore
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _TYPE = row_of(TrajectoriesReported).name
 _FIRST_TYPE = "trajectories-reported.v1"
 """Of trajectories that do not say theirs: they were kept before there was another."""
@@ -63,6 +64,7 @@ _trajectories = Table(
     _metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("plvn", String, nullable=False, index=True),
+    Column("inmf", String, nullable=False, server_default=FIRST_INMF),
     Column("slots", Integer, nullable=False),
     Column("message", LargeBinary, nullable=False),
 )
@@ -76,10 +78,17 @@ class EdgeStore(SqlStore):
 
         Args:
             folder: made if it is not there.
-            trajectory_slots: of each PLVN that are kept at least; older ones go.
+            trajectory_slots: of each PLVN and INMF that are kept at least; older ones go.
         """
         self._trajectory_slots = trajectory_slots
-        super().__init__(open_database(folder / "edge.sqlite", _metadata, version=SCHEMA_VERSION))
+        super().__init__(
+            open_database(
+                folder / "edge.sqlite",
+                _metadata,
+                version=SCHEMA_VERSION,
+                migrations={1: _of_any_inmf},
+            )
+        )
         self._weights = WeightStore(folder / "weights")
 
     def _keep(self, connection: Connection, record: Record) -> None:
@@ -109,7 +118,7 @@ class EdgeStore(SqlStore):
         with self._engine.begin() as connection:
             order = select(_models).order_by(_models.c.version)
             rows = connection.execute(order).mappings().all()
-        return [self._model_of(row) for row in rows]
+        return [model for row in rows if (model := self._model_of(row)) is not None]
 
     @staticmethod
     def _save_twin(connection: Connection, record: TwinRecord) -> None:
@@ -129,7 +138,7 @@ class EdgeStore(SqlStore):
             "version": model.version,
             "model": model.model,
             "weights": self._weights.put({"parameters": model.parameters, "start": model.start}),
-            "emulator": json.dumps(model.emulator.to_dict()),
+            "emulator": json.dumps(model.emulator and model.emulator.to_dict()),
             "report": model.report.model_dump_json(),
         }
         statement = insert(_models).values(values)
@@ -140,15 +149,18 @@ class EdgeStore(SqlStore):
         table = _trajectories
         values = {
             "plvn": record.plvn,
+            "inmf": record.inmf,
             "slots": record.message.slots.shapes[0].shape[0],
             "message": msgpack.packb({"type": _TYPE, **record.message.model_dump()}),
         }
         connection.execute(insert(table).values(values))
         newer = table.alias()
-        after = (newer.c.plvn == table.c.plvn) & (newer.c.number > table.c.number)
+        same = (newer.c.plvn == table.c.plvn) & (newer.c.inmf == table.c.inmf)
+        after = same & (newer.c.number > table.c.number)
         slots_after = select(func.coalesce(func.sum(newer.c.slots), 0)).where(after)
         enough = slots_after.scalar_subquery() >= self._trajectory_slots
-        connection.execute(delete(table).where((table.c.plvn == record.plvn) & enough))
+        ours = (table.c.plvn == record.plvn) & (table.c.inmf == record.inmf)
+        connection.execute(delete(table).where(ours & enough))
 
     def _delete_model(self, connection: Connection, record: IndividualModelDeleted) -> None:
         key: ColumnElement[bool] = (
@@ -162,7 +174,12 @@ class EdgeStore(SqlStore):
         if weights is not None and connection.execute(used).first() is None:
             self._weights.delete(weights)
 
-    def _model_of(self, row: RowMapping) -> IndividualModel:
+    def _model_of(self, row: RowMapping) -> IndividualModel | None:
+        """None if its INMF is not installed, or has another emulator now."""
+        try:
+            emulator = _emulator_of(str(row["inmf"]), json.loads(str(row["emulator"])))
+        except (UnknownInmfError, ValueError):
+            return None
         arrays = self._weights.get(str(row["weights"]))
         return IndividualModel(
             plvn=PlvnId(str(row["plvn"])),
@@ -171,7 +188,7 @@ class EdgeStore(SqlStore):
             model=ModelId(str(row["model"])),
             parameters=np.asarray(arrays["parameters"], np.float32),
             start=np.asarray(arrays["start"], np.float32),
-            emulator=EmulatorParameters.from_dict(json.loads(str(row["emulator"]))),
+            emulator=emulator,
             report=IndividualModelReported.model_validate_json(str(row["report"])),
         )
 
@@ -190,4 +207,22 @@ def _trajectories_of(row: RowMapping) -> KeptTrajectories:
     fields = msgpack.unpackb(message, use_list=False)
     body = upcast(fields.pop("type", _FIRST_TYPE), fields)
     reported = TrajectoriesReported.model_validate(body, strict=True)
-    return KeptTrajectories(PlvnId(str(row["plvn"])), reported)
+    return KeptTrajectories(PlvnId(str(row["plvn"])), InmfId(str(row["inmf"])), reported)
+
+
+def _emulator_of(inmf: str, values: object) -> Emulator | None:
+    return inmf_of(inmf).emulator_of(values) if isinstance(values, dict) else None
+
+
+def _of_any_inmf(connection: Connection) -> None:
+    """Version 2 keeps trajectories by INMF, and reports that say what rewards rest on."""
+    connection.exec_driver_sql(
+        f"ALTER TABLE trajectories ADD COLUMN inmf VARCHAR NOT NULL DEFAULT '{FIRST_INMF}'"
+    )
+    rows = connection.exec_driver_sql("SELECT rowid, report FROM individual_models").all()
+    for rowid, report in rows:
+        body = upcast("individual-model-reported.v1", json.loads(report))
+        values = (json.dumps(body), rowid)
+        connection.exec_driver_sql(
+            "UPDATE individual_models SET report = ? WHERE rowid = ?", values
+        )

@@ -1,21 +1,15 @@
-"""The twin of one PLVN: its copy of the network, its emulator, and what it manages. No I/O."""
+"""The twin of one PLVN: what it knows of the network, and the INMFs that it manages. No I/O."""
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.attributes import TimeOfDay, category_of, extract
 from twintier.edge_twin.jobs import TaskTwin
-from twintier.edge_twin.life_cycle import Waiting
-from twintier.edge_twin.mirror import Mirror, trace_of
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.inmf.perception.condition import Condition
-from twintier.inmf.perception.emulator import EmulatorParameters, expert
-from twintier.inmf.perception.exogenous import fit_exogenous
+from twintier.inmf.registry import is_known
 from twintier.protocol.ids import CategoryKey, InmfId, PlvnId
 from twintier.protocol.messages import AttributesReported, Grant, Site, TelemetryReported
-
-REFIT_SLOTS = 300
-"""Telemetry since the last fit of the exogenous models that asks for a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +29,6 @@ class Twin:
     settings: EdgeSettings
     valid_until: float
     """Wall time at which the grant ends unless it is renewed."""
-    mirror: Mirror
     time_of_day: TimeOfDay = field(default_factory=TimeOfDay)
     managed: dict[InmfId, ManagedInmf] = field(default_factory=dict)
     category: CategoryKey | None = None
@@ -45,37 +38,41 @@ class Twin:
     """Process of the cloud twin that counts the versions; another begins anew."""
     sim_time_s: float = 0.0
     attributes_due_s: float = 0.0
-    fitted: EmulatorParameters | None = None
-    slots_seen: int = 0
-    slots_fitted: int = 0
+    latest: TelemetryReported | None = None
+    """The newest telemetry, for hour and vehicles."""
+    vehicle_numbers: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))
+    """(slot, vehicles) of recent telemetry."""
 
     @property
     def plvn(self) -> PlvnId:
         """Its PLVN."""
         return self.record.grant.plvn
 
-    def manage(self, requested: tuple[InmfId, ...]) -> None:
-        """Manage exactly these INMFs."""
+    def manage(self, requested: tuple[InmfId, ...]) -> tuple[InmfId, ...]:
+        """Manage exactly these INMFs; returns those that nobody here knows, which are left out."""
+        unknown = tuple(inmf for inmf in requested if not is_known(inmf))
         for inmf in requested:
-            if inmf not in self.managed:
-                waiting = Waiting(0, self.settings.exchange_slots)
-                self.managed[inmf] = ManagedInmf(
-                    self.plvn,
-                    inmf,
-                    self.settings,
-                    self.mirror,
-                    waiting,
-                    self.record.grant.fence,
-                )
+            if inmf not in self.managed and inmf not in unknown:
+                fence, site = self.record.grant.fence, self.record.site
+                self.managed[inmf] = ManagedInmf.begin(self.plvn, inmf, site, fence, self.settings)
         for inmf in set(self.managed) - set(requested):
             del self.managed[inmf]
+        return unknown
 
     def on_telemetry(
         self, message: TelemetryReported, sim_time_s: float
     ) -> AttributesReported | None:
-        """Take telemetry in; returns attributes when they are due or the category changed."""
-        self.mirror.add_telemetry(message)
-        self.slots_seen += int(message.slots.shapes[0].shape[0])
+        """Take telemetry in; returns attributes when they are due or the category changed.
+
+        Raises:
+            ColumnsError: if slots of an INMF do not fit.
+        """
+        for managed in self.managed.values():
+            managed.on_telemetry(message)
+        if message.vehicle_number is not None:
+            self.vehicle_numbers.append((message.slot_first, message.vehicle_number))
+        if self.latest is None or message.slot_first >= self.latest.slot_first:
+            self.latest = message
         self.sim_time_s = max(self.sim_time_s, sim_time_s)
         before = self.key()
         self.time_of_day = self.time_of_day.at(message.hour)
@@ -87,33 +84,27 @@ class Twin:
         """Attributes as of now; the next are due one period later, on an even grid."""
         period = self.settings.attributes_period_s
         self.attributes_due_s = (self.sim_time_s // period + 1) * period
+        window_s = self.settings.attributes_window_s
+        since = (0 if self.latest is None else self.latest.slot_first) - window_s
         return extract(
-            self.mirror,
+            {inmf: (managed.inmf, managed.mirror) for inmf, managed in self.managed.items()},
             self.record.site,
             self.time_of_day,
-            window_slots=int(self.settings.attributes_window_s),
+            window_s=window_s,
             sim_time_s=self.sim_time_s,
+            hour=None if self.latest is None else self.latest.hour,
+            vehicle_numbers=[number for slot, number in self.vehicle_numbers if slot > since],
         )
 
     def key(self) -> CategoryKey:
         """The category that the twin's own attributes give."""
         return category_of(self.record.site, self.time_of_day)
 
-    def emulator(self) -> EmulatorParameters:
-        """Exogenous models fitted to telemetry; expert values before there is any."""
-        if self.fitted is not None and self.slots_seen - self.slots_fitted < REFIT_SLOTS:
-            return self.fitted
-        prior = expert(city=self.record.site.city, road=self.record.site.road)
-        rows = self.mirror.telemetry.newest(self.settings.telemetry_slots)
-        self.fitted = fit_exogenous(trace_of(rows), prior) if rows else prior
-        self.slots_fitted = self.slots_seen
-        return self.fitted
-
-    def task(self, inmf: InmfId, seed: int) -> TaskTwin:
-        """Its part in a meta task."""
-        managed = self.managed.get(inmf)
-        calibration = None if managed is None else managed.calibration
-        particles: tuple[Condition, ...] = ()
-        if calibration is not None:
-            particles = tuple(Condition.from_array(row) for row in calibration.particles)
-        return TaskTwin(self.plvn, self.emulator(), particles, seed)
+    def task(self, inmf: InmfId, seed: int) -> TaskTwin | None:
+        """Its part in a meta task that emulates; None where the INMF has no emulator."""
+        managed = self.managed[inmf]
+        emulator, posterior = managed.emulator(), managed.trainer.posterior
+        if emulator is None:
+            return None
+        particles = None if posterior is None else posterior.particles
+        return TaskTwin(self.plvn, emulator, particles, seed)

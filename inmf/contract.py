@@ -94,8 +94,16 @@ class Emulator(Protocol):
         """
         ...
 
-    def replay(self, true: Columns, hidden: Array | None = None) -> Replayed | None:
-        """The newest whole episodes of true slots, to try other actions on; None if too few."""
+    def replay(
+        self, true: Columns, hidden: Array | None = None, slots: int | None = None
+    ) -> Replayed | None:
+        """True slots, to try other actions on; None if there is no whole episode.
+
+        Args:
+            true: consecutive slots.
+            hidden: (1, h) hidden parameters; None for what an expert expects.
+            slots: of an episode; as the spec has it if None. The newest whole episodes are taken.
+        """
         ...
 
     def to_dict(self) -> dict[str, object]:
@@ -263,6 +271,11 @@ class Inmf(ABC):
         """
         del site, seed, strength
         return None
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether it states an emulator."""
+        return type(self).emulator is not Inmf.emulator
 
     @property
     def schema_id(self) -> str:

@@ -41,3 +41,12 @@ def inmf_of(name: str) -> Inmf:
     if not isinstance(made, Inmf) or made.spec.inmf != name:
         raise UnknownInmfError(f"{found.value} is no INMF of the id {name!r}")
     return made
+
+
+def is_known(name: str) -> bool:
+    """Whether an INMF of this id is installed and can be loaded."""
+    try:
+        inmf_of(name)
+    except UnknownInmfError:
+        return False
+    return True

@@ -35,8 +35,8 @@ class Traffic:
     """Local civil hour with fraction."""
     activity: float = 1.0
     """Share of the human-driven vehicles that use the radio now; follows the hour."""
-    human_driven: float | None = None
-    """Human-driven vehicles within the radio's reach."""
+    human_driven: int | float | None = None
+    """Human-driven vehicles within the radio's reach: counted (int), or an average (float)."""
     vehicle_number: int | None = None
     """All vehicles of the PLVN."""
     mean_speed_share: float | None = None

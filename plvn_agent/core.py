@@ -1,28 +1,33 @@
 """An agent's behaviour: register, decide each slot, upload, obey the owner of the twin.
 
-What acts is the newest individual model, or the INMF's classical baseline before there is one or
-when the twin orders it. With the bus away the agent goes on deciding with what it has. It obeys
-`down` messages of the owner that the newest grant names, under that grant's fence, and no other.
+Each INMF has a controller of its own; this module only says what goes where. With the bus away the
+agent goes on deciding with what it has.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, assert_never
 
-import numpy as np
-
-from twintier.inmf.actor import Actor, PolicySpec
-from twintier.inmf.perception.assisted import COOP_PERCEPTION_ASSISTED as SPEC
-from twintier.inmf.perception.assisted import observe_assisted
-from twintier.inmf.perception.baselines import Aimd
-from twintier.inmf.trajectory import Mask
+from twintier.inmf.contract import Inmf
+from twintier.inmf.traffic import Traffic
+from twintier.plvn_agent.controller import ERRORS, InmfController
+from twintier.plvn_agent.keys import Timer
+from twintier.plvn_agent.orders import Engine, InstalledEngine, refusal
+from twintier.plvn_agent.ownership import NOT_OWNER, AgentRecord, Ownership
 from twintier.plvn_agent.settings import AgentSettings
-from twintier.plvn_agent.source import PlvnProfile, SlotMeasured, SlotObserved
-from twintier.plvn_agent.sources.conditions import generator_of
-from twintier.plvn_agent.uploads import Batch, DecidedSlot, Summary, telemetry_of
+from twintier.plvn_agent.slots import (
+    BulkDriven,
+    BulkWanted,
+    History,
+    InmfFailed,
+    InmfSlot,
+    Observation,
+    SlotActed,
+    SlotMeasured,
+)
+from twintier.plvn_agent.source import PlvnProfile
+from twintier.plvn_agent.telemetry import Report, Telemetry
 from twintier.protocol.address import Address
-from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, InmfId, PlvnId
+from twintier.protocol.ids import InmfId
 from twintier.protocol.messages import (
     AgentStatusReported,
     BaselineOrdered,
@@ -30,53 +35,14 @@ from twintier.protocol.messages import (
     Grant,
     GrantRenewed,
     MessageReturned,
-    ModelApplied,
     ModelDispatched,
-    ModelRefused,
     ModelRequested,
     RegistrationGranted,
     RegistrationRefused,
-    RegistrationRequested,
     UploadsAcknowledged,
 )
-from twintier.protocol.messages.base import Message
-from twintier.protocol.signing import is_grant_by
-from twintier.protocol.tensors import model_id
-from twintier.protocol.values import Fence
 from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
-from twintier.runtime.effects import (
-    Actuate,
-    CancelTimer,
-    Effect,
-    Publish,
-    Save,
-    Settle,
-    StartTimer,
-    Tally,
-    tally_of,
-)
-
-POLICY = PolicySpec(SPEC.observation_dim, SPEC.action_dim)
-MAX_RETRY_FACTOR = 16
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """Slots before the first that is decided, such as of a warm-up."""
-
-    slots: tuple[SlotObserved, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRecord:
-    """What an agent must not forget: whom it obeys, and what it has obeyed last."""
-
-    plvn: PlvnId
-    edge: EdgeId
-    fence: Fence
-    owner_boot: str = ""
-    version: int = 0
-    """Of the newest order that was obeyed, counted by the owner's process; older ones are void."""
+from twintier.runtime.effects import ConfirmUploads, Count, Effect, Publish, StartTimer
 
 
 class AgentCore:
@@ -88,50 +54,50 @@ class AgentCore:
         self,
         profile: PlvnProfile,
         settings: AgentSettings,
+        inmfs: Mapping[InmfId, Inmf],
         *,
-        requested_inmfs: tuple[InmfId, ...] = (COOP_PERCEPTION,),
         record: AgentRecord | None = None,
+        engine: Engine | None = None,
     ) -> None:
+        """Begin unmanaged, with the baseline of each INMF.
+
+        Args:
+            profile: of the PLVN.
+            settings: how it registers and reports.
+            inmfs: what shall be managed, at least one.
+            record: what an earlier run must not forget.
+            engine: makes networks act; the installed one if it is None.
+        """
         self.plvn = profile.plvn
         self.id: str = profile.plvn
-        self.site = profile.site
         self.settings = settings
-        self.requested_inmfs = requested_inmfs
-        self.record = record
-        self.owner_key = ""
-        """Of the owner that the grant names; checks its orders."""
-        self.granted = False
-        """Whether a grant was seen in this run; before that nothing is uploaded."""
-        self.retries = 0
         self.planned = False
         """Whether the cloud twin has said that offline planning is over."""
-        self.actor: Actor | None = None
-        self.version = 0
-        self.owner_boot = ""
-        """Versions are counted by the owner's process; another one begins anew."""
-        self.baseline = Aimd()
-        self.modes: Mask = np.zeros(SPEC.action_dim, bool)
-        self.observed: SlotObserved | None = None
-        self.history: tuple[SlotObserved, ...] = ()
-        self.telemetry: list[SlotObserved] = []
-        self.batch_slots = settings.batch_slots
-        self.batch = Batch()
-        self.summary = Summary()
+        self.owner = Ownership(profile, settings, tuple(inmfs), record)
+        used = engine or InstalledEngine()
+        self.controllers = {
+            name: InmfController(inmf, self.owner, used) for name, inmf in inmfs.items()
+        }
+        self.telemetry = Telemetry(inmfs)
+        self.history: tuple[SlotMeasured, ...] = ()
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    @property
+    def granted(self) -> bool:
+        """Whether an edge server manages the PLVN."""
+        return self.owner.granted
+
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         """Take an input and say what shall happen."""
-        match message:
+        match event:
             case Observed(observation=observation):
                 return self._on_observation(observation)
             case Received():
-                return self._on_message(message)
-            case TimerFired(key="register"):
-                return self._register()
-            case TimerFired(key="lease"):
-                return self._on_lease()
+                return self._on_message(event)
+            case TimerFired(key=key):
+                return self._on_timer(key)
             case Started():
-                return [*self._on_lease(), *self._register()]
-            case TimerFired() | JobDone() | JobFailed():
+                return [*self._on_lease(), *self.owner.register()]
+            case JobDone() | JobFailed():
                 return []
 
     def goodbye(self) -> Sequence[Effect]:
@@ -141,240 +107,134 @@ class AgentCore:
     # Slots
 
     def _on_observation(self, observation: object) -> Sequence[Effect]:
+        if not isinstance(observation, Observation):
+            return [Count("observations_unknown")]
         match observation:
-            case SlotObserved():
-                return self._on_slot(observation)
             case SlotMeasured():
-                return self._on_measured(observation)
+                return self._on_slot(observation)
+            case SlotActed(outcomes=outcomes):
+                return [e for name, o in outcomes.items() for e in self.controllers[name].acted(o)]
+            case BulkWanted(inmf=inmf):
+                return [self.controllers[inmf].lend()]
+            case BulkDriven():
+                return self._on_driven(observation)
             case History(slots=slots):
                 self.history = slots
                 return self._upload_history() if self.granted else []
+            case InmfFailed():
+                return [Count(ERRORS)]
             case _:
-                return [Tally("observations_unknown")]
+                assert_never(observation)
 
-    def _on_slot(self, slot: SlotObserved) -> Sequence[Effect]:
-        """Decide the modes of this slot."""
-        self.observed = slot
-        if self.actor is None:
-            self.baseline, modes = self.baseline.decide(
-                slot.bandwidth_hz, slot.objects, slot.distance_m, slot.present
-            )
-        else:
-            seen = observe_assisted(
-                slot.bandwidth_hz, slot.objects, slot.distance_m, slot.present, self.modes
-            )
-            modes = self.actor.modes(seen) & slot.present
-        actuate = Actuate(tuple(bool(mode) for mode in modes))
-        return [actuate, *self._on_telemetry(slot)]
+    def _on_slot(self, slot: SlotMeasured) -> list[Effect]:
+        """Decide this slot for each INMF whose own begins with it."""
+        sound, effects = self._sound(slot)
+        for name, measured in sound.items():
+            effects += self.controllers[name].decide(measured, slot.traffic.sim_time_s)
+        return [*effects, *self._on_telemetry(slot.traffic, sound)]
 
-    def _on_telemetry(self, slot: SlotObserved) -> list[Effect]:
+    def _sound(self, slot: SlotMeasured) -> tuple[dict[InmfId, InmfSlot], list[Effect]]:
+        """The INMFs that are measured as they say, and a count of the others."""
+        rows = {n: self.controllers[n].check(each.row) for n, each in slot.measured.items()}
+        sound = {
+            name: InmfSlot(slot.measured[name].slot, row)
+            for name, row in rows.items()
+            if row is not None
+        }
+        errors = len(rows) - len(sound)
+        return sound, [Count(ERRORS, errors)] if errors else []
+
+    def _on_telemetry(self, traffic: Traffic, measured: Mapping[InmfId, InmfSlot]) -> list[Effect]:
         if not self.granted:
-            return [Tally("slots_unowned")]
-        self.telemetry.append(slot)
-        if len(self.telemetry) < self.settings.telemetry_slots:
-            return []
-        message, self.telemetry = telemetry_of(self.telemetry), []
-        return [self._publish(message, sim_time_s=slot.sim_time_s)]
+            return [Count("slots_unowned")] if measured else []
+        return self._report(self.telemetry.add(traffic, self._managed(measured)))
 
-    def _on_measured(self, measured: SlotMeasured) -> Sequence[Effect]:
-        """Learn what the slot was worth; upload when a batch is full."""
-        slot = self.observed
-        if slot is None or slot.slot != measured.slot:
-            return [Tally("measurements_unmatched")]
-        if self.actor is None:
-            self.baseline = self.baseline.after(infeasible=measured.infeasible)
-        decided = DecidedSlot(slot, self.modes, measured)
-        self.modes = measured.modes
-        if not self.granted:
-            return []
-        self.batch.slots.append(decided)
-        self.summary.add(decided)
-        effects: list[Effect] = []
-        if len(self.batch.slots) >= self.batch_slots:
-            effects += self._upload_batch()
-        if self.summary.slots >= self.settings.performance_slots:
-            effects += self._upload_summary()
+    def _on_driven(self, bulk: BulkDriven) -> list[Effect]:
+        """Slots that a bulk source has driven: telemetry, batches and summaries of them."""
+        driven, name = bulk.driven, bulk.inmf
+        effects = self.controllers[name].driven(driven, bulk.traffic.sim_time_s)
+        for number, finished in enumerate(driven.finished, driven.slot_first):
+            effects += self._on_telemetry(bulk.traffic, {name: InmfSlot(number, finished.row)})
         return effects
 
-    def _upload_batch(self) -> list[Effect]:
-        if not self.batch.slots:
-            return []
-        sim_time_s = self.batch.slots[-1].observed.sim_time_s
-        message = self.batch.trajectories()
-        self.batch = self.batch.following(self.batch.policy, self.batch.model_version)
-        return [self._publish(message, inmf=COOP_PERCEPTION, sim_time_s=sim_time_s)]
+    def _managed(self, measured: Mapping[InmfId, InmfSlot]) -> dict[InmfId, InmfSlot]:
+        return {name: slot for name, slot in measured.items() if self.controllers[name].managed}
 
-    def _upload_summary(self) -> list[Effect]:
-        if not self.summary.slots:
-            return []
-        report = self.summary.report(self.batch.policy, self.batch.model_version)
-        self.summary = Summary()
-        return [self._publish(report, inmf=COOP_PERCEPTION)]
+    def _report(self, reports: Sequence[Report]) -> list[Effect]:
+        errors = self.telemetry.take_unfit()
+        counts = [Count(ERRORS, errors)] if errors else []
+        return [*(self.owner.publish(m, sim_time_s=time_s) for m, time_s in reports), *counts]
 
     def _upload_history(self) -> list[Effect]:
-        size = self.settings.history_slots
-        parts = [self.history[i : i + size] for i in range(0, len(self.history), size)]
-        self.history = ()
-        return [
-            self._publish(telemetry_of(part), sim_time_s=max(part[-1].sim_time_s, 0.0))
-            for part in parts
-        ]
+        slots, self.history = self.history, ()
+        inmfs = {name: controller.inmf for name, controller in self.controllers.items()}
+        earlier = Telemetry(inmfs, self.settings.history_slots)
+        reports: list[Report] = []
+        for slot in slots:
+            reports += earlier.add(slot.traffic, self._managed(self._sound(slot)[0]))
+        return self._report([*reports, *earlier.flush()])
 
     # Ownership
 
     def _on_message(self, received: Received) -> Sequence[Effect]:
         match received.message:
-            case RegistrationGranted(grant=grant) | GrantRenewed(grant=grant):
+            case RegistrationGranted(grant=grant, unknown_inmfs=unknown):
+                return self._on_grant(grant, unknown)
+            case GrantRenewed(grant=grant):
                 return self._on_grant(grant)
-            case RegistrationRefused(retry_s=retry_s):
-                return [StartTimer("register", max(retry_s, 0.1)), Tally("registrations_refused")]
+            case RegistrationRefused() as refused:
+                return self.owner.on_refused(refused)
             case ModelDispatched() | BaselineOrdered() as order:
-                if not self._is_order(received):
-                    return [Tally("not_owner")]
-                return self._on_order(order, received.envelope)
+                return self._on_order(order, received)
             case UploadsAcknowledged() as acknowledged:
-                return [Settle(acknowledged) if self._is_owner(received) else Tally("not_owner")]
+                is_owner = self.owner.is_owner(received)
+                return [ConfirmUploads(acknowledged) if is_owner else NOT_OWNER]
             case MessageReturned() as returned:
-                return self._on_returned(returned, received)
+                return self.owner.on_returned(returned, received)
             case CloudStatusReported(phase=phase, state=state):
                 self.planned = state == "online" and phase == "online"
                 return []
             case _:
                 return []
 
-    def _register(self) -> list[Effect]:
-        """Ask to be managed, and again until there is an answer."""
-        if self.granted:
-            return []
-        request = RegistrationRequested(site=self.site, requested_inmfs=self.requested_inmfs)
-        pause_s = self.settings.retry_s * min(2**self.retries, MAX_RETRY_FACTOR)
-        jitter = generator_of(self.retries, self.plvn, "register").uniform(0.5, 1.5)
-        self.retries += 1
-        return [
-            Publish(request, Address(plvn=self.plvn)),
-            StartTimer("register", pause_s * jitter),
-        ]
-
-    def _on_grant(self, grant: Grant) -> Sequence[Effect]:
-        if grant.plvn != self.plvn:
-            return [Tally("not_owner")]
-        if self.settings.cloud_key and not is_grant_by(self.settings.cloud_key, grant):
-            return [Tally("grants_forged")]
-        before = self.record
-        if before is not None and grant.fence < before.fence:
-            return [Tally("stale_fence")]
-        record = AgentRecord(self.plvn, grant.edge, grant.fence)
-        if before is not None and before.edge == grant.edge:
-            record = replace(before, fence=grant.fence)
-        self.owner_key = grant.edge_key
-        effects: list[Effect] = [CancelTimer("register")]
-        if record != self.record:
-            self.record = record
-            effects.append(Save(record))
-        if self.granted:
+    def _on_grant(self, grant: Grant, unknown: Sequence[InmfId] = ()) -> Sequence[Effect]:
+        before = self.granted
+        effects = list(self.owner.on_grant(grant))
+        if before or not self.granted:
             return effects
-        self.granted = True
-        asks = [self._publish(ModelRequested(inmf=inmf)) for inmf in self.requested_inmfs]
-        return [*effects, *self._upload_history(), *asks]
+        counts: list[Effect] = []
+        for name, controller in self.controllers.items():
+            controller.managed = name not in unknown
+            counts += [] if controller.managed else [Count("inmfs_unknown")]
+        asks = [
+            self.owner.publish(ModelRequested(inmf=name))
+            for name, controller in self.controllers.items()
+            if controller.managed
+        ]
+        return [*effects, *counts, *self._upload_history(), *asks]
+
+    def _on_order(
+        self, order: ModelDispatched | BaselineOrdered, received: Received
+    ) -> Sequence[Effect]:
+        if not self.owner.is_order(received):
+            return [NOT_OWNER]
+        controller = self.controllers.get(order.inmf)
+        if controller is not None:
+            return controller.on_order(order, received.envelope.boot)
+        effects: list[Effect] = [Count("models_refused")]
+        if isinstance(order, ModelDispatched):
+            refused = refusal(order, "unknown_inmf", f"{order.inmf} is not installed here")
+            effects.insert(0, self.owner.publish(refused, inmf=order.inmf))
+        return effects
+
+    def _on_timer(self, key: object) -> Sequence[Effect]:
+        if key == Timer.REGISTER:
+            return self.owner.register()
+        return self._on_lease() if key is Timer.LEASE else []
 
     def _on_lease(self) -> list[Effect]:
-        return [self._status("online"), StartTimer("lease", self.settings.lease_s / 3)]
+        return [self._status("online"), StartTimer(Timer.LEASE, self.settings.lease_s / 3)]
 
     def _status(self, state: Literal["online", "offline"]) -> Publish:
         status = AgentStatusReported(state=state, lease_s=self.settings.lease_s)
         return Publish(status, Address(plvn=self.plvn))
-
-    # Models
-
-    def _on_order(
-        self, order: ModelDispatched | BaselineOrdered, envelope: Envelope
-    ) -> Sequence[Effect]:
-        assert self.record is not None
-        if order.inmf != COOP_PERCEPTION:
-            return [Tally("unknown_inmf")]
-        newest = self.record.owner_boot, self.record.version
-        if (envelope.boot, order.version) < newest:  # by an ended process, or sent before another
-            return [Tally("models_outdated")]
-        present = self.owner_boot, self.version
-        if (envelope.boot, order.version) == present:  # the answer was lost: say it again
-            return [self._applied(order)]
-        actor: Actor | None = None
-        if isinstance(order, ModelDispatched):
-            refusal = self._refusal(order)
-            if refusal is not None:
-                return [self._publish(refusal, inmf=order.inmf), Tally("models_refused")]
-            actor = Actor(POLICY, order.parameters.floats("parameters"))
-            self.batch_slots = order.trajectory_slots
-        uploads = [*self._upload_batch(), *self._upload_summary()]
-        self.actor, self.version, self.owner_boot = actor, order.version, envelope.boot
-        self.record = replace(self.record, owner_boot=envelope.boot, version=order.version)
-        policy: Literal["baseline", "individual_model"]
-        policy = "baseline" if actor is None else "individual_model"
-        self.batch = self.batch.following(policy, order.version)
-        return [*uploads, Save(self.record), self._applied(order)]
-
-    def _is_owner(self, received: Received) -> bool:
-        """Whether the newest grant names the sender, and the sender is who it says."""
-        record, signature = self.record, received.signature
-        if record is None or received.envelope.src != f"edge:{record.edge}":
-            return False
-        if not self.settings.cloud_key:
-            return True
-        return signature is not None and signature.is_by(self.owner_key)
-
-    def _is_order(self, received: Received) -> bool:
-        fence = None if self.record is None else self.record.fence
-        return received.envelope.fence == fence and self._is_owner(received)
-
-    def _on_returned(self, returned: MessageReturned, received: Received) -> Sequence[Effect]:
-        """A message of ours was refused; uploads go to the owner, so only it ends one."""
-        is_owner = self._is_owner(received)
-        if not is_owner and received.envelope.role != "cloud":
-            return [Tally("not_owner")]
-        settled = [Settle(returned)] if is_owner else []
-        return [*settled, tally_of(returned)]
-
-    @staticmethod
-    def _refusal(order: ModelDispatched) -> ModelRefused | None:
-        """Why this model cannot act here; NaN and wrong checksums never get this far."""
-        if order.schema_id != POLICY.schema_id:
-            return ModelRefused(
-                inmf=order.inmf,
-                version=order.version,
-                code="wrong_schema",
-                reason=f"schema {order.schema_id} is not this agent's {POLICY.schema_id}",
-            )
-        arrays = order.parameters.unpack()
-        parameters = arrays.get("parameters")
-        if parameters is None or parameters.shape != (POLICY.parameters,):
-            return ModelRefused(
-                inmf=order.inmf,
-                version=order.version,
-                code="wrong_schema",
-                reason=f"parameters must be one array of ({POLICY.parameters},)",
-            )
-        if model_id(POLICY.schema_id, order.parameters.floats("parameters")) != order.model:
-            return ModelRefused(
-                inmf=order.inmf,
-                version=order.version,
-                code="wrong_digest",
-                reason=f"parameters do not have the id {order.model}",
-            )
-        return None
-
-    def _applied(self, order: ModelDispatched | BaselineOrdered) -> Publish:
-        slot = 0 if self.observed is None else self.observed.slot + 1
-        model = order.model if isinstance(order, ModelDispatched) else "0" * 64
-        applied = ModelApplied(inmf=order.inmf, version=order.version, model=model, slot_first=slot)
-        return self._publish(applied, inmf=order.inmf)
-
-    def _publish(
-        self,
-        message: Message,
-        *,
-        inmf: InmfId | None = None,
-        sim_time_s: float | None = None,
-    ) -> Publish:
-        assert self.record is not None
-        to = Address(plvn=self.plvn, inmf=inmf)
-        return Publish(message, to, fence=self.record.fence, sim_time_s=sim_time_s)

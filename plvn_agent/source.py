@@ -1,17 +1,20 @@
 """The port through which an agent sees its PLVN: real vehicles, SUMO, or the built-in simulator.
 
-A source advances in slots of simulated time. In each slot it says what every PLVN looks like, takes
-the modes that the agent chose, and says what they were worth as measured under a hidden condition
-that only the source knows.
+A source advances in slots of simulated time and says what every PLVN looks like. It names no INMF:
+the world of an INMF makes its fields of what a source shows. A source that is no traffic, such as
+real vehicles or a wrapped environment, brings the fields of INMFs itself.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from twintier.inmf.trajectory import Array, Mask
-from twintier.protocol.ids import PlvnId
-from twintier.protocol.messages import Site, VehicleState
+from twintier.inmf.contract import Row
+from twintier.inmf.episodes import Actions
+from twintier.inmf.traffic import Traffic, WorldSeed
+from twintier.plvn_agent.policy import Driven, SlotPolicy
+from twintier.protocol.ids import InmfId, PlvnId
+from twintier.protocol.messages import Site
 
 
 class SourceError(Exception):
@@ -26,45 +29,20 @@ class PlvnProfile:
     site: Site
 
 
-@dataclass(frozen=True, slots=True)
-class SlotObserved:
-    """One PLVN at the begin of a slot; unavailable numbers are None."""
-
-    slot: int
-    sim_time_s: float
-    hour: float | None
-    """Local civil hour with fraction."""
-    bandwidth_hz: float
-    objects: Array
-    """(pairs,): perception workload."""
-    distance_m: Array
-    """(pairs,): transmitter-receiver distance."""
-    present: Mask
-    """(pairs,): whether the row holds a CAV pair."""
-    vehicle_number: int | None
-    mean_speed_share: float | None
-    vehicles: tuple[VehicleState, ...]
-    """At most 64, hashed ids; empty where the source has no vehicles."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlotMeasured:
-    """What the modes of a slot were worth."""
-
-    slot: int
-    modes: Mask
-    """(pairs,): as carried out; an absent pair is False."""
-    reward_j: float
-    infeasible: bool
-    """Whether the chosen modes could not be carried out."""
-
-
 class Source(Protocol):
-    """Advances its PLVNs slot by slot; one source per process drives one simulated clock."""
+    """Advances its PLVNs slot by slot; one source per process drives one simulated clock.
+
+    What has a body here is inherited by sources that name this class as their base.
+    """
 
     @property
     def clock_id(self) -> str:
         """Names the simulated clock in envelopes."""
+        ...
+
+    @property
+    def slot_s(self) -> float:
+        """Simulated seconds of a slot; those of an INMF are whole multiples of it."""
         ...
 
     @property
@@ -80,11 +58,11 @@ class Source(Protocol):
         """
         ...
 
-    def history(self, plvn: PlvnId) -> Sequence[SlotObserved]:
+    def history(self, plvn: PlvnId) -> Sequence[Traffic]:
         """Slots before the first observed one, such as of the warm-up; may be empty."""
         ...
 
-    async def observe(self) -> Mapping[PlvnId, SlotObserved]:
+    async def observe(self) -> Mapping[PlvnId, Traffic]:
         """Advance by one slot and see every PLVN.
 
         Raises:
@@ -92,10 +70,50 @@ class Source(Protocol):
         """
         ...
 
-    def measure(self, plvn: PlvnId, modes: Mask) -> SlotMeasured:
-        """Carry out the modes in the present slot; once per PLVN and slot."""
+    async def stop(self) -> None:
+        """End everything that the source started; may be called again."""
         ...
 
-    async def stop(self) -> None:
-        """End everything that the source started."""
+    def world_seed(self, plvn: PlvnId) -> WorldSeed | None:
+        """What worlds of INMFs follow from; None where there is nothing to simulate."""
+        del plvn
+        return None
+
+    def fields(self, plvn: PlvnId, inmf: InmfId) -> Row | None:
+        """Measured fields of the present slot, where the source brings those of the INMF itself."""
+        del plvn, inmf
+        return None
+
+    def act(self, plvn: PlvnId, inmf: InmfId, action: Actions) -> Row:
+        """Carry out an action in the present slot of an INMF whose fields the source brings.
+
+        Returns:
+            Its outcome fields, `action` as carried out and `reward`.
+
+        Raises:
+            SourceError: if the source brings no fields of this INMF.
+        """
+        del action
+        raise SourceError(f"{self.clock_id} carries out no actions of {inmf} in {plvn}")
+
+
+@runtime_checkable
+class BulkSource(Protocol):
+    """A source that drives slots of some INMFs itself, because they are shorter than a message."""
+
+    @property
+    def bulk(self) -> Sequence[InmfId]:
+        """INMFs whose slots it drives itself."""
+        ...
+
+    async def advance(self, plvn: PlvnId, inmf: InmfId, policy: SlotPolicy, slots: int) -> Driven:
+        """Drive consecutive slots, asking the policy in each.
+
+        The policy is a plain function from measured fields to an action, which is then told the
+        outcome; it can be pickled, so a child process may do all of this. `policy.drive` is the
+        whole loop for a source that can measure and act.
+
+        Raises:
+            SourceError: if the source has died.
+        """
         ...

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from twintier.plvn_agent.core import AgentRecord
-from twintier.protocol.ids import EdgeId, PlvnId
+from twintier.plvn_agent.ownership import AgentRecord, Order
+from twintier.protocol.ids import EdgeId, InmfId, PlvnId
+from twintier.protocol.upcast import FIRST_INMF
 from twintier.protocol.values import Fence
 from twintier.runtime.effects import Record
 from twintier.runtime.storage.journal import (
@@ -17,10 +18,17 @@ from twintier.runtime.storage.journal import (
     write_journal,
 )
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS owners (plvn TEXT PRIMARY KEY, edge TEXT, fence INTEGER)"
-_ADDED = {"owner_boot": "TEXT NOT NULL DEFAULT ''", "version": "INTEGER NOT NULL DEFAULT 0"}
-"""Columns that files of earlier releases lack."""
-_UPSERT = "INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?, ?)"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS owners (plvn TEXT PRIMARY KEY, edge TEXT, fence INTEGER)",
+    """
+    CREATE TABLE IF NOT EXISTS orders (
+        plvn TEXT, inmf TEXT, owner_boot TEXT NOT NULL, version INTEGER NOT NULL,
+        PRIMARY KEY (plvn, inmf)
+    )
+    """,
+)
+_OLD_ORDERS = ("owner_boot", "version")
+"""Columns of owners in files of the first release, which had one INMF."""
 
 
 class AgentStore:
@@ -30,11 +38,9 @@ class AgentStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = connect_journal(str(path))
         with self._connection:
-            self._connection.execute(_SCHEMA)
-            present = {row[1] for row in self._connection.execute("PRAGMA table_info(owners)")}
-            for column, kind in _ADDED.items():
-                if column not in present:
-                    self._connection.execute(f"ALTER TABLE owners ADD COLUMN {column} {kind}")
+            for statement in _SCHEMA:
+                self._connection.execute(statement)
+            self._migrate()
 
     def save(self, records: Sequence[Record]) -> None:
         """Keep the records, all or none.
@@ -47,9 +53,7 @@ class AgentStore:
                 if is_journal_record(record):
                     write_journal(self._connection.execute, record)
                 elif isinstance(record, AgentRecord):
-                    values = record.plvn, record.edge, record.fence
-                    orders = record.owner_boot, record.version
-                    self._connection.execute(_UPSERT, (*values, *orders))
+                    self._write(record)
                 else:
                     raise TypeError(f"the agent store keeps no {type(record).__name__}")
 
@@ -64,11 +68,38 @@ class AgentStore:
 
     def load(self, plvn: PlvnId) -> AgentRecord | None:
         """Whom a PLVN obeyed last; None if it is new."""
-        query = "SELECT edge, fence, owner_boot, version FROM owners WHERE plvn = ?"
+        query = "SELECT edge, fence FROM owners WHERE plvn = ?"
         row = self._connection.execute(query, (plvn,)).fetchone()
         if row is None:
             return None
-        return AgentRecord(plvn, EdgeId(row[0]), Fence(row[1]), str(row[2]), int(row[3]))
+        query = "SELECT inmf, owner_boot, version FROM orders WHERE plvn = ? ORDER BY inmf"
+        orders = tuple(
+            (InmfId(inmf), Order(str(boot), int(version)))
+            for inmf, boot, version in self._connection.execute(query, (plvn,))
+        )
+        return AgentRecord(plvn, EdgeId(row[0]), Fence(row[1]), orders)
+
+    def _write(self, record: AgentRecord) -> None:
+        execute, plvn = self._connection.execute, record.plvn
+        owner = (plvn, record.edge, record.fence)
+        execute("INSERT OR REPLACE INTO owners VALUES (?, ?, ?)", owner)
+        execute("DELETE FROM orders WHERE plvn = ?", (plvn,))
+        for inmf, order in record.orders:
+            values = (plvn, inmf, order.owner_boot, order.version)
+            execute("INSERT INTO orders VALUES (?, ?, ?, ?)", values)
+
+    def _migrate(self) -> None:
+        """Move orders of the first release to where those of each INMF are kept."""
+        execute = self._connection.execute
+        present = {row[1] for row in execute("PRAGMA table_info(owners)")}
+        if present.issuperset(_OLD_ORDERS):
+            execute(
+                "INSERT OR IGNORE INTO orders "
+                "SELECT plvn, ?, owner_boot, version FROM owners WHERE version > 0",
+                (FIRST_INMF,),
+            )
+        for column in present.intersection(_OLD_ORDERS):
+            execute(f"ALTER TABLE owners DROP COLUMN {column}")
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,106 +1,112 @@
-"""Slots collected into the messages that upload them. Pure."""
+"""Slots collected into the messages that upload them. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from twintier.inmf.trajectory import Array, Mask
-from twintier.plvn_agent.source import SlotMeasured, SlotObserved
-from twintier.protocol.messages import PerformanceReported, TelemetryReported, TrajectoriesReported
-from twintier.protocol.messages.telemetry import PolicyKind
-from twintier.protocol.tensors import Tensors
+from twintier.inmf.contract import REWARD, SAMPLE, Inmf, Row
+from twintier.inmf.schema import trajectory_fields
+from twintier.inmf.spec import Array
+from twintier.plvn_agent.policy import Finished
+from twintier.protocol.columns import pack
+from twintier.protocol.messages import PerformanceReported, TrajectoriesReported
+from twintier.protocol.messages.telemetry import OutcomeSum, PolicyKind
 
 
-def exogenous_of(slots: Sequence[SlotObserved]) -> dict[str, Array]:
-    """What the slots looked like: (n,) bandwidth_hz, and (n, pairs) of the rest."""
-    return {
-        "bandwidth_hz": np.array([slot.bandwidth_hz for slot in slots], np.float64),
-        "objects": np.stack([slot.objects for slot in slots]).astype(np.float64),
-        "distance_m": np.stack([slot.distance_m for slot in slots]).astype(np.float64),
-        "present": np.stack([slot.present for slot in slots]).astype(np.float64),
-    }
-
-
-def telemetry_of(slots: Sequence[SlotObserved]) -> TelemetryReported:
-    """Consecutive slots as telemetry; vehicles are those of the last one."""
-    last = slots[-1]
-    return TelemetryReported(
-        slot_first=slots[0].slot,
-        hour=last.hour,
-        vehicle_number=last.vehicle_number,
-        mean_speed_share=last.mean_speed_share,
-        vehicles=last.vehicles,
-        slots=Tensors.pack(exogenous_of(slots)),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class DecidedSlot:
-    """A slot with what was decided and measured in it."""
-
-    observed: SlotObserved
-    modes_before: Mask
-    measured: SlotMeasured
+def columns_of(rows: Sequence[Row]) -> dict[str, Array]:
+    """Rows of (*shape) by field as columns (slots, *shape); there must be one."""
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 @dataclass(slots=True)
 class Batch:
-    """Decided slots under one policy, until they fill a message."""
+    """Consecutive slots under one policy, until they fill a message."""
 
+    inmf: Inmf
     policy: PolicyKind = "baseline"
     model_version: int = 0
     number: int = 0
     """Grows with each batch of the agent's boot."""
-    slots: list[DecidedSlot] = field(default_factory=list)
+    slot_first: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+    def fits(self, slot: int, finished: Finished) -> bool:
+        """Whether a slot may follow those that are here."""
+        if not self.rows:
+            return True
+        alike = (finished.policy, finished.version) == (self.policy, self.model_version)
+        sampled = (SAMPLE in finished.row) == self._sampled
+        return alike and sampled and slot == self.slot_first + len(self.rows)
+
+    def add(self, slot: int, finished: Finished) -> None:
+        """Take in a slot that fits."""
+        if not self.rows:
+            self.slot_first = slot
+            self.policy, self.model_version = finished.policy, finished.version
+        self.rows.append(finished.row)
 
     def trajectories(self) -> TrajectoriesReported:
-        """The batch as a message; it must hold a slot."""
-        measured = [slot.measured for slot in self.slots]
-        arrays = exogenous_of([slot.observed for slot in self.slots])
-        arrays["modes_before"] = np.stack([s.modes_before for s in self.slots]).astype(np.float64)
-        arrays["modes"] = np.stack([m.modes for m in measured]).astype(np.float64)
-        arrays["reward_j"] = np.array([m.reward_j for m in measured], np.float64)
+        """The batch as a message; it must hold a slot.
+
+        Raises:
+            ColumnsError: if the columns are not what the INMF says.
+        """
+        fields = trajectory_fields(self.inmf, sampled=self._sampled)
         return TrajectoriesReported(
             policy=self.policy,
             model_version=self.model_version,
             batch=self.number,
-            slot_first=self.slots[0].observed.slot,
-            slots=Tensors.pack(arrays),
+            slot_first=self.slot_first,
+            schema_id=self.inmf.schema_id,
+            slots=pack(columns_of(self.rows), fields),
         )
 
-    def following(self, policy: PolicyKind, model_version: int) -> "Batch":
+    def following(self) -> "Batch":
         """An empty batch after this one."""
-        return Batch(policy, model_version, self.number + 1)
+        return Batch(self.inmf, number=self.number + 1)
+
+    @property
+    def _sampled(self) -> bool:
+        return SAMPLE in self.rows[0]
 
 
 @dataclass(slots=True)
 class Summary:
-    """Performance of consecutive slots under one policy."""
+    """Performance of slots under one policy."""
 
+    inmf: Inmf
+    policy: PolicyKind = "baseline"
+    model_version: int = 0
     slot_first: int = 0
     slots: int = 0
-    reward_sum_j: float = 0.0
-    infeasible_slots: int = 0
-    mode_changes: int = 0
+    reward_sum: float = 0.0
+    outcome_sums: dict[str, float] = field(default_factory=dict)
 
-    def add(self, slot: DecidedSlot) -> None:
-        """Count a slot."""
+    def fits(self, finished: Finished) -> bool:
+        """Whether a slot was decided as those that are here."""
+        alike = (finished.policy, finished.version) == (self.policy, self.model_version)
+        return alike or not self.slots
+
+    def add(self, slot: int, finished: Finished) -> None:
+        """Count a slot; nulls add nothing."""
         if not self.slots:
-            self.slot_first = slot.observed.slot
+            self.slot_first = slot
+            self.policy, self.model_version = finished.policy, finished.version
         self.slots += 1
-        self.reward_sum_j += slot.measured.reward_j
-        self.infeasible_slots += slot.measured.infeasible
-        self.mode_changes += int(np.sum(slot.modes_before != slot.measured.modes))
+        self.reward_sum += float(finished.row[REWARD])
+        for name in (each.name for each in self.inmf.outcome if not each.shape):
+            value = float(np.nan_to_num(finished.row[name]))
+            self.outcome_sums[name] = self.outcome_sums.get(name, 0.0) + value
 
-    def report(self, policy: PolicyKind, model_version: int) -> PerformanceReported:
-        """The summary as a message."""
+    def report(self) -> PerformanceReported:
+        """The summary as a message; it must hold a slot."""
+        sums = tuple(OutcomeSum(name=n, total=total) for n, total in self.outcome_sums.items())
         return PerformanceReported(
-            policy=policy,
-            model_version=model_version,
+            policy=self.policy,
+            model_version=self.model_version,
             slot_first=self.slot_first,
             slots=self.slots,
-            reward_sum_j=self.reward_sum_j,
-            infeasible_slots=self.infeasible_slots,
-            mode_changes=self.mode_changes,
+            reward_sum=self.reward_sum,
+            outcomes=sums,
         )

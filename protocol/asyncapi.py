@@ -1,5 +1,6 @@
-"""The catalogue as an AsyncAPI 3 document: `python -m protocol.asyncapi docs/asyncapi.json`.
+"""The catalogue as an AsyncAPI 3 document.
 
+`python -m twintier.protocol.asyncapi docs/asyncapi.json` writes it.
 With it alone a client in another language can take part: topics, who sends what, QoS, and a JSON
 schema for each message. Byte strings are msgpack `bin`, which JSON Schema calls format `binary`.
 """

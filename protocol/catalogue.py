@@ -122,7 +122,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.RegistrationGranted, "plvn/{plvn}/down/registered", CLOUD, PLVN, 60, "(plvn, boot)",
-        care="answered", version=2,
+        care="answered", version=3,
     ),
     Row(
         m.RegistrationRefused, "plvn/{plvn}/down/registered", CLOUD, PLVN, 60, "(plvn, boot)",
@@ -139,19 +139,19 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.TelemetryReported, "plvn/{plvn}/up/telemetry", PLVN, EDGE, 5, "seq, latest wins", qos=0,
-        bulk=True, version=2,
+        bulk=True, version=3,
     ),
     Row(
         m.TrajectoriesReported, "plvn/{plvn}/up/traj/{inmf}", PLVN, EDGE, 600,
-        "(plvn, model version, batch)", bulk=True, care="outbox", version=2,
+        "(plvn, inmf, model version, batch)", bulk=True, care="outbox", version=3,
     ),
     Row(
         m.PerformanceReported, "plvn/{plvn}/up/perf/{inmf}", PLVN, EDGE, 300, "(plvn, seq)",
-        care="outbox",
+        care="outbox", version=2,
     ),
     Row(
         m.AttributesReported, "edge/{edge}/up/twin/{plvn}/attrs", EDGE, CLOUD, 600,
-        "(plvn, fence, seq)",
+        "(plvn, fence, seq)", version=2,
     ),
     Row(
         m.CategoryAssigned, "edge/{edge}/down/twin/{plvn}/category", CLOUD, EDGE, None,
@@ -159,11 +159,11 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.MetaRoundStarted, "edge/{edge}/down/meta/{inmf}/round", CLOUD, EDGE, None,
-        "(job, iteration, edge)", bulk=True, care="answered", version=2,
+        "(job, iteration, edge)", bulk=True, care="answered", version=3,
     ),
     Row(
         m.GradientsComputed, "edge/{edge}/up/meta/{inmf}/grad", EDGE, CLOUD, None,
-        "(job, iteration, plvn)", bulk=True, care="answered", version=2,
+        "(job, iteration, plvn)", bulk=True, care="answered", version=3,
     ),
     Row(
         m.GradientsFailed, "edge/{edge}/up/meta/{inmf}/grad", EDGE, CLOUD, None,
@@ -183,7 +183,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.MetaModelOffered, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid", bulk=True,
-        care="answered", version=2,
+        care="answered", version=3,
     ),
     Row(
         m.MetaModelMissing, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid",
@@ -191,7 +191,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.ModelDispatched, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300,
-        "(inmf, version), model", bulk=True, care="answered", version=2,
+        "(inmf, version), model", bulk=True, care="answered", version=3,
     ),
     Row(
         m.BaselineOrdered, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300, "(inmf, version)",
@@ -203,7 +203,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.ModelRefused, "plvn/{plvn}/up/model/{inmf}/applied", PLVN, EDGE, 300, "(inmf, version)",
-        care="answered",
+        care="answered", version=2,
     ),
     Row(
         m.ModelRequested, "plvn/{plvn}/up/model/get", PLVN, EDGE, 300, "(plvn, inmf)",
@@ -215,7 +215,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.IndividualModelReported, "edge/{edge}/up/twin/{plvn}/model", EDGE, CLOUD, 600,
-        "(plvn, inmf, version, state)", care="outbox",
+        "(plvn, inmf, version, state)", care="outbox", version=2,
     ),
     *_along(
         m.UploadsAcknowledged, "ack", branches=("plvn/down", "edge/down"),

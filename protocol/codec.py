@@ -31,6 +31,10 @@ MAX_ITEMS = 8192
 """Of one map or array."""
 MAX_VALUES = 65_536
 """Keys, containers and what is in them; arrays of numbers travel as one."""
+SIGNED_BYTES = len(MARK) + SIGNATURE_BYTES
+"""By which a signature makes a message longer."""
+_MAP_HEAD_BYTES = 5
+"""Of msgpack, at most."""
 
 
 class Decoded(NamedTuple):
@@ -43,7 +47,7 @@ class Decoded(NamedTuple):
 
 
 class Announced(NamedTuple):
-    """The head of a message whose bytes are to be asked for in chunks."""
+    """The claim check of a message whose bytes are to be asked for in chunks."""
 
     envelope: Envelope
     blob: BlobRef
@@ -55,15 +59,13 @@ def encode(
     message: Message,
     *,
     limit_bytes: int = MAX_MESSAGE_BYTES,
-    sign: Callable[[bytes], bytes] | None = None,
 ) -> bytes:
-    """The bytes of a message.
+    """The bytes of a message, not signed.
 
     Args:
         envelope: of it.
         message: the body.
         limit_bytes: that it may have.
-        sign: makes a signature of everything before it, which then ends the message.
 
     Raises:
         LocalProtocolError: if the envelope names another type, or a text is no valid Unicode.
@@ -73,10 +75,8 @@ def encode(
     if envelope.type != row.name:
         raise LocalProtocolError(f"envelope says {envelope.type}, the body is {row.name}")
     fields = {key: value for key, value in vars(envelope).items() if value is not None}
-    fields.pop("blob", None)  # a head is made of a whole message
+    fields.pop("blob", None)  # a claim check is made of a whole message
     fields["body"] = message.model_dump()
-    if sign is not None:
-        fields["sig"] = bytes(SIGNATURE_BYTES)
     try:
         payload: bytes = msgpack.packb(fields)
     except ValueError as error:
@@ -85,28 +85,40 @@ def encode(
         raise OversizeError(
             f"{row.name} of {len(payload)} bytes exceeds {limit_bytes}; send it in parts"
         )
-    if sign is None:
-        return payload
-    unsigned = payload[:-SIGNATURE_BYTES]
+    return payload
+
+
+def with_signature(payload: bytes, sign: Callable[[bytes], bytes]) -> bytes:
+    """The same message, ended by a signature of everything before it.
+
+    Args:
+        payload: of `encode`.
+        sign: makes the signature of some bytes.
+    """
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(payload[:_MAP_HEAD_BYTES])
+    keys = unpacker.read_map_header()
+    head: bytes = msgpack.Packer().pack_map_header(keys + 1)
+    unsigned = head + payload[unpacker.tell() :] + MARK
     return unsigned + sign(unsigned)
 
 
 def announce(payload: bytes, chunk_size: int) -> tuple[bytes, BlobRef]:
-    """The head that travels instead of a large message, and what it refers to."""
+    """The claim check that travels instead of a large message, and what it refers to."""
     blob = BlobRef(digest=blob_digest(payload), size=len(payload), chunk_size=chunk_size)
     fields = dict(msgpack.unpackb(payload))
     del fields["body"]
     fields.pop("sig", None)
-    head: bytes = msgpack.packb({**fields, "blob": blob.model_dump()})
-    return head, blob
+    claim_check: bytes = msgpack.packb({**fields, "blob": blob.model_dump()})
+    return claim_check, blob
 
 
-def with_floor(payload: bytes, floor: int) -> bytes:
+def with_low_watermark(payload: bytes, low_watermark: int) -> bytes:
     """The same message with another `floor` in its envelope."""
     fields = msgpack.unpackb(payload)
-    if fields["floor"] == floor:
+    if fields["floor"] == low_watermark:
         return payload
-    changed: bytes = msgpack.packb({**fields, "floor": floor})
+    changed: bytes = msgpack.packb({**fields, "floor": low_watermark})
     return changed
 
 
@@ -137,7 +149,7 @@ def read(
     *,
     limit_bytes: int = MAX_PAYLOAD_BYTES,
 ) -> Decoded | Announced:
-    """The message in some bytes, or the head of one that travels in chunks.
+    """The message in some bytes, or the claim check of one that travels in chunks.
 
     Raises:
         RemoteProtocolError: as `decode` does.

@@ -1,4 +1,4 @@
-"""The protocol page, written from the catalogue: `python -m protocol.document docs/protocol.md`."""
+"""The protocol page: `python -m twintier.protocol.document docs/protocol.md` writes it."""
 
 import sys
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from twintier.protocol.upcast import UPCASTERS
 HEAD = f"""\
 # Wire protocol
 
-Written by `python -m protocol.document`; edit `protocol/catalogue.py` and the messages instead.
+Written by `python -m twintier.protocol.document`; edit `protocol/catalogue.py` and the messages
+instead.
 
 Everything that crosses the bus is one MQTT message: QoS 0 or 1, MQTT 3.1.1 or 5. Its topic is
 `{{root}}/{WIRE_VERSION}/` and a line of the table below; the root is `{DEFAULT_ROOT}` unless

@@ -17,7 +17,6 @@ ModelId = NewType("ModelId", str)
 """blake2b-256 over schema id and canonical parameter bytes, hexadecimal."""
 
 SUPER_CATEGORY = CategoryKey("")
-COOP_PERCEPTION = InmfId("coop-perception")
 
 LEVEL_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 MAX_ID_LENGTH = 64

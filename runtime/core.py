@@ -1,6 +1,6 @@
 """The port of a role's behaviour, and the inputs that the runtime gives it."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -33,14 +33,14 @@ class Started:
 class TimerFired:
     """A timer that the core started has run out."""
 
-    key: str
+    key: Hashable
 
 
 @dataclass(frozen=True, slots=True)
 class JobDone:
     """A job has ended with a result."""
 
-    key: str
+    key: Hashable
     result: object
 
 
@@ -48,7 +48,7 @@ class JobDone:
 class JobFailed:
     """A job has raised, or its worker died."""
 
-    key: str
+    key: Hashable
     reason: str
 
 
@@ -75,8 +75,8 @@ class Core(Protocol):
         """Its identity within the role; `cloud` for the cloud twin."""
         ...
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        """Take an input at wall time `now` (Unix seconds) and say what shall happen."""
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        """Take an event at wall time `now` (Unix seconds) and say what shall happen."""
         ...
 
     def goodbye(self) -> Sequence[Effect]:

@@ -1,10 +1,12 @@
 """What a core may ask for: the whole vocabulary between pure behaviour and I/O."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Protocol, get_args
 
 from twintier.protocol.address import Address
 from twintier.protocol.errors import RefusalCode
+from twintier.protocol.ids import InmfId
 from twintier.protocol.messages import MessageReturned, UploadsAcknowledged
 from twintier.protocol.messages.base import Message
 from twintier.protocol.values import Fence
@@ -66,9 +68,12 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Deliver `TimerFired(key)` after some wall time; a new timer replaces one of the same key."""
+    """Deliver `TimerFired(key)` after some wall time; a new timer replaces one of the same key.
 
-    key: str
+    Keys are frozen records or enumerations of the role, so that a core matches on them.
+    """
+
+    key: Hashable
     after_s: float
 
 
@@ -76,14 +81,14 @@ class StartTimer:
 class CancelTimer:
     """Forget the timer of this key, if there is one."""
 
-    key: str
+    key: Hashable
 
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
     """Run a job in a worker process; `JobDone(key)` or `JobFailed(key)` follows."""
 
-    key: str
+    key: Hashable
     job: Job
     priority: int = field(default=0)
     """Of the jobs that wait for a worker, the one with the smallest number goes first."""
@@ -91,26 +96,36 @@ class StartJob:
 
 @dataclass(frozen=True, slots=True)
 class Actuate:
-    """Set the modes of a PLVN's CAV pairs for the present slot; True is CP."""
+    """Carry out an action of an INMF in the present slot; for the caller of `observe`."""
 
-    modes: tuple[bool, ...]
+    inmf: InmfId
+    action: tuple[float, ...]
+    """As numbers: 0 and 1, the index of a choice, or real ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Delegate:
+    """Decide the next slots of an INMF by this policy, then observe what came of it."""
+
+    inmf: InmfId
+    policy: object
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
     """Add to a counter that `HealthReported` shows; for what is not lost but worth knowing."""
 
     counter: str
     count: int = 1
 
 
-def tally_of(returned: MessageReturned) -> Tally:
+def count_of(returned: MessageReturned) -> Count:
     """Counts a message that came back by its code; those that are not ours share one counter."""
-    return Tally(f"returned.{returned.code if returned.code in _CODES else 'other'}")
+    return Count(f"returned.{returned.code if returned.code in _CODES else 'other'}")
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class ConfirmUploads:
     """What this message says of our uploads is true: do not send them again."""
 
     message: UploadsAcknowledged | MessageReturned
@@ -121,6 +136,8 @@ class Defer:
     """Do not count the present message as taken: whoever keeps it sends it again later."""
 
 
+Answer = Actuate | Delegate
+"""What whoever gave the core an observation gets back."""
 Effect = (
     Publish
     | Subscribe
@@ -130,7 +147,8 @@ Effect = (
     | CancelTimer
     | StartJob
     | Actuate
-    | Tally
-    | Settle
+    | Delegate
+    | Count
+    | ConfirmUploads
     | Defer
 )

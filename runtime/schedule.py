@@ -1,7 +1,7 @@
 """A core's timers and jobs: what comes back to it later, but for messages."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from twintier.broker.errors import JobError
 from twintier.runtime.core import Input, JobDone, JobFailed, TimerFired
@@ -15,7 +15,7 @@ class Schedule:
     def __init__(self, jobs: Jobs, take: Callable[[Input], object]) -> None:
         self._jobs = jobs
         self._take = take
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
         self._ended = False
 
     def add(self, effect: StartTimer | CancelTimer | StartJob) -> None:
@@ -41,12 +41,12 @@ class Schedule:
             loop = asyncio.get_running_loop()
             self._timers[effect.key] = loop.call_later(effect.after_s, self._fire, effect.key)
 
-    def _cancel_timer(self, key: str) -> None:
+    def _cancel_timer(self, key: Hashable) -> None:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
 
-    def _fire(self, key: str) -> None:
+    def _fire(self, key: Hashable) -> None:
         self._timers.pop(key, None)
         self._take(TimerFired(key))
 
@@ -56,7 +56,7 @@ class Schedule:
         future = self._jobs.submit(effect.job, effect.priority)
         future.add_done_callback(lambda done: self._job_ended(effect.key, done))
 
-    def _job_ended(self, key: str, future: "asyncio.Future[object]") -> None:
+    def _job_ended(self, key: Hashable, future: "asyncio.Future[object]") -> None:
         if future.cancelled():
             return
         error = future.exception()

@@ -11,7 +11,9 @@ import pytest
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
+from twintier.launch.cli import document
 from twintier.launch.cli.app import app
+from twintier.launch.exit_codes import ExitCode, page_text
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -38,7 +40,7 @@ def _alternatives(words: list[str]) -> Iterator[list[str]]:
         return
     place = words.index(several[0])
     for choice in several[0].split("|"):
-        yield [*words[:place], choice, *words[place + 1 :]]
+        yield from _alternatives([*words[:place], choice, *words[place + 1 :]])
 
 
 def commands() -> dict[str, TyperCommand]:
@@ -82,12 +84,22 @@ def test_a_command_line_of_the_docs_is_understood(words: list[str]) -> None:
 
 
 def test_every_command_stands_in_the_readme() -> None:
-    assert {named(words) for words in command_lines(ROOT / "README.md")} == set(commands())
+    shown = {name for name, command in commands().items() if not command.hidden}
+    assert {named(words) for words in command_lines(ROOT / "README.md")} == shown
 
 
 def test_an_unknown_option_would_be_noticed() -> None:
     with pytest.raises(Exception, match="No such option"):
         parse(["up", "cloud", "--rsus", "3"])
+
+
+def test_the_page_of_the_command_line_is_that_of_the_code() -> None:
+    assert (ROOT / "docs/cli.md").read_text(encoding="utf-8") == document.page()
+
+
+def test_every_exit_code_has_its_page_and_no_page_is_left_over() -> None:
+    pages = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("docs/exit-codes/*")}
+    assert pages == {f"{code.value:02}.md": page_text(code) for code in ExitCode}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import performance
 from twintier.broker.errors import BrokerStartError
 from twintier.broker.servers.process import choose_port
 from twintier.protocol.address import Address
-from twintier.protocol.codec import decode, with_floor
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.codec import decode, with_low_watermark
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.tensors import Tensors
-from twintier.runtime.delivery.inbound import Inbound
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.decoder import Decoder
+from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.effects import Publish
 
 ROOT = Path(__file__).parent
@@ -35,7 +36,7 @@ SHOWN = {
     "flwrlabs/flower#1060": "learning/test_aggregate.py::test_a_gradient_that_is_not_finite_changes_nothing",
     "flwrlabs/flower#2515": "cloud_twin/test_meta_training.py::test_rows_of_another_iteration_are_late_and_do_nothing",
     "KatherLab/MediSwarm#466": "edge_twin/test_core.py::test_a_matched_meta_model_is_fetched_until_it_is_there",
-    "londonaicentre/FLIP#684": "runtime/delivery/test_courier.py::test_what_is_lost_on_the_way_is_asked_for_again_and_nothing_else",
+    "londonaicentre/FLIP#684": "runtime/delivery/test_delivery.py::test_what_is_lost_on_the_way_is_asked_for_again_and_nothing_else",
     "securefederatedai/openfederatedlearning#1619": "system/faults/test_platform.py::test_every_process_is_killed_in_turn_and_the_loop_goes_on",
     "empicano/aiomqtt#340": "runtime/test_runtime.py::test_goodbye_is_published_when_stopped_and_a_will_when_the_link_breaks",
     "empicano/aiomqtt#250": "contract/test_bus.py::test_order_and_number_are_kept_far_beyond_the_window",
@@ -43,7 +44,7 @@ SHOWN = {
     "eclipse-paho/paho.mqtt.python#492": "contract/test_bus.py::test_what_was_handed_over_and_not_acknowledged_survives_a_killed_broker",
     "eclipse-mosquitto/mosquitto#2887": "system/test_offline.py::test_retained_statuses_of_a_large_fleet_all_arrive",
     "eclipse-mosquitto/mosquitto#1729": "system/test_offline.py::test_messages_queued_for_an_absent_edge_server_all_arrive_in_order",
-    "TheAgentK/tuya-mqtt#41": "runtime/delivery/test_courier.py::test_what_a_predecessor_says_last_does_not_stand",
+    "TheAgentK/tuya-mqtt#41": "runtime/delivery/test_delivery.py::test_what_a_predecessor_says_last_does_not_stand",
     "eclipse-mosquitto/mosquitto#1877": "contract/test_tls.py::test_a_reload_takes_up_rules_but_a_new_authority_needs_a_restart",
     "safetensors/safetensors#825": "test_pitfalls.py::test_arrays_in_fortran_order_keep_their_values",
     "safetensors/safetensors#75": "test_pitfalls.py::test_big_endian_arrays_keep_their_values",
@@ -65,7 +66,7 @@ def test_each_report_has_a_test_that_is_there(report: str) -> None:
 
 
 def encoder() -> Encoder:
-    return Encoder("plvn", "p1", "b1", root="twintier", floor=lambda _stream: 1)
+    return Encoder("plvn", "p1", "b1", root="twintier", low_watermark=lambda _stream: 1)
 
 
 AT = Publish(performance(0), Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION))
@@ -73,8 +74,8 @@ AT = Publish(performance(0), Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION))
 
 def test_an_upload_sent_again_keeps_the_time_of_its_first_sending() -> None:
     sent = encoder().encode(AT, 1000.0)
-    again = decode(with_floor(sent.payload, 1), sent.topic).envelope
-    later = decode(with_floor(sent.payload, 7), sent.topic).envelope
+    again = decode(with_low_watermark(sent.payload, 1), sent.topic).envelope
+    later = decode(with_low_watermark(sent.payload, 7), sent.topic).envelope
     assert again.ts_ns == later.ts_ns == 1000 * 10**9
     assert (again.id, again.seq) == (later.id, later.seq)
 
@@ -82,10 +83,10 @@ def test_an_upload_sent_again_keeps_the_time_of_its_first_sending() -> None:
 def test_a_message_from_the_epoch_is_neither_old_nor_lost() -> None:
     sent = encoder().encode(AT, 0.0)
     envelope = decode(sent.payload, sent.topic).envelope
-    inbound = Inbound("twintier")
+    decoder = Decoder("twintier")
     assert envelope.ts_ns == 0
-    assert inbound.is_due(envelope, 1.8e9, retain=False)
-    assert inbound.offsets_s(1) == {"plvn:p1": 1.8e9}
+    assert decoder.is_due(envelope, 1.8e9, retain=False)
+    assert decoder.offsets_s(1) == {"plvn:p1": 1.8e9}
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -17,8 +17,8 @@ import paho.mqtt.client as paho
 import structlog
 
 from twintier.broker.bus import WINDOW, Qos, Will, check_publish
+from twintier.broker.delivery_queue import DeliveryQueue
 from twintier.broker.errors import LocalBusError, UnavailableError
-from twintier.broker.incoming import Incoming
 from twintier.broker.mqtt.link import (
     LinkEvents,
     MqttLink,
@@ -101,7 +101,7 @@ class MqttBus:
         self._filters: dict[str, None] = {}
         self._will: Callable[[], Will] | None = None
         self._came_up: Callable[[], None] | None = None
-        self._incoming: Incoming[MqttDelivery] = Incoming(settings.qos0_limit)
+        self._deliveries: DeliveryQueue[MqttDelivery] = DeliveryQueue(settings.qos0_limit)
         self._window = Window(WINDOW)
         self._up = asyncio.Event()
         self._link: MqttLink | None = None
@@ -120,12 +120,12 @@ class MqttBus:
     @property
     def waiting(self) -> int:
         """Messages that have arrived and not been taken."""
-        return len(self._incoming)
+        return len(self._deliveries)
 
     @property
     def dropped(self) -> int:
         """QoS 0 messages that arrived too fast, and QoS 1 messages that expired on their way."""
-        return self._incoming.dropped + self._window.expired
+        return self._deliveries.dropped + self._window.expired
 
     @property
     def version(self) -> MqttVersion:
@@ -156,7 +156,7 @@ class MqttBus:
         was_up = self.up
         self._keeper.cancel()
         await group.__aexit__(None, None, None)
-        self._incoming.close()
+        self._deliveries.close()
         if was_up and self._version == "3.1.1" and not self._settings.keep_session:
             await end_session(self._address, self._version, self._settings, secure=self._secure)
 
@@ -208,7 +208,7 @@ class MqttBus:
 
     async def deliveries(self) -> AsyncIterator[MqttDelivery]:
         """Messages as they arrive."""
-        async for delivery in self._incoming:
+        async for delivery in self._deliveries:
             yield delivery
 
     async def __aenter__(self) -> Self:
@@ -278,7 +278,7 @@ class MqttBus:
             self._pause_s = 0.0
 
     def _arrived(self, link: MqttLink, message: paho.MQTTMessage) -> None:
-        self._incoming.put(MqttDelivery(link, message))
+        self._deliveries.put(MqttDelivery(link, message))
 
     def _acknowledged(self, mid: int, taken: bool) -> None:  # noqa: FBT001  # a callback
         self.refused += not taken

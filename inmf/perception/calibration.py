@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twintier.inmf.contract import CLIP, Posterior
 from twintier.inmf.perception.condition import (
     PRIOR_HIGH,
     PRIOR_LOW,
@@ -25,8 +26,6 @@ from twintier.inmf.trajectory import Array, Mask, Trace, Trajectories
 
 RELATIVE_ERROR = 0.01
 """Error of the emulator's form, as a share of the reward (assumed)."""
-CLIP = 30.0
-"""Residual, in deviations, beyond which a slot counts no more: a freak must not decide alone."""
 PRIOR_DRAWS = 200
 KEPT = 48
 """Best candidates that each round of local search starts from."""
@@ -47,30 +46,9 @@ LEAST_EFFECTIVE = 16.0
 PARTICLES = 48
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What is known of the hidden condition."""
-
-    condition: Condition
-    """The best one."""
-    particles: Array
-    """(k, 5) plausible conditions."""
-    weights: Array
-    """(k,) probabilities of the particles, summing to 1."""
-    n_slots: int
-    """Slots that it rests on."""
-    residual_sd_j: float
-    """Root mean square of observed less predicted reward under the best condition."""
-
-    def draw(self, count: int, rng: np.random.Generator) -> list[Condition]:
-        """Conditions as uncertain as the calibration is."""
-        chosen = rng.choice(len(self.weights), size=count, p=self.weights)
-        return [Condition.from_array(self.particles[index]) for index in chosen]
-
-
 def calibrate(
     trajectories: Trajectories, known: Sequence[Condition], rng: np.random.Generator
-) -> Calibration:
+) -> Posterior:
     """Fit the hidden condition to (state, action, reward).
 
     Args:
@@ -89,26 +67,19 @@ def calibrate(
     return _posterior(evidence, found, int(trajectories.reward_j.size), rng)
 
 
-def predict(calibration: Calibration, trajectories: Trajectories) -> tuple[Array, Array]:
-    """Reward that the calibrated emulator gives to the same states and actions of one episode.
+def predict(candidates: Array, trajectories: Trajectories) -> Array:
+    """Reward that conditions (k, 5) give to the same states and actions of one episode.
 
     Returns:
-        (particles, slots) J, and the particles' mean (slots,) J.
+        (k, slots) J.
     """
-    rewards, _ = _rewards(trajectories, calibration.particles)
-    return rewards, calibration.weights @ rewards
+    rewards, _ = _rewards(trajectories, candidates)
+    return rewards
 
 
 def deviations(reward_j: Array, relative_error: float = RELATIVE_ERROR) -> Array:
     """What of a measured reward noise and the emulator's form explain, one deviation, J."""
     return np.hypot(REWARD_NOISE_J, relative_error * np.abs(reward_j))
-
-
-def misfits(trajectories: Trajectories, condition: Condition) -> Array:
-    """Clipped squared residual of each slot of one episode in deviations, (slots,)."""
-    rewards, _ = _rewards(trajectories, stack([condition]))
-    observed = trajectories.reward_j[0]
-    return np.asarray(np.clip((observed - rewards[0]) / deviations(observed), -CLIP, CLIP) ** 2)
 
 
 def informative(trajectories: Trajectories) -> Mask:
@@ -222,7 +193,7 @@ def _polish(evidence: Evidence, unit: Array) -> Array:
 
 def _posterior(
     evidence: Evidence, found: Array, n_slots: int, rng: np.random.Generator
-) -> Calibration:
+) -> Posterior:
     """Importance sampling around the best candidate, twice; the second round knows more."""
     errors = evidence.errors(found)
     best = found[[int(np.argmin(errors))]]
@@ -244,12 +215,12 @@ def _posterior(
     winner = found[order[0]]
     least, _ = evidence.residuals(winner[None])
     scale = deviations(evidence.trajectories.reward_j[0])
-    return Calibration(
-        condition=Condition.from_array(_from_unit(winner)),
+    return Posterior(
+        best=_from_unit(winner),
         particles=_from_unit(np.concatenate([winner[None], drawn[chosen]])),
         weights=np.full(PARTICLES, 1.0 / PARTICLES),
         n_slots=n_slots,
-        residual_sd_j=float(np.sqrt(np.mean((least[0] * scale) ** 2))),
+        residual_sd=float(np.sqrt(np.mean((least[0] * scale) ** 2))),
     )
 
 
@@ -278,11 +249,11 @@ def _tempered(log_weights: Array) -> Array:
         power *= 0.7
 
 
-def _ignorant(first: Array, n_slots: int) -> Calibration:
+def _ignorant(first: Array, n_slots: int) -> Posterior:
     """The prior, with the first guess as the best: no slot has spoken."""
     prior = first[-PARTICLES:]
     weights = np.full(len(prior), 1.0 / len(prior))
-    return Calibration(Condition.from_array(first[0]), prior, weights, n_slots, 0.0)
+    return Posterior(first[0], prior, weights, n_slots, 0.0)
 
 
 def _total(residuals: Array) -> Array:

@@ -14,6 +14,7 @@ from time import process_time
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors.numpy import load_file, save_file
 
@@ -99,6 +100,7 @@ def _progress(*, quiet: bool) -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=False),
         disable=quiet,
+        console=Console(stderr=True),
     )
 
 

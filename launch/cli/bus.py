@@ -1,44 +1,50 @@
-"""`twintier bus`: the wire to a file, and a file to the wire."""
+"""`twintier bus`: the wire to a file, a file to the wire, and the way to the broker."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twintier.launch.cli.options import DEFAULT_URL, Certs, Identity, Root, Url, quiet_logs
+from twintier.launch.cli.configured import CONNECTION, configured, option
+from twintier.launch.cli.options import connection_of, quiet_logs
+from twintier.launch.cli.watching import check, watch
 
-bus = typer.Typer(help="Record what passes on the bus, and play it back.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from twintier.launch.settings.resolve import Settings
+
+bus = typer.Typer(
+    help="Record what passes on the bus, play it back, watch it, check it.", no_args_is_help=True
+)
+PLAYED = tuple(each for each in CONNECTION if each != option("connection.root"))
+"""A tape goes where it was recorded, whatever the root of this deployment."""
 
 
 @bus.command("record")
+@configured(*CONNECTION)
 def bus_record(
+    settings: "Settings",
     file: Annotated[Path, typer.Argument(help="The tape to write; must not exist.")],
     *,
-    url: Url = DEFAULT_URL,
-    root: Root = "twintier",
     topic_filter: Annotated[
         str, typer.Option("--filter", help="MQTT filter below the root's v1/.")
     ] = "#",
     seconds: Annotated[float | None, typer.Option(min=0.1, help="End after these.")] = None,
     count: Annotated[int, typer.Option(min=0, help="End after this many; 0 never.")] = 0,
-    certs: Certs = None,
-    identity: Identity = "monitor",
-) -> None:
+) -> int:
     """Write every message to a tape, byte for byte, until Ctrl-C."""
-    from twintier.launch.connection import Connection  # noqa: PLC0415
     from twintier.launch.inspect.tape import TapeOptions, run_record  # noqa: PLC0415
 
     quiet_logs()
-    connection = Connection(url, certs, identity)
-    options = TapeOptions(connection, root, topic_filter, file, seconds, count)
-    raise typer.Exit(run_record(options))
+    connection, root = connection_of(settings)
+    return run_record(TapeOptions(connection, root, topic_filter, file, seconds, count))
 
 
 @bus.command("replay")
+@configured(*PLAYED)
 def bus_replay(
+    settings: "Settings",
     file: Annotated[Path, typer.Argument(help="The tape.")],
     *,
-    url: Url = DEFAULT_URL,
     root: Annotated[
         str | None,
         typer.Option(help="Play below this root, so that a live platform is not disturbed."),
@@ -49,13 +55,14 @@ def bus_replay(
     retained: Annotated[
         bool, typer.Option("--retained", help="Play values from before the recording too.")
     ] = False,
-    certs: Certs = None,
-    identity: Identity = "monitor",
-) -> None:
+) -> int:
     """Publish the messages of a tape again, in order and at their spacing."""
-    from twintier.launch.connection import Connection  # noqa: PLC0415
     from twintier.launch.inspect.tape import ReplayOptions, run_replay  # noqa: PLC0415
 
     quiet_logs()
-    connection = Connection(url, certs, identity)
-    raise typer.Exit(run_replay(ReplayOptions(connection, file, root, speed, retained)))
+    connection, _ = connection_of(settings)
+    return run_replay(ReplayOptions(connection, file, root, speed, retained))
+
+
+bus.command("watch")(watch)
+bus.command("check")(check)

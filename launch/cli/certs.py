@@ -3,9 +3,15 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from twintier.launch.cli.configured import configured, option
+from twintier.launch.cli.options import Output, is_json
+
+if TYPE_CHECKING:
+    from twintier.launch.settings.resolve import Settings
 
 certs = typer.Typer(
     help="Make, renew and show the certificates of a deployment.", no_args_is_help=True
@@ -17,51 +23,58 @@ PlvnIds = Annotated[list[str] | None, typer.Option("--plvn", help="Id of a PLVN.
 Watchers = Annotated[
     list[str] | None, typer.Option("--watcher", help="Who may read all and write nothing.")
 ]
-Days = Annotated[int, typer.Option(min=1, max=3650, help="Days that certificates are good for.")]
+DAYS, HOSTS = option("certs.days"), option("certs.hosts", spelled="--host")
 
 
 @certs.command("create")
+@configured(DAYS, HOSTS)
 def certs_create(
+    settings: "Settings",
     folder: Folder,
     *,
     edge: Edges = None,
     plvn: PlvnIds = None,
     watcher: Watchers = None,
-    host: Annotated[
-        list[str] | None, typer.Option(help="Name or address of the broker, beside localhost.")
-    ] = None,
-    days: Days = 365,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an old folder, its authority with it.")
     ] = False,
-) -> None:
+) -> int:
     """Make an authority, and certificates of broker, cloud twin and those who are named."""
     from twintier.broker.certs.folder import Identities, create  # noqa: PLC0415
+    from twintier.launch.settings.own import CertsSettings  # noqa: PLC0415
 
-    identities = Identities(edge or (), plvn or (), watcher or ())
+    identities, chosen = (
+        Identities(edge or (), plvn or (), watcher or ()),
+        settings.of(CertsSettings),
+    )
 
     def make() -> None:
-        made = create(folder, identities, now=_now(), hosts=host or (), days=days, force=force)
+        hosts, days = chosen.hosts, chosen.days
+        made = create(folder, identities, now=_now(), hosts=hosts, days=days, force=force)
         print(f"{folder} holds an authority and certificates of {', '.join(made)}")
         print(f"keep {folder / 'ca.key'} where nobody else reads it")
 
-    _run(make)
+    return _code_of(make)
 
 
 @certs.command("add")
+@configured(DAYS)
 def certs_add(
+    settings: "Settings",
     folder: Folder,
     *,
     edge: Edges = None,
     plvn: PlvnIds = None,
     watcher: Watchers = None,
-    days: Days = 365,
-) -> None:
+) -> int:
     """Add identities under the authority that is there."""
     from twintier.broker.certs.folder import Identities, add  # noqa: PLC0415
+    from twintier.launch.settings.own import CertsSettings  # noqa: PLC0415
 
     if not (edge or plvn or watcher):
         raise typer.BadParameter("name somebody with --edge, --plvn or --watcher")
+
+    days = settings.of(CertsSettings).days
 
     def grow() -> None:
         identities = Identities(edge or (), plvn or (), watcher or ())
@@ -69,7 +82,7 @@ def certs_add(
         if edge or watcher:
             print("send SIGHUP to `twintier up broker` so that their access rules hold")
 
-    _run(grow)
+    return _code_of(grow)
 
 
 @certs.command("rotate")
@@ -104,33 +117,32 @@ def certs_rotate(
             print(f"renewed {', '.join(rotate(folder, now=_now(), days=days))}")
             print("send SIGHUP to `twintier up broker`; clients follow as they reconnect")
 
-    _run(turn)
+    raise typer.Exit(_code_of(turn))
 
 
 @certs.command("show")
 def certs_show(
     folder: Folder,
     *,
-    output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
+    output: Output = "table",
 ) -> None:
     """Say whose certificates are there and how long they last; exit 10 if one must be renewed."""
     from twintier.launch.cli.certs_table import show  # noqa: PLC0415
 
-    if output not in {"text", "json"}:
-        raise typer.BadParameter(f"{output!r} is neither text nor json")
-    _run(lambda: show(folder, _now(), as_json=output == "json"))
+    as_json = is_json(output)
+    raise typer.Exit(_code_of(lambda: show(folder, _now(), as_json=as_json)))
 
 
-def _run(action: Callable[[], int | None]) -> None:
-    """Do something and exit with its code, or with the reason why it cannot be done."""
+def _code_of(action: Callable[[], int | None]) -> int:
+    """Do something; its exit code, or that of the reason why it cannot be done."""
     from twintier.broker.errors import CertificateError  # noqa: PLC0415
     from twintier.launch.exit_codes import ExitCode  # noqa: PLC0415
     from twintier.launch.problems import say  # noqa: PLC0415
 
     try:
-        raise typer.Exit(action() or ExitCode.OK)
+        return action() or ExitCode.OK
     except (CertificateError, OSError) as error:
-        raise typer.Exit(say(error, ExitCode.USAGE)) from error
+        return say(error, ExitCode.USAGE)
 
 
 def _now() -> datetime:

@@ -17,11 +17,11 @@ def ensure_certificates(options: DemoOptions, folder: Path) -> Path:
         CertificateError: if the broker asked for cannot be secured by us, or the folder is no
             folder of certificates.
     """
-    if options.broker not in {"auto", "mosquitto"}:
+    if options.demo.broker not in {"auto", "mosquitto"}:
         raise CertificateError(
-            f"--secure starts a Mosquitto of its own and cannot secure {options.broker!r}; leave "
-            "--broker out, or secure your own broker with `twintier certs create` and give its "
-            "folder to `twintier up` with --certs"
+            f"--secure starts a Mosquitto of its own and cannot secure {options.demo.broker!r}; "
+            "leave --broker out, or secure your own broker with `twintier certs create` and give "
+            "its folder to `twintier up` with --certs"
         )
     now = datetime.now(UTC)
     plvns = [p for n in options.networks for p in possible_plvns(options.source_options(n))]

@@ -12,11 +12,10 @@ from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.launch.connection import Connection
 from twintier.launch.demo.children import Child, end_children, start_child
 from twintier.launch.demo.settings import DemoOptions
-from twintier.launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.serve import serve
 from twintier.launch.sources import make_source
-from twintier.plvn_agent.settings import AgentSettings
-from twintier.plvn_agent.slot_loop import HostSettings
+from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.protocol.ids import EdgeId
 from twintier.runtime.workers import WorkerJobs
 
@@ -109,32 +108,23 @@ class InProcesses:
         await self.stop()
 
     def _commands(self) -> list[tuple[str, list[str]]]:
-        options = self._options
-        connection = self._connection
-        common = ["--url", connection.url, "--state", str(self._state)]
+        """The roles, told what the demo was told, and what follows from there being a demo."""
+        options, connection = self._options, self._connection
+        common = [*options.given.again(), "--url", connection.url, "--state", str(self._state)]
         common += [] if connection.certs is None else ["--certs", str(connection.certs)]
-        common += [] if options.inbox is None else ["--inbox", str(options.inbox)]
-        common += ["--inject", options.inject] if options.inject else []
-        common += ["--ledgers", str(self._state / "ledgers"), "--seed", str(options.seed)]
+        common += ["--ledgers", str(self._state / "ledgers")]
         cloud = ["--expected-plvns", str(options.expected_plvns)]
         cloud += ["--expected-edges", str(len(options.edges))]
-        cloud += ["--planning-s", str(options.planning_s), "--n-min", str(options.n_min)]
         commands = [("cloud", ["up", "cloud", *common, *cloud])]
         for edge, settings in zip(options.edges, options.edge_settings(), strict=True):
             place = [f"--lat={settings.lat_deg}", f"--lon={settings.lon_deg}"]
             commands.append((edge, ["up", "edge", edge, *common, *place]))
         for number, network in enumerate(options.networks, start=1):
-            commands.append((f"agents-{number}", ["up", "agent", *common, *self._agents(network)]))
+            source = options.source_options(network)
+            vehicles = ["--source", source.source, "--network", source.network]
+            vehicles += ["--demand-s", str(source.duration_sim_s)]
+            commands.append((f"agents-{number}", ["up", "agent", *common, *vehicles]))
         return commands
-
-    def _agents(self, network: str) -> list[str]:
-        source = self._options.source_options(network)
-        arguments = ["--source", source.kind, "--plvns", str(source.plvns)]
-        arguments += ["--rsus", str(source.rsus), "--start-hour", str(source.start_hour)]
-        arguments += ["--speed", str(self._options.speed)]
-        arguments += ["--demand-s", str(source.duration_sim_s)]
-        arguments += [] if source.kind == "builtin" else ["--network", network]
-        return [*arguments, *(["--constant"] if source.constant else [])]
 
 
 class InOneProcess:
@@ -186,7 +176,7 @@ class InOneProcess:
             jobs = await self._stack.enter_async_context(WorkerJobs(1))
             runtimes.append(edge_runtime(deployment, EdgeId(edge), settings, jobs))
         agents = [
-            agent_runtimes(deployment, source, AgentSettings(), HostSettings(speed=options.speed))
+            agent_runtimes(deployment, source, options.agent, options.host, inmfs=options.inmfs)
             for source in sources
         ]
         runtimes += [runtime for each in agents for runtime in each.runtimes]

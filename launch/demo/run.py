@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,14 +20,13 @@ from twintier.launch.connection import Connection
 from twintier.launch.demo.certs import ensure_certificates
 from twintier.launch.demo.platform import InOneProcess, InProcesses, Platform, PlatformDiedError
 from twintier.launch.demo.settings import DemoOptions
-from twintier.launch.demo.summary import RunFacts, read_accounts, summarise, write_summary
+from twintier.launch.demo.summary import RunFacts, read_ledgers, summarise, write_summary
 from twintier.launch.demo.table import Progress, render
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.inspect.projection import View, listen
 from twintier.launch.problems import say
 from twintier.launch.serve import run_until_signal
 from twintier.plvn_agent.source import SourceError
-from twintier.plvn_agent.sources.builtin import BuiltinSource
 from twintier.runtime.recording.recorder import RecordingError
 
 START_LIMIT_S = 240.0
@@ -68,25 +68,25 @@ class Run:
         if self.online_at is None:
             expected = self.options.expected_plvns
             return f"before online operation; {len(self.view.plvns)} of {expected} PLVNs are here"
-        if self.options.duration_s is None:
+        if self.options.demo.duration_s is None:
             return "Ctrl-C ends it"
-        return f"{max(self.options.duration_s - self.online_s, 0.0):.0f} s to go"
+        return f"{max(self.options.demo.duration_s - self.online_s, 0.0):.0f} s to go"
 
 
 def run_demo(options: DemoOptions) -> int:
     """Run the demo; the exit code is the outcome."""
     with contextlib.ExitStack() as stack:
-        state = options.state
+        state = options.demo.state
         if state is None:
             state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="twintier-")))
         state.mkdir(parents=True, exist_ok=True)
         broker: RunningBroker | None = None
         secured: Secured | None = None
         try:
-            if options.secure:
+            if options.demo.secure:
                 secured = Secured(ensure_certificates(options, state / "certs"))
-            if options.broker in {"auto", "mosquitto", "nats"}:
-                broker = _start_broker(options.broker, state / "broker", secured)
+            if options.demo.broker in {"auto", "mosquitto", "nats"}:
+                broker = _start_broker(options.demo.broker, state / "broker", secured)
                 stack.callback(broker.stop)
         except BrokerStartError as error:
             return say(error, ExitCode.NO_BROKER)
@@ -108,10 +108,10 @@ def _start_broker(kind: str, folder: Path, secured: Secured | None) -> RunningBr
 
 def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> int:
     platform: Platform
-    if run.options.broker == "memory":
+    if run.options.demo.broker == "memory":
         platform = InOneProcess(run.options, run.state)
     else:
-        url = run.options.broker if broker is None else broker.url
+        url = run.options.demo.broker if broker is None else broker.url
         connection = Connection(url, None if secured is None else secured.certs)
         platform = InProcesses(run.options, connection, run.state)
     try:
@@ -125,13 +125,13 @@ def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> 
     if code != ExitCode.OK:
         return code
     kind, version = ("memory", "") if broker is None else (broker.kind, broker.version)
-    if broker is None and run.options.broker != "memory":
+    if broker is None and run.options.demo.broker != "memory":
         kind = "url"
     return _conclude(run, kind, version)
 
 
 async def _drive(run: Run, platform: Platform, stop: asyncio.Event) -> int:
-    console = Console()
+    console = Console(stderr=True)
     async with platform:
         bus = platform.listener()
         listening = asyncio.ensure_future(
@@ -158,10 +158,10 @@ async def _until_done(run: Run, platform: Platform, stop: asyncio.Event, live: L
         if run.online_at is None and cloud is not None and cloud.phase == "online":
             run.online_at, run.sim_at_online_s = time.monotonic(), run.sim_s
         live.update(render(run.view, run.progress()), refresh=True)
-        if options.duration_s is not None and run.online_s >= options.duration_s:
+        if options.demo.duration_s is not None and run.online_s >= options.demo.duration_s:
             return ExitCode.OK
         waited = time.monotonic() - run.began
-        if run.online_at is None and waited > START_LIMIT_S + options.planning_s:
+        if run.online_at is None and waited > START_LIMIT_S + options.cloud.planning_s:
             problem = f"planning did not end within {waited:.0f} s; see {run.state / 'logs'}"
             return say(problem, ExitCode.PLANNING)
         with contextlib.suppress(TimeoutError):
@@ -176,18 +176,17 @@ def _conclude(run: Run, kind: str, version: str) -> int:
     facts = RunFacts(
         broker_kind=kind,
         broker_version=version,
-        speed_asked=options.speed,
+        speed_asked=options.host.speed,
         speed_reached=sim_s / online_s,
         wall_s=time.monotonic() - run.began,
         sim_s=sim_s,
         edges=options.edges,
     )
-    truth = _truth(options)
-    messages = read_accounts(run.state / "ledgers")
-    summary = summarise(view, facts, run.state, messages, truth)
-    if options.summary is not None:
-        write_summary(summary, options.summary)
-        print(f"summary written to {options.summary}")
+    messages = read_ledgers(run.state / "ledgers")
+    summary = summarise(view, facts, run.state, messages)
+    if options.demo.summary is not None:
+        write_summary(summary, options.demo.summary)
+        print(f"summary written to {options.demo.summary}", file=sys.stderr)
     adapted = _lines(summary["individual_models"])
     trained = _lines(summary["meta_models"])
     print(
@@ -195,19 +194,12 @@ def _conclude(run: Run, kind: str, version: str) -> int:
         f"{len(view.retrainings)} retrainings, {messages.published} messages published, "
         f"{messages.lost} lost"
     )
-    if options.duration_s is not None and adapted < options.expected_plvns:
-        problem = f"{adapted} of {options.expected_plvns} PLVNs have an individual model"
+    wanted = options.expected_plvns * len(options.inmfs)
+    if options.demo.duration_s is not None and adapted < wanted:
+        problem = f"{adapted} of {wanted} individual models were made"
         return say(problem, ExitCode.NOT_ADAPTED)
     return ExitCode.OK
 
 
 def _lines(value: object) -> int:
     return len(value) if isinstance(value, Sequence) else 0
-
-
-def _truth(options: DemoOptions) -> BuiltinSource | None:
-    if options.source != "builtin":
-        return None
-    return BuiltinSource(
-        options.plvns, seed=options.seed, start_hour=options.start_hour, constant=options.constant
-    )

@@ -6,8 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from twintier.launch.inspect.projection import PlvnView, View
+from twintier.launch.inspect.projection import InmfView, View
 from twintier.launch.instruments import injected
+from twintier.protocol.ids import InmfId
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +40,42 @@ def _headline(view: View, progress: Progress) -> Text:
 
 def _plvns(view: View) -> Table:
     table = Table(expand=True)
-    for name in ("PLVN", "category", "acts", "origin"):
+    for name in ("PLVN", "INMF", "category", "acts", "origin"):
         table.add_column(name, overflow="fold")
-    for name in ("J/slot", "emulated", "baseline", "bound"):
+    for name in ("reward", "candidate", "baseline", "bound"):
         table.add_column(name, justify="right")
     for plvn, seen in sorted(view.plvns.items()):
-        table.add_row(plvn, *_cells(seen))
+        category = "" if seen.attributes is None else seen.attributes.category.replace("|", " ")
+        for inmf, own in sorted(seen.inmfs.items()) or [(InmfId(""), InmfView())]:
+            table.add_row(plvn, inmf, category, *_cells(own))
     return table
 
 
-def _cells(seen: PlvnView) -> tuple[str, ...]:
-    category = "" if seen.attributes is None else seen.attributes.category.replace("|", " ")
+def _cells(seen: InmfView) -> tuple[str, ...]:
     acts = "" if seen.performance is None else seen.performance.policy.replace("_", " ")
     if seen.performance is not None and seen.performance.policy == "individual_model":
         acts = f"v{seen.performance.model_version}"
-    reward = "" if seen.reward_j is None else f"{seen.reward_j:.2f}"
+    reward = _number(seen.reward)
     model = seen.model
     if model is None:
-        return category, acts, "", reward, "", "", ""
+        return acts, "", reward, "", "", ""
     origin = model.origin_category.replace("|", " ") or "super model"
     if model.origin == "present_model":
         origin = "present model"
     state = f"{acts} {model.state.replace('_', ' ')}"
     rewards = (model.reward_after, model.baseline_reward, model.bound_reward)
-    return category, state, origin, reward, *(f"{value:.2f}" for value in rewards)
+    return state, origin, reward, *(_number(value) for value in rewards)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _footline(view: View, progress: Progress) -> Text:
     rounds = [
         f"{started.job} iteration {started.iteration}"
         for started in view.rounds.values()
-        if (started.category and ("coop-perception", started.category) not in view.library)
-        or (not started.category and ("coop-perception", "") not in view.library)
+        if all(indexed.category != started.category for indexed in view.library.values())
     ]
     training = ", ".join(rounds) or f"{len(view.library)} meta models in the library"
     refused = sum(h.refused for h in view.health.values())

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from twintier.broker.bus import Delivery
@@ -98,8 +98,15 @@ ALWAYS: tuple[Check, ...] = (
 )
 
 
-def run_doctor(probe: Probe, *, as_json: bool) -> int:
-    """Look at everything and print what was found; 0 if nothing is a problem."""
+def run_doctor(probe: Probe, *, as_json: bool, reach_only: bool = False) -> int:
+    """Look and print what was found; 0 if nothing is a problem.
+
+    Args:
+        probe: where, and as whom.
+        as_json: for programs.
+        reach_only: look only whether the broker is reached and answers.
+    """
+    look = reach if reach_only else examine
     try:
         prefix(probe.root)
         prefix(probe.probe_root)
@@ -107,11 +114,13 @@ def run_doctor(probe: Probe, *, as_json: bool) -> int:
         _ = probe.address
     except (LocalBusError, InvalidIdError) as error:
         return say(error, ExitCode.USAGE)
-    return run_until_signal(lambda stop: _doctor(probe, stop, as_json=as_json))
+    return run_until_signal(lambda stop: _doctor(look(probe), stop, as_json=as_json))
 
 
-async def _doctor(probe: Probe, stop: asyncio.Event, *, as_json: bool) -> int:
-    looking, stopping = asyncio.ensure_future(examine(probe)), asyncio.ensure_future(stop.wait())
+async def _doctor(
+    look: Coroutine[None, None, list[Finding]], stop: asyncio.Event, *, as_json: bool
+) -> int:
+    looking, stopping = asyncio.ensure_future(look), asyncio.ensure_future(stop.wait())
     await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not looking.done():
         looking.cancel()  # its checks take back what they have published
@@ -124,19 +133,32 @@ async def _doctor(probe: Probe, stop: asyncio.Event, *, as_json: bool) -> int:
     return ExitCode.UNHEALTHY if worst(findings) == "problem" else ExitCode.OK
 
 
+async def reach(probe: Probe) -> list[Finding]:
+    """Whether the broker is there, speaks MQTT, and answers without delay."""
+    findings = await _reach(probe)
+    if worst(findings) != "problem":
+        findings += await _look(CHECKS[0], probe)
+    return findings
+
+
 async def examine(probe: Probe) -> list[Finding]:
     """All findings, in the order of the table."""
-    findings: list[Finding] = []
-    for check in (Check("reach", check_port), Check("MQTT", check_mqtt)):
-        findings += await _look(check, probe)
-        if worst(findings) == "problem":
-            break
-    else:
+    findings = await _reach(probe)
+    if worst(findings) != "problem":
         for check in CHECKS:
             if probe.may_publish or not check.publishes:
                 findings += await _look(check, probe)
     for check in ALWAYS:
         findings += await _look(check, probe)
+    return findings
+
+
+async def _reach(probe: Probe) -> list[Finding]:
+    findings: list[Finding] = []
+    for check in (Check("reach", check_port), Check("MQTT", check_mqtt)):
+        findings += await _look(check, probe)
+        if worst(findings) == "problem":
+            break
     return findings
 
 

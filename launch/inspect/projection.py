@@ -9,7 +9,7 @@ from twintier.broker.bus import Bus
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.codec import Decoded, decode
 from twintier.protocol.errors import RemoteProtocolError
-from twintier.protocol.ids import EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
     CloudStatusReported,
@@ -25,18 +25,16 @@ from twintier.protocol.messages import (
 )
 from twintier.protocol.messages.registration import GrantRenewed
 from twintier.protocol.topics import prefix
-from twintier.runtime.delivery.inbound import MAX_STREAMS
+from twintier.runtime.delivery.decoder import MAX_STREAMS
 from twintier.runtime.delivery.positions import is_upload, key_of
 from twintier.runtime.delivery.seen import Recent, SeenNumbers
 from twintier.runtime.storage.journal import StreamKey
 
 
 @dataclass(slots=True)
-class PlvnView:
-    """One PLVN as the bus shows it."""
+class InmfView:
+    """One INMF of one PLVN as the bus shows it."""
 
-    edge: EdgeId | None = None
-    attributes: AttributesReported | None = None
     model: IndividualModelReported | None = None
     """The newest that was not deleted or rolled back."""
     newest: IndividualModelReported | None = None
@@ -46,10 +44,23 @@ class PlvnView:
     """(reward, slots) of recent performance summaries."""
 
     @property
-    def reward_j(self) -> float | None:
-        """Mean J a slot of the recent summaries."""
+    def reward(self) -> float | None:
+        """Mean measured reward a slot of the recent summaries, in the INMF's unit."""
         slots = sum(n for _, n in self.recent)
         return sum(r for r, _ in self.recent) / slots if slots else None
+
+
+@dataclass(slots=True)
+class PlvnView:
+    """One PLVN as the bus shows it."""
+
+    edge: EdgeId | None = None
+    attributes: AttributesReported | None = None
+    inmfs: dict[InmfId, InmfView] = field(default_factory=dict)
+
+    def inmf(self, inmf: InmfId) -> InmfView:
+        """The view of an INMF, made when it is first seen."""
+        return self.inmfs.setdefault(inmf, InmfView())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +102,10 @@ class View:
                 self.plvn(grant.plvn).edge = grant.edge
             case AttributesReported() as attributes if address.plvn:
                 self.plvn(address.plvn).attributes = attributes
-            case PerformanceReported() as performance if address.plvn:
-                view = self.plvn(address.plvn)
+            case PerformanceReported() as performance if address.plvn and address.inmf:
+                view = self.plvn(address.plvn).inmf(address.inmf)
                 view.performance = performance
-                view.recent.append((performance.reward_sum_j, performance.slots))
+                view.recent.append((performance.reward_sum, performance.slots))
             case IndividualModelReported() as model if address.plvn:
                 self._on_model(address.plvn, model)
             case RetrainTriggered() as triggered if address.plvn:
@@ -114,8 +125,16 @@ class View:
         """The view of a PLVN, made when it is first seen."""
         return self.plvns.setdefault(plvn, PlvnView())
 
+    def models(self) -> dict[tuple[PlvnId, InmfId], InmfView]:
+        """Every INMF of every PLVN, in order."""
+        return {
+            (plvn, inmf): view
+            for plvn, seen in sorted(self.plvns.items())
+            for inmf, view in sorted(seen.inmfs.items())
+        }
+
     def _on_model(self, plvn: PlvnId, model: IndividualModelReported) -> None:
-        view = self.plvn(plvn)
+        view = self.plvn(plvn).inmf(model.inmf)
         if view.newest is None or model.version >= view.newest.version:
             view.newest = model
         match model.state:
@@ -132,7 +151,7 @@ class View:
     def _complete(self, plvn: PlvnId, model: IndividualModelReported) -> None:
         for index in range(len(self.retrainings) - 1, -1, -1):
             retraining = self.retrainings[index]
-            if retraining.plvn != plvn:
+            if (retraining.plvn, retraining.triggered.inmf) != (plvn, model.inmf):
                 continue
             if model.cause == (retraining.triggered.cause,):
                 done = Retraining(plvn, retraining.triggered, model.model)

@@ -8,6 +8,7 @@ from pathlib import Path
 from twintier.cloud_twin.core import CloudCore
 from twintier.edge_twin.core import EdgeCore
 from twintier.launch.exit_codes import ExitCode
+from twintier.launch.inspect.old_keys import with_present_keys
 from twintier.launch.problems import say
 from twintier.plvn_agent.core import AgentCore
 from twintier.runtime.core import Core, Input, JobDone, JobFailed, Received, TimerFired
@@ -26,7 +27,7 @@ def run_replay(path: Path, *, verify: bool, as_json: bool) -> int:
     began = time.monotonic()
     try:
         core = _core(path)
-        outcome = replay(core, read_steps(path), run_jobs=verify)
+        outcome = replay(core, with_present_keys(core.role, read_steps(path)), run_jobs=verify)
     except (RecordingError, OSError) as error:
         return say(error, ExitCode.USAGE)
     fields = as_fields(core, outcome)

@@ -1,6 +1,7 @@
 """`twintier bus record` and `twintier bus replay`: the wire to a file and back."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ async def _record(options: TapeOptions, stop: asyncio.Event) -> int:
         await bus.subscribe([topics])
 
         async def recording() -> None:
-            print(f"recording {topics}; Ctrl-C ends it", flush=True)
+            print(f"recording {topics}; Ctrl-C ends it", file=sys.stderr, flush=True)
             await record(bus, tape, offset_ns, taken, count=options.count)
 
         code = await _while_connected(

@@ -127,3 +127,20 @@ class MlpNetwork:
     def scale_outputs(self, parameters: Array, factor: float) -> None:
         """Multiply the outputs by a factor, in place; (n or more,)."""
         parameters[self.last_layer] *= parameters.dtype.type(factor)
+
+
+def order_in_torch(sizes: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Where the numbers of the same network as `torch.nn.Linear` layers stand in the vector.
+
+    torch keeps weights (out, in), the built-in network (in, out).
+
+    Args:
+        sizes: units of input, hidden and output layers.
+
+    Returns:
+        (n,) such that `flat[order]` is torch's vector.
+    """
+    places = np.arange(parameter_count(sizes), dtype=np.float64)  # whole numbers, kept exactly
+    layers = layers_of(sizes, places)
+    parts = [part.ravel() for weights, biases in layers for part in (weights.T, biases)]
+    return np.concatenate(parts).astype(np.int64)

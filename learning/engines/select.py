@@ -3,7 +3,6 @@
 from twintier.inmf.spec import Mlp, TorchModule
 from twintier.learning.engines.numpy import MlpNetwork
 from twintier.learning.engines.port import Network
-from twintier.learning.errors import SettingsError
 
 
 def network_of(
@@ -15,11 +14,15 @@ def network_of(
         spec: what the INMF declares.
         observation_dim: numbers of an observation.
         outputs: numbers that the head of its actions needs.
-        device: where torch computes; the built-in network is numpy's and always on the CPU.
+        device: where torch computes, `cpu`, `cuda` or `cuda:N`; the built-in network is numpy's
+            and always on the CPU.
 
     Raises:
-        SettingsError: if the spec or the device cannot be had here.
+        SettingsError: if the module or the device cannot be had here, with the reason.
     """
     if isinstance(spec, Mlp):
         return MlpNetwork(spec, observation_dim, outputs)
-    raise SettingsError(f"network {spec.path} needs the torch engine, which is not here; {device}")
+    # Most processes never meet a module, and torch takes a second and 200 MB to load.
+    from twintier.learning.engines.torch import TorchNetwork  # noqa: PLC0415
+
+    return TorchNetwork(spec, observation_dim, outputs, device)

@@ -1,7 +1,7 @@
 """What the hour means for traffic: how active human-driven vehicles are on the radio."""
 
-from twintier.inmf.perception.emulator import ACTIVITY
-
+ACTIVITY = {"rush": 1.0, "day": 0.8, "night": 0.6}
+"""Share of the human-driven vehicles that are active, by the time of day (assumed)."""
 RUSH_HOURS = ((7.0, 9.0), (16.0, 19.0))
 """Assumed: usual peaks of a working day."""
 NIGHT_FROM_HOUR, NIGHT_TO_HOUR = 22.0, 5.0
@@ -14,7 +14,7 @@ def hour_at(start_hour: float, sim_time_s: float) -> float:
 
 
 def period_of_day(hour: float) -> str:
-    """`rush`, `day` or `night`: the emulator's names of activity."""
+    """`rush`, `day` or `night`."""
     if any(begin <= hour < end for begin, end in RUSH_HOURS):
         return "rush"
     if hour >= NIGHT_FROM_HOUR or hour < NIGHT_TO_HOUR:

@@ -3,6 +3,7 @@
 from twintier.protocol.messages.attributes import (
     AttributesReported,
     CategoryAssigned,
+    InmfAttributes,
     MetaModelMatch,
 )
 from twintier.protocol.messages.base import Message, Value
@@ -54,6 +55,8 @@ from twintier.protocol.messages.registration import (
     TwinRegistered,
 )
 from twintier.protocol.messages.telemetry import (
+    InmfSlots,
+    OutcomeSum,
     PerformanceReported,
     TelemetryReported,
     TrajectoriesReported,
@@ -78,6 +81,8 @@ __all__ = [
     "GrantRenewed",
     "HealthReported",
     "IndividualModelReported",
+    "InmfAttributes",
+    "InmfSlots",
     "LibraryIndexed",
     "Message",
     "MessageRefused",
@@ -93,6 +98,7 @@ __all__ = [
     "ModelDispatched",
     "ModelRefused",
     "ModelRequested",
+    "OutcomeSum",
     "PeerClock",
     "PerformanceReported",
     "RegistrationGranted",

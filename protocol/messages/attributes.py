@@ -16,9 +16,20 @@ from twintier.protocol.messages.base import (
     Name,
     NonNegative,
     Text,
+    Unit,
     Value,
     Version,
 )
+
+
+class InmfAttributes(Value):
+    """What one INMF adds to the attributes; unavailable numbers are null."""
+
+    inmf: InmfName
+    workload: NonNegative | None
+    workload_unit: Unit
+    resources: NonNegative | None
+    resources_unit: Unit
 
 
 class AttributesReported(Message):
@@ -32,8 +43,8 @@ class AttributesReported(Message):
     lat_deg: Latitude | None
     lon_deg: Longitude | None
     vehicle_number: NonNegative | None
-    workload_objects: NonNegative | None
-    bandwidth_hz: NonNegative | None
+    inmfs: Annotated[tuple[InmfAttributes, ...], Field(max_length=16)]
+    """Average workload and average resources, by INMF."""
     category: Category
     """Key of all known discrete attributes, with hysteresis applied by the twin."""
 

@@ -39,7 +39,8 @@ class MetaModelRequested(Message):
 class MetaModelOffered(Message):
     """The meta model asked for, in its newest version.
 
-    `parameters` holds parameters (n,) and log_step_sizes (n,), float32.
+    `parameters` holds init (n,), where adaptation starts, log_step_sizes (n,) and prior (n,), which
+    acts before the first update, if it is another vector; float32.
     """
 
     inmf: InmfName

@@ -12,8 +12,9 @@ from twintier.protocol.tensors import Tensors
 class MetaTrainingSettings(Value):
     """How each twin evaluates the meta model in one iteration."""
 
-    algorithm: Literal["teacher", "maml", "fomaml", "reptile"]
-    """`teacher` is the model-assisted first stage, on the mixture of tasks without adaptation."""
+    algorithm: Name
+    """A learner, such as `maml`; `teacher` is the model-assisted first stage, on the mixture of
+    tasks without adaptation."""
     inner_steps: Annotated[int, Field(ge=0, le=10)]
     episodes: Annotated[int, Field(ge=1, le=1000)]
     """Emulated episodes of a twin in each round of data collection."""
@@ -23,7 +24,8 @@ class MetaTrainingSettings(Value):
 class MetaRoundStarted(Message):
     """The current meta model, for these twins of one edge server.
 
-    `model` holds parameters (n,) and log_step_sizes (n,), float32.
+    `model` holds init (n,), log_step_sizes (n,) and, where it is another vector, prior (n,);
+    float32.
     """
 
     job: Name
@@ -51,7 +53,8 @@ class GradientRow(Value):
 class GradientsComputed(Message):
     """Rows of twins of one edge server; each counts once by (job, iteration, PLVN).
 
-    `gradients` holds gradient and step_size_gradient, (rows, n) float32.
+    `gradients` holds gradient, step_size_gradient and, where the model has a prior of its own,
+    prior_gradient, (rows, n) float32.
     """
 
     job: Name

@@ -36,6 +36,10 @@ class ModelDispatched(Message):
     parameters: Tensors
     trajectory_slots: Annotated[int, Field(ge=1, le=10_000)]
     """Slots of a batch of trajectories from now on."""
+    sampled: bool
+    """Whether actions are sampled and their log-probabilities uploaded: the paper's pure loop."""
+    program: Annotated[bytes, Field(max_length=4 * 1024 * 1024)]
+    """ONNX graph of a network that is not the built-in one, with the parameters as its input."""
 
 
 class BaselineOrdered(Message):
@@ -60,7 +64,7 @@ class ModelRefused(Message):
 
     inmf: InmfName
     version: Version
-    code: Literal["wrong_digest", "wrong_schema", "not_finite"]
+    code: Literal["wrong_digest", "wrong_schema", "not_finite", "unknown_inmf", "no_engine"]
     reason: Text
 
 
@@ -101,11 +105,13 @@ class IndividualModelReported(Message):
     origin_version: Version
     adaptation_steps: Count
     exchanges: Count
-    reward_before: Real
-    reward_after: Real
-    baseline_reward: Real
-    bound_reward: Real
-    """Rewards: mean J a slot, greedy, over common emulated traces."""
+    evidence: Literal["emulated", "measured"]
+    """What the rewards are: greedy, over common emulated traces; or measured in the PLVN."""
+    reward_before: Real | None
+    reward_after: Real | None
+    baseline_reward: Real | None
+    bound_reward: Real | None
+    """Rewards: mean of a slot in the INMF's unit; null where nothing says."""
     true_slots: Count
     synthetic_slots: Count
     sim_time_s: NonNegative

@@ -55,6 +55,8 @@ class RegistrationGranted(Message):
     """The PLVN is registered and this edge server manages it."""
 
     grant: Grant
+    unknown_inmfs: Annotated[tuple[InmfName, ...], Field(max_length=16)]
+    """Those asked for that nobody here knows; the others are managed."""
 
 
 class RegistrationRefused(Message):

@@ -1,1 +1,1 @@
-"""Reliable delivery: outboxes, acknowledgements, chunked messages, accounts of what was lost."""
+"""Reliable delivery: outboxes, acknowledgements, chunked messages, ledgers of what was lost."""

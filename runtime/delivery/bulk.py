@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from twintier.broker.bus import Bus, Delivery
-from twintier.runtime.delivery.outbound import Listening, SendQueue
+from twintier.runtime.delivery.outgoing import Listening
+from twintier.runtime.delivery.send_queue import SendQueue
 
 
 class Bulk:
@@ -57,3 +58,18 @@ class Bulk:
         async for delivery in self._bus.deliveries():
             arrived(delivery)
             await delivery.ack()
+
+
+class ChunkRoute:
+    """The way of chunks: the connection for large things, or the shared one without it."""
+
+    def __init__(self, control: SendQueue, bulk: Bulk | None) -> None:
+        self._control = control
+        self._bulk = bulk
+
+    def queue(self) -> SendQueue:
+        """The queue that something large is about to enter."""
+        if self._bulk is None:
+            return self._control
+        self._bulk.use()
+        return self._bulk.queue

@@ -55,8 +55,8 @@ class Listened(_Model):
     until: float
 
 
-class LedgerPage(_Model):
-    """One process's account."""
+class WrittenLedger(_Model):
+    """One process's ledger, as it is written."""
 
     src: str
     boot: str
@@ -90,7 +90,7 @@ class _Sent:
 
 
 class Ledger:
-    """Account of one process, written when it ends."""
+    """Of one process, written when it ends."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
@@ -140,9 +140,11 @@ class Ledger:
             self._forgotten += len(oldest)
         return new
 
-    def page(self, src: str, boot: str, now: float, counts: Messages, dropped: int) -> LedgerPage:
-        """The account at a time."""
-        return LedgerPage(
+    def written(
+        self, src: str, boot: str, now: float, counts: Messages, dropped: int
+    ) -> WrittenLedger:
+        """The ledger at a time, as it is written."""
+        return WrittenLedger(
             src=src,
             boot=boot,
             published=counts.published,
@@ -165,39 +167,39 @@ class Ledger:
             forgotten=self._forgotten,
         )
 
-    def write(self, page: LedgerPage) -> None:
-        """Write the account to the ledger's file, whole or not at all; without a path, nothing."""
+    def write(self, written: WrittenLedger) -> None:
+        """Write the ledger to its file, whole or not at all; without a path, nothing."""
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".part")
-        temporary.write_text(json.dumps(page.model_dump(mode="json")))
+        temporary.write_text(json.dumps(written.model_dump(mode="json")))
         temporary.replace(self.path)
 
 
-def read_page(path: Path) -> LedgerPage:
-    """An account that a process wrote.
+def read_ledger(path: Path) -> WrittenLedger:
+    """A ledger that a process wrote.
 
     Raises:
         OSError: if the file cannot be read.
-        pydantic.ValidationError: if it is no account.
+        pydantic.ValidationError: if it is no ledger.
     """
-    return LedgerPage.model_validate_json(path.read_text())
+    return WrittenLedger.model_validate_json(path.read_text())
 
 
-def lost_messages(pages: Sequence[LedgerPage]) -> list[tuple[str, str, str, int]]:
+def lost_messages(ledgers: Sequence[WrittenLedger]) -> list[tuple[str, str, str, int]]:
     """(src, boot, stream, seq) of every lost message."""
     received: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
-    for page in pages:
-        for entry in page.received:
+    for ledger in ledgers:
+        for entry in ledger.received:
             received.setdefault((entry.src, entry.boot, entry.stream), []).extend(entry.ranges)
     lost: list[tuple[str, str, str, int]] = []
-    for page in pages:
-        for stream in page.sent:
-            ranges = received.get((page.src, page.boot, stream.stream), [])
-            heard = _heard(stream.stream, pages)
+    for ledger in ledgers:
+        for stream in ledger.sent:
+            ranges = received.get((ledger.src, ledger.boot, stream.stream), [])
+            heard = _heard(stream.stream, ledgers)
             lost += [
-                (page.src, page.boot, stream.stream, seq)
+                (ledger.src, ledger.boot, stream.stream, seq)
                 for seq, sent_at in stream.sent
                 if any(listened.since <= sent_at <= listened.until for listened in heard)
                 and not any(low <= seq <= high for low, high in ranges)
@@ -205,17 +207,17 @@ def lost_messages(pages: Sequence[LedgerPage]) -> list[tuple[str, str, str, int]
     return lost
 
 
-def count_messages(pages: Sequence[LedgerPage]) -> Messages:
-    """Totals of a run from the accounts of all its processes."""
+def count_messages(ledgers: Sequence[WrittenLedger]) -> Messages:
+    """Totals of a run from the ledgers of all its processes."""
     return Messages(
-        published=sum(page.published for page in pages),
-        delivered=sum(page.delivered for page in pages),
-        redelivered=sum(page.redelivered for page in pages),
-        refused=sum(page.refused for page in pages),
-        lost=len(lost_messages(pages)),
+        published=sum(ledger.published for ledger in ledgers),
+        delivered=sum(ledger.delivered for ledger in ledgers),
+        redelivered=sum(ledger.redelivered for ledger in ledgers),
+        refused=sum(ledger.refused for ledger in ledgers),
+        lost=len(lost_messages(ledgers)),
     )
 
 
-def _heard(stream: str, pages: Sequence[LedgerPage]) -> list[Listened]:
+def _heard(stream: str, ledgers: Sequence[WrittenLedger]) -> list[Listened]:
     """Who listened to the stream, and when."""
-    return [f for page in pages for f in page.filters if matches(f.topic_filter, stream)]
+    return [f for ledger in ledgers for f in ledger.filters if matches(f.topic_filter, stream)]

@@ -7,10 +7,10 @@ from twintier.protocol.messages import Counter as NamedCount
 from twintier.protocol.messages import HealthReported, PeerClock
 from twintier.runtime.core import Role
 from twintier.runtime.delivery.bulk import Bulk
-from twintier.runtime.delivery.inbound import Inbound
+from twintier.runtime.delivery.decoder import Decoder
 from twintier.runtime.delivery.ledger import Messages
-from twintier.runtime.delivery.outbound import SendQueue
 from twintier.runtime.delivery.outbox import Outbox
+from twintier.runtime.delivery.send_queue import SendQueue
 
 MAX_COUNTERS = 64
 MAX_PEERS = 32
@@ -23,7 +23,7 @@ class Meter:
         self,
         role: Role,
         bus: Bus,
-        inbound: Inbound,
+        decoder: Decoder,
         queue: SendQueue,
         outbox: Outbox,
         *,
@@ -31,14 +31,14 @@ class Meter:
     ) -> None:
         self._role: Role = role
         self._bus = bus
-        self._inbound = inbound
+        self._decoder = decoder
         self._queue = queue
         self._outbox = outbox
         self._bulk = bulk
         self._started_at = 0.0
         self._last = (0.0, 0.0)
         self._sim_time_s = 0.0
-        self.tallies: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         """Of the core, and refusals by code as `refused.CODE`."""
         self.delivered = 0
         self.refused = 0
@@ -57,7 +57,7 @@ class Meter:
     def refuse(self, code: str) -> None:
         """Count a refusal."""
         self.refused += 1
-        self.tallies[f"refused.{code}"] += 1
+        self.counts[f"refused.{code}"] += 1
 
     @property
     def dropped(self) -> int:
@@ -72,11 +72,11 @@ class Meter:
 
     @property
     def messages(self) -> Messages:
-        """Totals so far; losses only show when accounts are compared."""
+        """Totals so far; losses only show when ledgers are compared."""
         return Messages(
             published=self._queue.published,
             delivered=self.delivered,
-            redelivered=self.redelivered + self._inbound.redelivered,
+            redelivered=self.redelivered + self._decoder.redelivered,
             refused=self.refused,
             lost=0,
         )
@@ -87,19 +87,19 @@ class Meter:
         self._last = (now, self._sim_time_s)
         known = last_sim_s > 0 and now > last_now
         speed = (self._sim_time_s - last_sim_s) / (now - last_now) if known else 0.0
-        tallies = self.tallies + self._outbox.counts
+        counts = self.counts + self._outbox.counts
         if len(self._outbox):
-            tallies["uploads_kept"] = len(self._outbox)
-        if self._inbound.expired:
-            tallies["expired"] = self._inbound.expired
+            counts["uploads_kept"] = len(self._outbox)
+        if self._decoder.expired:
+            counts["expired"] = self._decoder.expired
         if self.refused_by_broker:
-            tallies["refused_by_broker"] = self.refused_by_broker
+            counts["refused_by_broker"] = self.refused_by_broker
         return HealthReported(
             role=self._role,
             uptime_s=max(0.0, now - self._started_at),
             published=self._queue.published,
             delivered=self.delivered,
-            redelivered=self.redelivered + self._inbound.redelivered,
+            redelivered=self.redelivered + self._decoder.redelivered,
             refused=self.refused,
             dropped=self.dropped,
             inbox=self._bus.waiting,
@@ -107,10 +107,10 @@ class Meter:
             speed=speed,
             counters=tuple(
                 NamedCount(name=name[:64], count=count)
-                for name, count in sorted(tallies.items())[:MAX_COUNTERS]
+                for name, count in sorted(counts.items())[:MAX_COUNTERS]
             ),
             peers=tuple(
                 PeerClock(src=src, offset_s=offset_s)
-                for src, offset_s in sorted(self._inbound.offsets_s(MAX_PEERS).items())
+                for src, offset_s in sorted(self._decoder.offsets_s(MAX_PEERS).items())
             ),
         )

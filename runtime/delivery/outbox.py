@@ -1,4 +1,4 @@
-"""A sender's side of care `outbox`: what was accepted is kept and sent until it is acknowledged.
+"""A sender's side of guarantee `outbox`: what it accepted is kept, and sent until acknowledged.
 
 Acknowledgements are cumulative. What a receiver misses is sent again from there on, in order, after
 a pause that doubles and is jittered. Bounded: when it is full the oldest goes, and is counted.
@@ -63,7 +63,7 @@ class Outbox:
     def __len__(self) -> int:
         return sum(len(stream.uploads) for stream in self._streams.values())
 
-    def floor(self, boot: str, stream: str) -> int:
+    def low_watermark(self, boot: str, stream: str) -> int:
         """The smallest number of a stream that may still come."""
         found = self._streams.get((boot, stream))
         return 1 if found is None else found.gone + 1
@@ -87,7 +87,7 @@ class Outbox:
                 stream = self._streams[record.boot, record.stream]
                 self._give_up(stream, stream.uploads[record.first], "uploads_dropped")
 
-    def settle(self, position: StreamPosition, now: float) -> list[JournalRecord]:
+    def confirm(self, position: StreamPosition, now: float) -> list[JournalRecord]:
         """The receiver has everything up to a number; and asks for the rest, if it says so."""
         stream = self._streams.get((position.boot, position.stream))
         if stream is None:

@@ -32,10 +32,24 @@ MOVED = {
     "inmf.perception": "inmf.perception.physics",
 }
 """Modules that stand elsewhere now, both without the common name."""
+RENAMED = {
+    ("twintier.runtime.effects", "Settle"): "ConfirmUploads",
+    ("twintier.runtime.effects", "Tally"): "Count",
+}
+"""Classes that have another name now, by where they stand today."""
+RENAMED_FIELDS = {
+    ("twintier.cloud_twin.settings", "CloudSettings", "settle_s"): "planning_pause_s",
+}
+"""Fields of frozen records that have another name now."""
 
 
-def present_module(module: str) -> str:
-    """The module's name in this build; one that is none of ours, or of this build, as it is."""
-    if module.partition(".")[0] not in PACKAGES:
-        return module
-    return f"twintier.{MOVED.get(module, module)}"
+def present_class(module: str, name: str) -> tuple[str, str]:
+    """Module and name of a class in this build; one that is none of ours as it is."""
+    if module.partition(".")[0] in PACKAGES:
+        module = f"twintier.{MOVED.get(module, module)}"
+    return module, RENAMED.get((module, name), name)
+
+
+def present_field(kind: type, name: str) -> str:
+    """The name of a record's field in this build."""
+    return RENAMED_FIELDS.get((kind.__module__, kind.__name__, name), name)

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from twintier.broker.errors import BrokerError
-from twintier.runtime.recording.old_names import present_module
+from twintier.runtime.recording.old_names import present_class, present_field
 
 OURS = "twintier."
 PLAIN = {
@@ -79,7 +79,7 @@ def blank(module: str, name: str) -> object:
     Raises:
         UnreadableError: if there is no such class, or it is none of ours.
     """
-    module = present_module(module)
+    module, name = present_class(module, name)
     if not _is_ours(module, name):
         raise UnreadableError(f"may not hold {module}.{name}")
     found = _found(module, name)
@@ -108,6 +108,7 @@ def fill(record: object, values: Mapping[str, object]) -> None:
     kind = type(record)
     if not _is_frozen(kind):
         raise UnreadableError(f"{kind.__module__}.{kind.__name__} is no frozen record")
+    values = {present_field(kind, name): value for name, value in values.items()}
     fields = {field.name: field for field in dataclasses.fields(record)}  # type: ignore[arg-type]
     defaults = {name: _default(field) for name, field in fields.items() if name not in values}
     wrong = [name for name in values if name not in fields]
@@ -151,7 +152,7 @@ class _Unpickler(pickle.Unpickler):
         Raises:
             UnreadableError: if it is none that may be read.
         """
-        module = present_module(module)
+        module, name = present_class(module, name)
         if module == __name__ and name in {"blank", "fill", "unfilled"}:
             return {"blank": blank, "fill": fill, "unfilled": unfilled}[name]
         if name in PLAIN.get(module, ()):

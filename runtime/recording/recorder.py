@@ -116,14 +116,14 @@ class RecordedCore:
         """Its identity within the role."""
         return self._core.id
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         """Give the core an input, and keep both input and effects."""
         try:
-            effects = self._core.receive(message, now)
+            effects = self._core.receive(event, now)
         except Exception as error:
-            self._recorder.write(Step(now, message, (), repr(error)))
+            self._recorder.write(Step(now, event, (), repr(error)))
             raise
-        self._recorder.write(Step(now, message, tuple(effects), ""))
+        self._recorder.write(Step(now, event, tuple(effects), ""))
         return effects
 
     def goodbye(self) -> Sequence[Effect]:

@@ -7,7 +7,7 @@ run again beside it, each compared with the result that the core was given then.
 import dataclasses
 import math
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,7 +86,7 @@ def _play(core: Core, step: Step) -> str:
 class _Jobs:
     """Jobs that a recording has started, by key; those of one key end in their order."""
 
-    waiting: dict[str, deque[Job]] = field(default_factory=lambda: defaultdict(deque))
+    waiting: dict[Hashable, deque[Job]] = field(default_factory=lambda: defaultdict(deque))
     compared: int = 0
     failed: int = 0
 

@@ -1,7 +1,7 @@
 """SQLite as every store here uses it: write-ahead log, one writer, records beside the journal."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
@@ -16,18 +16,31 @@ from twintier.runtime.storage.journal import (
     read_uploads,
     write_journal,
 )
+from twintier.runtime.storage.store import StoreError
+
+Migration = Callable[[Connection], None]
+"""Brings a database from one version of its schema to the next."""
 
 
-class StoreError(Exception):
-    """The store cannot be used; the message says which file and what to do."""
-
-
-def open_database(path: Path, metadata: MetaData, *, version: int) -> Engine:
+def open_database(
+    path: Path,
+    metadata: MetaData,
+    *,
+    version: int,
+    migrations: Mapping[int, Migration] | None = None,
+) -> Engine:
     """Open or create a database whose schema has this version.
 
+    Args:
+        path: of the file.
+        metadata: tables of this version.
+        version: of the schema.
+        migrations: by the version that each starts from.
+
     Raises:
-        StoreError: if the file holds a schema of another version.
+        StoreError: if the file holds a schema of a version that no migration starts from.
     """
+    steps = {} if migrations is None else migrations
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}")
 
@@ -41,6 +54,9 @@ def open_database(path: Path, metadata: MetaData, *, version: int) -> Engine:
 
     with engine.begin() as connection:
         found = int(connection.execute(text("PRAGMA user_version")).scalar_one())
+        while found in steps and found < version:
+            steps[found](connection)
+            found += 1
         if found not in {0, version}:
             raise StoreError(
                 f"{path} has schema version {found}, this release reads {version}; "

@@ -15,6 +15,10 @@ from twintier.runtime.storage.journal import (
 )
 
 
+class StoreError(Exception):
+    """The store cannot be used; the message says which file and what to do."""
+
+
 class Store(Protocol):
     """Keeps a role's records, and the journal of its deliveries."""
 

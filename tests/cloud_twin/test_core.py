@@ -26,6 +26,7 @@ from tests.cloud_twin.world import (
     with_twins,
 )
 from twintier.cloud_twin.core import CloudCore
+from twintier.cloud_twin.keys import Placement, RoundDeadline, RoundPause, Timer
 from twintier.cloud_twin.library import MetaModel
 from twintier.cloud_twin.planner import TrainingRecord
 from twintier.cloud_twin.registry import PlvnRecord
@@ -49,11 +50,11 @@ from twintier.protocol.messages import (
 from twintier.protocol.tensors import Tensors, model_id
 from twintier.protocol.values import Fence
 from twintier.runtime.core import JobDone, Started, TimerFired
-from twintier.runtime.effects import CancelTimer, Publish, Save, StartTimer, Tally
+from twintier.runtime.effects import CancelTimer, Count, Publish, Save, StartTimer
 
 PLANNING = replace(QUICK, planning_s=60.0)
 RECORD = PlvnRecord(P1, SITE, (INMF,), E1, Fence(1))
-RETRY = StartTimer("place/p1", QUICK.placement_retry_s)
+RETRY = StartTimer(Placement(P1), QUICK.placement_retry_s)
 
 
 def placement(plvn: PlvnId = P1, edge: str = E1, fence: int = 1) -> Publish:
@@ -66,7 +67,7 @@ TAKEN_OVER = [
     Save(replace(RECORD, edge=E2, fence=Fence(2))),
     placement(edge=E2, fence=2),
     RETRY,
-    Tally("twins_replaced"),
+    Count("twins_replaced"),
 ]
 """What is done when the second edge server takes over the twin of the first."""
 
@@ -104,7 +105,7 @@ class TestRegistration:
         core = cloud()
         assert core.receive(status(), 0.0) == []
         assert core.receive(registration(), 1.0) == [Save(RECORD), placement(), RETRY]
-        assert core.receive(hosted(), 2.0) == [CancelTimer("place/p1"), granted()]
+        assert core.receive(hosted(), 2.0) == [CancelTimer(Placement(P1)), granted()]
 
     def test_a_repeated_request_is_placed_again_without_another_save(self) -> None:
         core = cloud()
@@ -120,9 +121,9 @@ class TestRegistration:
         core = cloud()
         core.receive(status(), 0.0)
         core.receive(registration(), 1.0)
-        assert core.receive(TimerFired("place/p1"), 3.0) == [placement(), RETRY]
+        assert core.receive(TimerFired(Placement(P1)), 3.0) == [placement(), RETRY]
         core.receive(hosted(), 4.0)
-        assert core.receive(TimerFired("place/p1"), 5.0) == []
+        assert core.receive(TimerFired(Placement(P1)), 5.0) == []
 
     def test_a_confirmation_counts_once(self) -> None:
         core = with_twins(cloud(), P1)
@@ -132,8 +133,8 @@ class TestRegistration:
         core = cloud()
         core.receive(status(), 0.0)
         core.receive(registration(), 1.0)
-        assert core.receive(hosted(fence=2), 2.0) == [Tally("stale_fence")]
-        assert core.receive(hosted(edge=E2), 2.0) == [Tally("stale_fence")]
+        assert core.receive(hosted(fence=2), 2.0) == [Count("stale_fence")]
+        assert core.receive(hosted(edge=E2), 2.0) == [Count("stale_fence")]
         assert core.registry.confirmed == {}
 
     @pytest.mark.parametrize(("full", "code"), [(False, "no_edge_server"), (True, "no_capacity")])
@@ -141,11 +142,11 @@ class TestRegistration:
         core = cloud()
         if full:
             core.receive(status("offline"), 0.0)
-        refusal, tally = core.receive(registration(), 1.0)
+        refusal, count = core.receive(registration(), 1.0)
         assert isinstance(refusal, Publish)
         assert isinstance(refusal.message, RegistrationRefused)
         assert (refusal.message.code, refusal.to, refusal.cid) == (code, Address(plvn=P1), CID)
-        assert tally == Tally("registrations_refused")
+        assert count == Count("registrations_refused")
 
     @pytest.mark.parametrize("left_over", [False, True])
     def test_a_new_plvn_waits_for_the_near_edge_server_if_it_is_expected(
@@ -156,7 +157,7 @@ class TestRegistration:
         core.receive(status(edge=E2), 0.0)
         if left_over:
             core.receive(status("offline"), 0.0)  # retained, of before
-        refused = [ask_again("1 of 2 edge servers are online"), Tally("registrations_refused")]
+        refused = [ask_again("1 of 2 edge servers are online"), Count("registrations_refused")]
         assert core.receive(registration(), 1.0) == refused
         core.receive(status(), 2.0)
         assert core.receive(registration(), 3.0) == [Save(RECORD), placement(), RETRY]
@@ -166,7 +167,7 @@ class TestRegistration:
         core.receive(Started(), 0.0)
         core.receive(status(edge=E2), 0.0)
         core.receive(registration(), 1.0)
-        core.receive(TimerFired("servers"), QUICK.edges_wait_s)
+        core.receive(TimerFired(Timer.SERVERS), QUICK.edges_wait_s)
         (placed,) = published(core.receive(registration(), 11.0), TwinPlaced)
         assert isinstance(placed, TwinPlaced)
         assert placed.grant.edge == E2
@@ -181,8 +182,8 @@ class TestRegistration:
         core = cloud(expected_edges=2)
         core.receive(Started(), 0.0)
         core.receive(status("offline"), 0.0)
-        core.receive(TimerFired("servers"), QUICK.edges_wait_s)
-        refusal, _tally = core.receive(registration(), 1000.0)
+        core.receive(TimerFired(Timer.SERVERS), QUICK.edges_wait_s)
+        refusal, _count = core.receive(registration(), 1000.0)
         assert isinstance(refusal, Publish)
         assert isinstance(refusal.message, RegistrationRefused)
         assert (refusal.message.code, refusal.message.retry_s) == ("no_capacity", 2.0)
@@ -217,47 +218,47 @@ class TestOwnership:
         core = with_twins(cloud(), P1, P2)
         assert core.receive(status(boot="b1"), 1.0) == []
         again = core.receive(status(boot="b2"), 2.0)
-        retry_2 = StartTimer("place/p2", QUICK.placement_retry_s)
+        retry_2 = StartTimer(Placement(P2), QUICK.placement_retry_s)
         assert again == [placement(), RETRY, placement(P2), retry_2]
-        assert core.receive(hosted(), 3.0) == [CancelTimer("place/p1"), renewed()]
+        assert core.receive(hosted(), 3.0) == [CancelTimer(Placement(P1)), renewed()]
 
     def test_twins_of_a_server_that_leaves_go_to_another_under_a_new_fence(self) -> None:
         core = with_twins(cloud(), P1)
         core.receive(status(edge=E2), 1.0)
         assert core.receive(status("offline"), 2.0) == TAKEN_OVER
-        assert core.receive(attributes(), 3.0) == [Tally("stale_fence")]
+        assert core.receive(attributes(), 3.0) == [Count("stale_fence")]
 
     def test_after_a_start_twins_stay_with_a_server_whose_status_is_late(self) -> None:
         core = cloud([RECORD])
         core.receive(Started(), 100.0)
         core.receive(status(edge=E2), 100.1)
         assert core.receive(status("offline", edge=EdgeId("e3")), 100.2) == []
-        refused = [ask_again("edge server e1 has not reported yet"), Tally("registrations_refused")]
+        refused = [ask_again("edge server e1 has not reported yet"), Count("registrations_refused")]
         assert core.receive(registration(), 100.3) == refused
         core.receive(status(), 100.4)
         assert core.receive(registration(), 100.5) == [placement(), RETRY]
-        assert core.receive(TimerFired("servers"), 110.0) == []
+        assert core.receive(TimerFired(Timer.SERVERS), 110.0) == []
 
     def test_after_a_start_twins_stay_with_a_server_that_is_about_to_come_back(self) -> None:
         core = cloud([RECORD], expected_edges=2)
         core.receive(Started(), 100.0)
         core.receive(status(edge=E2), 100.1)
         assert core.receive(status("offline"), 100.2) == []  # retained, of before
-        refused = [ask_again("1 of 2 edge servers are online"), Tally("registrations_refused")]
+        refused = [ask_again("1 of 2 edge servers are online"), Count("registrations_refused")]
         assert core.receive(registration(), 100.3) == refused
         assert core.receive(status(boot="b2"), 101.0) == [placement(), RETRY]
 
     def test_twins_of_a_server_that_does_not_report_after_a_start_go_to_another(self) -> None:
         core = cloud([RECORD])
         started = core.receive(Started(), 100.0)
-        assert StartTimer("servers", QUICK.edges_wait_s) in started
+        assert StartTimer(Timer.SERVERS, QUICK.edges_wait_s) in started
         core.receive(status(edge=E2), 100.1)
-        assert core.receive(TimerFired("servers"), 110.0) == TAKEN_OVER
+        assert core.receive(TimerFired(Timer.SERVERS), 110.0) == TAKEN_OVER
 
     def test_twins_of_a_server_whose_lease_ends_go_to_another(self) -> None:
         core = with_twins(cloud(), P1)
         core.receive(status(edge=E2), 10.0)
-        effects = core.receive(TimerFired("grants"), 16.0)
+        effects = core.receive(TimerFired(Timer.GRANTS), 16.0)
         assert effects[:2] == TAKEN_OVER[:2]
         assert core.registry.is_owner(P1, E2, Fence(2))
 
@@ -268,8 +269,8 @@ class TestOwnership:
 
     def test_grants_are_prolonged(self) -> None:
         core = with_twins(cloud(), P1)
-        timer = StartTimer("grants", QUICK.grant_valid_s / 4)
-        assert core.receive(TimerFired("grants"), 5.0) == [timer, renewed(), placement()]
+        timer = StartTimer(Timer.GRANTS, QUICK.grant_valid_s / 4)
+        assert core.receive(TimerFired(Timer.GRANTS), 5.0) == [timer, renewed(), placement()]
 
     def test_a_restarted_cloud_twin_tells_its_status_grants_and_library(self) -> None:
         core = cloud([RECORD])
@@ -278,9 +279,9 @@ class TestOwnership:
         )
         assert core.receive(Started(), 0.0) == [
             Publish(online),
-            StartTimer("lease", 5.0),
-            StartTimer("servers", QUICK.edges_wait_s),
-            StartTimer("grants", QUICK.grant_valid_s / 4),
+            StartTimer(Timer.LEASE, 5.0),
+            StartTimer(Timer.SERVERS, QUICK.edges_wait_s),
+            StartTimer(Timer.GRANTS, QUICK.grant_valid_s / 4),
             placement(),
         ]
 
@@ -301,7 +302,7 @@ class TestCategories:
         (started,) = published(rest, MetaRoundStarted)
         assert isinstance(started, MetaRoundStarted)
         assert (started.job, started.plvns, started.iteration) == ("super-1", ("p1",), 0)
-        assert rest[-1] == StartTimer("round/super-1", QUICK.round_deadline_s)
+        assert rest[-1] == StartTimer(RoundDeadline("super-1"), QUICK.round_deadline_s)
 
     def test_the_same_category_again_does_nothing(self) -> None:
         core = with_twins(cloud(), P1)
@@ -318,7 +319,7 @@ class TestCategories:
     def test_a_category_that_is_not_canonical_is_tallied(self) -> None:
         core = with_twins(cloud(), P1)
         bad = attributes(category=CategoryKey("tod=day|city=berlin"))
-        assert core.receive(bad, 3.0) == [Tally("invalid_category")]
+        assert core.receive(bad, 3.0) == [Count("invalid_category")]
         assert core.registry.plvns[P1].category is None
 
     def test_a_finished_model_is_saved_indexed_and_matched(self) -> None:
@@ -328,17 +329,17 @@ class TestCategories:
         effects = answer_round(core, started)
         model = core.library.models[INMF, SUPER_CATEGORY]
         assert effects[:5] == [
-            Tally("gradients.counted", 1),
-            Tally("iterations"),
+            Count("gradients.counted", 1),
+            Count("iterations"),
             Save(model),
-            CancelTimer("round/super-1"),
+            CancelTimer(RoundDeadline("super-1")),
             effects[4],
         ]
         (indexed,) = published(effects, LibraryIndexed)  # type: ignore[arg-type]
         (assigned,) = published(effects, CategoryAssigned)  # type: ignore[arg-type]
         assert isinstance(indexed, LibraryIndexed)
         assert isinstance(assigned, CategoryAssigned)
-        assert indexed.model == model.model == model_id("test/v1", model.weights.parameters)
+        assert indexed.model == model.model == model_id("test/v1", model.weights.init)
         (match,) = assigned.matches
         assert (match.category, match.version, match.candidates) == ("", 1, ("",))
         assert (assigned.category_version, assigned.known) == (2, True)
@@ -376,7 +377,7 @@ class TestRounds:
         core = with_twins(with_twins(cloud(), P2, edge=E2), P1)
         core.receive(attributes(P2, E2), 1.0)
         core.receive(attributes(), 1.0)
-        effects = core.receive(TimerFired("round/super-1"), 2.0)
+        effects = core.receive(TimerFired(RoundDeadline("super-1")), 2.0)
         sent = [e for e in effects if isinstance(e, Publish)]
         assert [e.to for e in sent] == [Address(edge=E1, inmf=INMF), Address(edge=E2, inmf=INMF)]
         rounds = published(effects, MetaRoundStarted)
@@ -386,20 +387,20 @@ class TestRounds:
         core = with_twins(cloud(), P1)
         core.receive(attributes(), 3.0)
         late = received(gradients("super-1", 9, alike("p1")), Address(edge=E1, inmf=INMF))
-        assert core.receive(late, 4.0) == [Tally("gradients.late")]
+        assert core.receive(late, 4.0) == [Count("gradients.late")]
         unknown = received(gradients("other-1", 0, alike("p1")), Address(edge=E1, inmf=INMF))
-        assert core.receive(unknown, 4.0) == [Tally("gradients.late")]
+        assert core.receive(unknown, 4.0) == [Count("gradients.late")]
 
     def test_a_deadline_ends_a_round_with_what_is_there(self) -> None:
         core = with_twins(cloud(), P1, P2)
         core.receive(attributes(), 3.0)
         core.receive(attributes(P2), 3.0)
-        core.receive(TimerFired("round/super-1"), 4.0)  # the first round knew P1 only
+        core.receive(TimerFired(RoundDeadline("super-1")), 4.0)  # the first round knew P1 only
         assert core.planner.trainings["super-1"].expected == {P1, P2}
         rows = received(gradients("super-1", 0, alike("p2")), Address(edge=E1, inmf=INMF))
-        assert core.receive(rows, 5.0) == [Tally("gradients.counted")]
-        effects = core.receive(TimerFired("round/super-1"), 6.0)
-        assert effects[:2] == [Tally("gradients.missing"), Tally("iterations")]
+        assert core.receive(rows, 5.0) == [Count("gradients.counted")]
+        effects = core.receive(TimerFired(RoundDeadline("super-1")), 6.0)
+        assert effects[:2] == [Count("gradients.missing"), Count("iterations")]
         (started,) = published(effects, MetaRoundStarted)
         assert isinstance(started, MetaRoundStarted)
         assert started.iteration == 1
@@ -411,14 +412,17 @@ class TestRounds:
         message = received(failed, Address(edge=E1, inmf=INMF))
         first = core.receive(message, 4.0)
         assert first[:3] == [
-            Tally("gradients.failed"),
-            Tally("gradients.refused"),
-            Tally("rounds_empty"),
+            Count("gradients.failed"),
+            Count("gradients.refused"),
+            Count("rounds_empty"),
         ]
         assert len(published(first, MetaRoundStarted)) == 1
         second = core.receive(message, 5.0)
-        assert second[3:] == [StartTimer("pause/super-1", QUICK.pause_s), Tally("rounds_paused")]
-        after = core.receive(TimerFired("pause/super-1"), 14.0)
+        assert second[3:] == [
+            StartTimer(RoundPause("super-1"), QUICK.pause_s),
+            Count("rounds_paused"),
+        ]
+        after = core.receive(TimerFired(RoundPause("super-1")), 14.0)
         assert len(published(after, MetaRoundStarted)) == 1
 
     def test_a_round_without_hosted_twins_is_paused(self) -> None:
@@ -426,7 +430,10 @@ class TestRounds:
         core.receive(status("offline"), 1.0)
         core.registry.attributes.clear()
         effects = core.receive(attributes(), 3.0)
-        assert effects[-2:] == [StartTimer("pause/super-1", QUICK.pause_s), Tally("rounds_paused")]
+        assert effects[-2:] == [
+            StartTimer(RoundPause("super-1"), QUICK.pause_s),
+            Count("rounds_paused"),
+        ]
 
     def test_progress_is_saved_every_few_iterations(self) -> None:
         core = with_twins(cloud(), P1)
@@ -448,8 +455,8 @@ class TestRounds:
         bare = Tensors.pack({"gradient": np.ones((1, SIZE), np.float32)})
         torn = whole.model_copy(update={"gradients": bare})
         to = Address(edge=E1, inmf=INMF)
-        assert core.receive(received(torn, to), 4.0) == [Tally("gradients.malformed")]
-        assert Tally("iterations") in core.receive(received(whole, to), 5.0)
+        assert core.receive(received(torn, to), 4.0) == [Count("gradients.malformed")]
+        assert Count("iterations") in core.receive(received(whole, to), 5.0)
 
 
 class TestPlanning:
@@ -458,34 +465,38 @@ class TestPlanning:
         core.receive(status(), 0.0)
         core.receive(registration(), 0.0)
         core.receive(hosted(), 0.0)
-        assert core.receive(attributes(), 1.0)[-1] == StartTimer("settle", PLANNING.settle_s)
-        begun = core.receive(TimerFired("settle"), 4.0)
-        assert begun[:2] == [StartTimer("super", 36.0), StartTimer("planning", 60.0)]
+        assert core.receive(attributes(), 1.0)[-1] == StartTimer(
+            Timer.PLANNING_PAUSE, PLANNING.planning_pause_s
+        )
+        begun = core.receive(TimerFired(Timer.PLANNING_PAUSE), 4.0)
+        assert begun[:2] == [StartTimer(Timer.SUPER, 36.0), StartTimer(Timer.PLANNING, 60.0)]
         assert len(published(begun, MetaRoundStarted)) == 1
-        assert core.receive(TimerFired("settle"), 5.0) == []
+        assert core.receive(TimerFired(Timer.PLANNING_PAUSE), 5.0) == []
 
     def test_planning_begins_at_once_when_the_expected_twins_are_there(self) -> None:
         core = with_twins(cloud(settings=replace(PLANNING, expected_plvns=2)), P1, P2)
-        assert core.receive(attributes(), 1.0)[-1] == StartTimer("settle", PLANNING.settle_s)
-        assert core.receive(attributes(P2), 1.0)[-1] == StartTimer("settle", 0.0)
+        assert core.receive(attributes(), 1.0)[-1] == StartTimer(
+            Timer.PLANNING_PAUSE, PLANNING.planning_pause_s
+        )
+        assert core.receive(attributes(P2), 1.0)[-1] == StartTimer(Timer.PLANNING_PAUSE, 0.0)
 
     def test_a_repeated_confirmation_does_not_put_planning_off(self) -> None:
         core = with_twins(cloud(settings=PLANNING), P1)
         core.receive(attributes(), 1.0)
         assert core.receive(hosted(), 2.0) == []
-        assert core.receive(hosted(fence=2), 2.0) == [Tally("stale_fence")]
+        assert core.receive(hosted(fence=2), 2.0) == [Count("stale_fence")]
 
     def test_planning_ends_when_nothing_is_left_to_train(self) -> None:
         core = with_twins(cloud(settings=replace(PLANNING, iterations=1)), P1)
         core.receive(attributes(), 1.0)
-        core.receive(TimerFired("settle"), 4.0)
+        core.receive(TimerFired(Timer.PLANNING_PAUSE), 4.0)
         rows = received(gradients("super-1", 0, alike("p1")), Address(edge=E1, inmf=INMF))
         effects = core.receive(rows, 5.0)
         assert core.phase == "online"
         assert effects[-3:] == [
             effects[-3],
-            CancelTimer("super"),
-            CancelTimer("planning"),
+            CancelTimer(Timer.SUPER),
+            CancelTimer(Timer.PLANNING),
         ]
         (told,) = published(effects, CloudStatusReported)
         assert isinstance(told, CloudStatusReported)
@@ -494,28 +505,28 @@ class TestPlanning:
     def test_the_end_of_planning_keeps_what_is_good_enough_and_is_told_once(self) -> None:
         core = with_twins(cloud(settings=PLANNING), P1)
         core.receive(attributes(), 1.0)
-        core.receive(TimerFired("settle"), 4.0)
+        core.receive(TimerFired(Timer.PLANNING_PAUSE), 4.0)
         for iteration in range(PLANNING.min_iterations):
             rows = gradients("super-1", iteration, alike("p1"))
             core.receive(received(rows, Address(edge=E1, inmf=INMF)), 5.0)
-        effects = core.receive(TimerFired("planning"), 64.0)
+        effects = core.receive(TimerFired(Timer.PLANNING), 64.0)
         assert len(published(effects, LibraryIndexed)) == 1
         assert len(published(effects, CloudStatusReported)) == 1
         assert core.phase == "online"
-        assert core.receive(TimerFired("planning"), 65.0) == []
+        assert core.receive(TimerFired(Timer.PLANNING), 65.0) == []
 
     def test_the_super_model_yields_after_its_share_only_when_it_is_good_enough(self) -> None:
         core = with_twins(cloud(settings=PLANNING), P1)
         core.receive(attributes(), 1.0)
-        core.receive(TimerFired("settle"), 4.0)
-        assert core.receive(TimerFired("super"), 5.0) == []
+        core.receive(TimerFired(Timer.PLANNING_PAUSE), 4.0)
+        assert core.receive(TimerFired(Timer.SUPER), 5.0) == []
         for iteration in range(PLANNING.min_iterations):
             rows = gradients("super-1", iteration, alike("p1"))
             core.receive(received(rows, Address(edge=E1, inmf=INMF)), 6.0)
-        assert len(published(core.receive(TimerFired("super"), 7.0), LibraryIndexed)) == 1
+        assert len(published(core.receive(TimerFired(Timer.SUPER), 7.0), LibraryIndexed)) == 1
 
     def test_what_is_none_of_its_business_does_nothing(self) -> None:
         core = cloud()
         assert core.receive(JobDone("key", None), 0.0) == []
-        assert core.receive(TimerFired("nonsense/x"), 0.0) == []
+        assert core.receive(TimerFired("nonsense"), 0.0) == []
         assert REQUEST.requested_inmfs == (INMF,)

@@ -18,7 +18,7 @@ def test_a_duplicate_gradient_counts_once() -> None:
     run.sample(PLVNS[:2])
     assert run.add(gradients("super-1", 0, alike("p0"))) == {"counted": 1}
     assert run.add(gradients("super-1", 0, alike("p0", value=9.0))) == {"duplicate": 1}
-    assert run.rows[PlvnId("p0")][0].tolist() == [1.0] * SIZE
+    assert run.rows[PlvnId("p0")].gradient.tolist() == [1.0] * SIZE
 
 
 def test_rows_of_another_iteration_are_late_and_do_nothing() -> None:
@@ -53,7 +53,7 @@ def test_the_deadline_steps_along_what_is_there() -> None:
     run.add(gradients("super-1", 0, alike("p3"), reward=2.5))
     assert run.close() == {}
     assert (run.iteration, run.rewards) == (1, [2.5])
-    assert run.model.parameters == pytest.approx([-QUICK.learning_rate] * SIZE)
+    assert run.model.init == pytest.approx([-QUICK.learning_rate] * SIZE)
 
 
 def test_a_round_without_gradients_changes_nothing() -> None:
@@ -61,7 +61,7 @@ def test_a_round_without_gradients_changes_nothing() -> None:
     run.sample(PLVNS)
     assert run.close() == {}
     assert (run.iteration, run.empty_rounds, run.rewards) == (0, 1, [])
-    assert run.model.parameters.tolist() == [0.0] * SIZE
+    assert run.model.init.tolist() == [0.0] * SIZE
 
 
 def test_an_empty_round_is_repeated_with_other_twins() -> None:
@@ -110,7 +110,7 @@ def test_the_order_of_arrival_does_not_matter() -> None:
         for plvn in order:
             run.add(gradients("super-1", 0, {plvn: rows[PlvnId(plvn)]}))
         run.close()
-        models.append(run.model.parameters.tobytes())
+        models.append(run.model.init.tobytes())
     assert models[0] == models[1]
 
 

@@ -64,7 +64,7 @@ def test_a_category_starts_from_its_least_general_ancestor() -> None:
     model = plan.best_ancestor(INMF, CategoryKey("city=rome|road=highway"))
     assert model is not None
     assert (model.category, model.ancestor) == (HIGHWAY, SUPER_CATEGORY)
-    assert np.array_equal(model.weights.parameters, highway.model.parameters)
+    assert np.array_equal(model.weights.init, highway.model.init)
 
 
 def test_a_closed_training_is_in_the_library_with_its_lineage() -> None:
@@ -74,7 +74,7 @@ def test_a_closed_training_is_in_the_library_with_its_lineage() -> None:
     assert plan.library.get(INMF, SUPER_CATEGORY) is model
     assert plan.trainings == {}
     assert (model.version, model.iterations, model.ancestor) == (1, 3, SUPER_CATEGORY)
-    assert model.model == model_id("test/v1", training.model.parameters)
+    assert model.model == model_id("test/v1", training.model.init)
 
 
 def test_progress_counts_what_is_done_running_and_wanted() -> None:
@@ -95,7 +95,7 @@ def test_a_training_resumed_from_a_checkpoint_ends_like_one_that_never_stopped()
     (resumed,) = second.open_trainings()
     assert (resumed.iteration, resumed.rewards) == (2, [1.0, 1.0])
     trained(resumed, 2)
-    assert resumed.model.parameters.tobytes() == whole.model.parameters.tobytes()
+    assert resumed.model.init.tobytes() == whole.model.init.tobytes()
     assert resumed.model.log_step_sizes.tobytes() == whole.model.log_step_sizes.tobytes()
 
 

@@ -22,6 +22,7 @@ QUICK = CloudSettings(
     tasks=8,
     n_min=2,
     planning_s=0.0,
+    train_prior=False,
 )
 
 

@@ -104,8 +104,7 @@ def attributes(
         lat_deg=52.5,
         lon_deg=13.4,
         vehicle_number=9.0,
-        workload_objects=5.0,
-        bandwidth_hz=6e6,
+        inmfs=(),
         category=category,
     )
     return received(message, Address(plvn=plvn, edge=edge), fence=fence)

@@ -12,6 +12,8 @@ from twintier.broker.servers.acl import access_rules
 from twintier.broker.servers.mosquitto import find_mosquitto, start_mosquitto
 from twintier.protocol.ids import EdgeId
 
+pytestmark = pytest.mark.system
+
 PERF = "twintier/v1/plvn/{}/up/perf/x"
 DOWN = "twintier/v1/plvn/{}/down/model/x"
 

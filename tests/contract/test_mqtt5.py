@@ -7,14 +7,18 @@ import aiomqtt
 import pytest
 
 from tests.support.brokers import Server, broker_of
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import performance
 from twintier.broker.mqtt.bus import MqttBus, parse_url
 from twintier.broker.mqtt.link import MqttSettings
 from twintier.protocol.address import Address
 from twintier.protocol.codec import decode
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
-from twintier.runtime.delivery.outbound import Encoder, SendQueue
+from twintier.protocol.ids import PlvnId
+from twintier.runtime.delivery.encoder import Encoder
+from twintier.runtime.delivery.send_queue import SendQueue
 from twintier.runtime.effects import Publish
+
+pytestmark = pytest.mark.system
 
 CID = bytes(range(16))
 MIRRORED = ("MessageExpiryInterval", "CorrelationData")

@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.brokers import KINDS, BrokerUnderTest, broker_of
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import ToyCore, performance
 from twintier.broker.clock import WallClock
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import AgentStatusReported, BaselineOrdered, PerformanceReported
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Received, Started
-from twintier.runtime.delivery.ledger import Messages, count_messages, read_page
+from twintier.runtime.delivery.ledger import Messages, count_messages, read_ledger
 from twintier.runtime.effects import Effect, Publish, Subscribe
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 PATIENCE_S = 40.0
@@ -46,7 +49,7 @@ def within(main: Coroutine[object, None, None]) -> None:
 
 
 def runtime(broker: BrokerUnderTest, core: ToyCore, route: Subscribe, path: Path) -> Runtime:
-    return Runtime(
+    return build_runtime(
         core,
         broker.client(f"{core.role}-{core.id}"),
         routes=[route],
@@ -81,14 +84,14 @@ class Counting(ToyCore):
             self.complete.clear()
             await self.complete.wait()
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        if isinstance(message, Started):
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        if isinstance(event, Started):
             self.started.set()
-        if isinstance(message, Received) and isinstance(message.message, BaselineOrdered):
-            self.orders.append(message.message.version)
+        if isinstance(event, Received) and isinstance(event.message, BaselineOrdered):
+            self.orders.append(event.message.version)
             if len(self.orders) >= self.wanted:
                 self.complete.set()
-        return self.behaviour(message, now)
+        return self.behaviour(event, now)
 
 
 def test_what_waits_for_an_absent_broker_arrives_once_and_in_order(
@@ -124,7 +127,7 @@ def test_what_waits_for_an_absent_broker_arrives_once_and_in_order(
         assert agent.orders == list(range(count))
 
     within(main())
-    counts = count_messages([read_page(path) for path in paths])
+    counts = count_messages([read_ledger(path) for path in paths])
     assert counts == Messages(
         published=counts.published,
         delivered=counts.delivered,

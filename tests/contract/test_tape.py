@@ -21,6 +21,8 @@ from twintier.broker.tape import (
     record,
 )
 
+pytestmark = pytest.mark.system
+
 COUNT = 300
 PATIENCE_S = 30.0
 

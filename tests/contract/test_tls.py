@@ -27,6 +27,8 @@ from twintier.broker.servers.mosquitto import (
 )
 from twintier.broker.servers.process import RunningBroker, free_port
 
+pytestmark = pytest.mark.system
+
 PERF = "twintier/v1/plvn/{}/up/perf/x"
 MODEL = "twintier/v1/plvn/{}/down/model/x"
 REGISTERED = "twintier/v1/plvn/{}/down/registered"

@@ -4,21 +4,28 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.edge_twin.played import CLEAR, played
+from tests.edge_twin.played import CLEAR, played, rows_of
+from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.adaptation import ManagedInmf
+from twintier.edge_twin.cache import CachedModel
 from twintier.edge_twin.individual_model import IndividualModelDeleted
-from twintier.edge_twin.jobs import POLICY, AdaptationResult, ChangeResult, Start
-from twintier.edge_twin.life_cycle import CachedModel, State, Waiting
-from twintier.edge_twin.mirror import Mirror
+from twintier.edge_twin.jobs import AdaptationResult, ChangeResult, Start, policy_of
+from twintier.edge_twin.life_cycle import State
+from twintier.edge_twin.mirror import trajectory_fields
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.inmf.perception.calibration import Calibration
+from twintier.inmf.contract import Posterior
 from twintier.inmf.perception.emulator import EmulatorParameters
+from twintier.inmf.perception.inmf import PerceptionEmulator
+from twintier.inmf.registry import inmf_of
+from twintier.inmf.spec import Windows
 from twintier.inmf.trajectory import Trajectories
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.columns import pack
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import (
     BaselineOrdered,
     IndividualModelReported,
     ModelDispatched,
+    Site,
     TrajectoriesReported,
 )
 from twintier.protocol.messages.base import Message
@@ -27,33 +34,37 @@ from twintier.protocol.values import Fence
 from twintier.runtime.effects import Effect, Publish, Save, StartJob
 
 SETTINGS = EdgeSettings(
-    exchange_slots=30,
-    retrain_slots=15,
+    windows=Windows(exchange=30, retrain=15),
     exchanges=2,
     max_exchanges=3,
     probation_blocks=2,
     guard_margin=0.1,
-    guard_floor_j=0.1,
 )
+WINDOWS = Windows(exchange=30, retrain=15)
+INMF = inmf_of(COOP_PERCEPTION)
+POLICY = policy_of(COOP_PERCEPTION)
+SITE = Site(city="Berlin", road="Local", lat_deg=52.5, lon_deg=13.4)
 P1 = PlvnId("p1")
-EMULATOR = EmulatorParameters()
+EMULATOR = PerceptionEmulator(EmulatorParameters())
 ZEROS = np.zeros(POLICY.parameters, np.float32)
 META = CachedModel("city=berlin", 1, ZEROS, ZEROS)
 BLOCK = 15
 
 
-def calibration(offset_j: float = 0.0) -> Calibration:
-    """Knows `CLEAR`; `offset_j` is only a mark by which tests tell one from another."""
-    return Calibration(CLEAR, CLEAR.as_array()[None], np.ones(1), 100, 0.35 + offset_j)
+def posterior(offset: float = 0.0) -> Posterior:
+    """Knows `CLEAR`; `offset` is only a mark by which tests tell one from another."""
+    best = CLEAR.as_array()
+    return Posterior(best, best[None], np.ones(1), 100, 0.35 + offset)
 
 
 def result(value: float, reward_after: float = 2.0, baseline: float = 1.0) -> AdaptationResult:
     """A candidate whose parameters are all `value`."""
     return AdaptationResult(
         parameters=np.full(POLICY.parameters, value, np.float32),
-        origin=Start("meta_model", META.parameters, META.log_step_sizes),
+        origin=Start("meta_model", META.init, META.log_step_sizes),
         emulator=EMULATOR,
-        calibration=calibration(),
+        posterior=posterior(),
+        evidence="emulated",
         reward_before=0.5,
         reward_after=reward_after,
         baseline_reward=baseline,
@@ -66,17 +77,7 @@ def result(value: float, reward_after: float = 2.0, baseline: float = 1.0) -> Ad
 
 def uploaded(slots: Trajectories) -> Tensors:
     """Slots of one episode as an agent packs them."""
-    return Tensors.pack(
-        {
-            "bandwidth_hz": slots.trace.bandwidth_hz[0],
-            "objects": slots.trace.objects[0],
-            "distance_m": slots.trace.distance_m[0],
-            "present": slots.trace.present[0],
-            "modes_before": slots.modes_before[0],
-            "modes": slots.modes[0],
-            "reward_j": slots.reward_j[0],
-        }
-    )
+    return pack(rows_of(slots), trajectory_fields(INMF))
 
 
 def trajectories(
@@ -92,6 +93,7 @@ def trajectories(
         model_version=version,
         batch=slot_first // BLOCK,
         slot_first=slot_first,
+        schema_id=INMF.schema_id,
         slots=uploaded(done),
     )
 
@@ -112,22 +114,22 @@ class Loop:
         """The PLVN reports blocks by the version that acts."""
         effects: list[Effect] = []
         for _ in range(blocks):
-            message = trajectories(self.slot, self.managed.version, reward_j=reward_j)
-            rows = self.managed.mirror.add_trajectories(message)
+            version = self.managed.orders.version
+            message = trajectories(self.slot, version, reward_j=reward_j)
             self.slot += BLOCK
-            effects += self.keep(
-                self.managed.on_trajectories(message, rows, EMULATOR, float(self.slot))
-            )
+            effects += self.keep(self.managed.on_trajectories(message, float(self.slot)))
         return effects
 
     def done(self, outcome: AdaptationResult) -> list[Effect]:
         """The running adaptation ends."""
-        return self.keep(self.managed.on_result(self.managed.attempt, outcome, float(self.slot)))
+        return self.keep(
+            self.managed.on_result(self.managed.trainer.attempt, outcome, float(self.slot))
+        )
 
     def tested(self, *, changed: bool) -> list[Effect]:
         """The running change test ends."""
-        outcome = ChangeResult(changed, 99.0 if changed else 1.0, calibration(1.0))
-        return self.keep(self.managed.on_change_tested(self.managed.attempt, outcome, EMULATOR))
+        outcome = ChangeResult(changed, 99.0 if changed else 1.0, posterior(1.0))
+        return self.keep(self.managed.on_change_tested(self.managed.trainer.attempt, outcome))
 
     def keep(self, effects: list[Effect]) -> list[Effect]:
         """Save and delete as a store does."""
@@ -141,10 +143,8 @@ class Loop:
 
 def waiting() -> Loop:
     """Nothing has happened yet but the match."""
-    mirror = Mirror.of(SETTINGS.telemetry_slots, SETTINGS.trajectory_slots)
-    state = Waiting(0, SETTINGS.exchange_slots)
-    managed = ManagedInmf(P1, COOP_PERCEPTION, SETTINGS, mirror, state, Fence(1))
-    managed.on_meta_model(META, EMULATOR)
+    managed = ManagedInmf.begin(P1, COOP_PERCEPTION, SITE, Fence(1), SETTINGS)
+    managed.on_meta_model(META)
     return Loop(managed)
 
 
@@ -189,6 +189,6 @@ def states(effects: list[Effect]) -> list[tuple[int, str]]:
     return [(m.version, m.state) for m in messages if isinstance(m, IndividualModelReported)]
 
 
-def jobs(effects: list[Effect]) -> list[str]:
+def jobs(effects: list[Effect]) -> list[object]:
     """Keys of started jobs."""
     return [e.key for e in effects if isinstance(e, StartJob)]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from twintier.inmf.contract import Columns
 from twintier.inmf.mobility import FIVE_STATE, Chain
 from twintier.inmf.perception.baselines import pack
 from twintier.inmf.perception.condition import Condition
@@ -22,6 +23,22 @@ MARGIN = 0.9
 CLEAR = Condition(0.9, 0.1, 0.45, 2.0, 0.3)
 RAIN = Condition(0.9, 0.1, 0.25, 6.0, 0.3)
 UPDATED = Condition(1.3, 0.1, 0.45, 2.0, 0.3)
+
+
+def rows_of(slots: Trajectories) -> Columns:
+    """Slots of one episode as columns."""
+    trace = slots.trace
+    return {
+        "bandwidth_hz": trace.bandwidth_hz[0],
+        "objects": trace.objects[0],
+        "distance_m": trace.distance_m[0],
+        "present": trace.present[0].astype(float),
+        "modes_before": slots.modes_before[0].astype(float),
+        "infeasible": np.full(slots.reward_j.size, np.nan),
+        "mode_changes": np.full(slots.reward_j.size, np.nan),
+        "action": slots.modes[0].astype(float),
+        "reward": slots.reward_j[0],
+    }
 
 
 def played(

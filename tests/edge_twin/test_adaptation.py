@@ -6,28 +6,30 @@ import pytest
 
 from tests.edge_twin.managing import (
     BLOCK,
-    EMULATOR,
     META,
     P1,
     SETTINGS,
+    WINDOWS,
     ZEROS,
     Loop,
-    calibration,
     dispatched,
     exchange,
     in_force,
     jobs,
     of,
     on_probation,
+    posterior,
     result,
     states,
     trajectories,
     waiting,
 )
+from tests.support.names import COOP_PERCEPTION
+from twintier.edge_twin.cache import CachedModel
 from twintier.edge_twin.cusum import Alarm
 from twintier.edge_twin.individual_model import IndividualModelDeleted
+from twintier.edge_twin.keys import Adapting, ChangeTesting, DispatchRetry
 from twintier.edge_twin.life_cycle import (
-    CachedModel,
     Exchanging,
     InForce,
     Probation,
@@ -35,16 +37,15 @@ from twintier.edge_twin.life_cycle import (
     Waiting,
 )
 from twintier.edge_twin.life_cycle import Testing as UnderTest
-from twintier.protocol.ids import COOP_PERCEPTION
 from twintier.protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered
-from twintier.runtime.effects import CancelTimer, Save, StartTimer, Tally
+from twintier.runtime.effects import CancelTimer, Count, Save, StartTimer
 
-TIMER = f"dispatch/{P1}/{COOP_PERCEPTION}"
+TIMER = DispatchRetry(P1, COOP_PERCEPTION)
 
 
-def alarmed(loop: Loop) -> list[str]:
+def alarmed(loop: Loop) -> list[object]:
     """Rewards that no calibration explains, until the watch alarms."""
-    keys: list[str] = []
+    keys: list[object] = []
     while not isinstance(loop.managed.state, UnderTest):
         keys += jobs(loop.upload(reward_j=30.0))
     return keys
@@ -54,14 +55,14 @@ class TestFirstModel:
     def test_it_begins_with_enough_true_slots_and_a_meta_model(self) -> None:
         loop = waiting()
         assert loop.upload() == []
-        assert jobs(loop.upload()) == [f"adapt/p1/{COOP_PERCEPTION}/1"]
+        assert jobs(loop.upload()) == [Adapting(P1, COOP_PERCEPTION, 1)]
         assert loop.managed.state == Training(1, 0, 0)
 
     def test_without_a_meta_model_it_waits_for_one(self) -> None:
         loop = waiting()
         loop.managed.meta_model = None
         assert loop.upload(5) == []
-        assert len(jobs(loop.managed.on_meta_model(META, EMULATOR))) == 1
+        assert len(jobs(loop.managed.on_meta_model(META))) == 1
 
     def test_there_are_at_least_two_exchanges_before_the_final_dispatch(self) -> None:
         loop = waiting()
@@ -81,9 +82,8 @@ class TestFirstModel:
         loop.upload(2)
         loop.done(result(1.0))
         old = trajectories(loop.slot, 0)
-        rows = loop.managed.mirror.add_trajectories(old)
-        assert loop.managed.on_trajectories(old, rows, EMULATOR, 1.0) == []
-        assert loop.managed.state == Exchanging(1, 0, 0, 1, slots=0)
+        assert loop.managed.on_trajectories(old, 1.0) == []
+        assert loop.managed.state == Exchanging(0, 0, 1, slots=0)
 
     def test_the_final_model_is_saved_before_it_is_dispatched_and_reported(self) -> None:
         loop = waiting()
@@ -121,25 +121,25 @@ class TestFirstModel:
                 loop.upload(2)
             effects = loop.done(result(1.0, reward_after=0.1))
             assert [type(m) for m in dispatched(effects)] == [BaselineOrdered]
-            assert effects[-1] == Tally("adaptations_given_up")
+            assert effects[-1] == Count("adaptations_given_up")
             state = loop.state()
             assert isinstance(state, Waiting)
             waits.append(state.slots_needed)
-        assert waits == [4 * SETTINGS.exchange_slots, 8 * SETTINGS.exchange_slots]
+        assert waits == [4 * WINDOWS.exchange, 8 * WINDOWS.exchange]
         assert loop.saved == set()
 
     def test_a_result_of_another_attempt_does_nothing(self) -> None:
         loop = waiting()
         loop.upload(2)
-        assert loop.managed.on_result(7, result(1.0), 0.0) == [Tally("adaptations_outdated")]
+        assert loop.managed.on_result(7, result(1.0), 0.0) == [Count("adaptations_outdated")]
         assert loop.managed.state == Training(1, 0, 0)
 
     def test_a_failed_job_is_tried_again_with_the_next_slots_only(self) -> None:
         loop = waiting()
         loop.upload(2)
         assert loop.managed.on_failure(9) == []
-        assert loop.managed.on_failure(1) == [Tally("adaptations_failed")]
-        assert jobs(loop.upload()) == [f"adapt/p1/{COOP_PERCEPTION}/2"]
+        assert loop.managed.on_failure(1) == [Count("adaptations_failed")]
+        assert jobs(loop.upload()) == [Adapting(P1, COOP_PERCEPTION, 2)]
 
 
 class TestDispatch:
@@ -148,19 +148,19 @@ class TestDispatch:
         loop.upload(2)
         (first, timer) = loop.done(result(1.0))
         assert timer == StartTimer(TIMER, SETTINGS.retry_s)
-        assert loop.managed.dispatch_again() == [first, timer, Tally("dispatches_resent")]
-        assert loop.managed.on_applied(1) == [CancelTimer(TIMER)]
-        assert loop.managed.dispatch_again() == []
+        assert loop.managed.orders.again() == [first, timer, Count("dispatches_resent")]
+        assert loop.managed.orders.applied(1) == [CancelTimer(TIMER)]
+        assert loop.managed.orders.again() == []
 
     def test_an_older_version_applied_changes_nothing(self) -> None:
         loop = on_probation()
-        assert loop.managed.on_applied(1) == [Tally("applied_outdated")]
-        assert not loop.managed.acknowledged
+        assert loop.managed.orders.applied(1) == [Count("applied_outdated")]
+        assert not loop.managed.orders.acknowledged
 
     def test_a_plvn_that_lost_its_model_gets_it_again(self) -> None:
         loop = on_probation()
-        loop.managed.on_applied(3)
-        again = loop.managed.dispatch_again(asked=True)
+        loop.managed.orders.applied(3)
+        again = loop.managed.orders.again(asked=True)
         assert [m.version for m in dispatched(again)] == [3]
 
     def test_a_refused_final_model_is_deleted_and_another_made(self) -> None:
@@ -179,10 +179,9 @@ class TestDispatch:
         loop = waiting()
         loop.managed.restore(model)
         message = trajectories(0, 9)
-        rows = loop.managed.mirror.add_trajectories(message)
-        effects = loop.managed.on_trajectories(message, rows, EMULATOR, 1.0)
+        effects = loop.managed.on_trajectories(message, 1.0)
         assert [m.version for m in dispatched(effects)] == [10]
-        assert Tally("versions_overtaken") in effects
+        assert Count("versions_overtaken") in effects
 
 
 class TestProbation:
@@ -221,7 +220,9 @@ class TestProbation:
     def test_an_unchanged_condition_leaves_probation_running(self) -> None:
         loop = on_probation()
         alarm = Alarm(9.0, 8.0, 3, 30.0, 0)
-        loop.managed.state = UnderTest(loop.managed.attempt, alarm, Probation(1, 5.0, 1.0, BLOCK))
+        loop.managed.state = UnderTest(
+            loop.managed.trainer.attempt, alarm, Probation(1, 5.0, 1.0, BLOCK)
+        )
         loop.tested(changed=False)
         assert loop.state() == Probation(1, 5.0, 1.0, BLOCK)
 
@@ -229,16 +230,16 @@ class TestProbation:
 class TestWatch:
     def test_an_alarm_is_tested_before_anything_is_retrained(self) -> None:
         loop = in_force()
-        assert alarmed(loop) == [f"test/p1/{COOP_PERCEPTION}/{loop.managed.attempt}"]
+        assert alarmed(loop) == [ChangeTesting(P1, COOP_PERCEPTION, loop.managed.trainer.attempt)]
 
     def test_what_is_no_change_mends_the_calibration(self) -> None:
         loop = in_force()
         alarmed(loop)
-        assert loop.tested(changed=False) == [Tally("watch.recalibrated")]
+        assert loop.tested(changed=False) == [Count("watch.recalibrated")]
         assert loop.managed.state == InForce()
-        mended = loop.managed.calibration
+        mended = loop.managed.trainer.posterior
         assert mended is not None
-        assert mended.residual_sd_j == calibration(1.0).residual_sd_j
+        assert mended.residual_sd == posterior(1.0).residual_sd
 
     def test_a_change_retrains_from_the_slots_after_it(self) -> None:
         loop = in_force()
@@ -259,14 +260,14 @@ class TestWatch:
 
     def test_a_test_of_another_attempt_does_nothing(self) -> None:
         loop = in_force()
-        loop.managed.attempt += 1
-        assert loop.tested(changed=True) == [Tally("tests_outdated")]
+        loop.managed.trainer.attempt += 1
+        assert loop.tested(changed=True) == [Count("tests_outdated")]
         assert loop.managed.state == InForce()
 
     def test_a_failed_test_goes_on_watching(self) -> None:
         loop = in_force()
         alarmed(loop)
-        assert loop.managed.on_failure(loop.managed.attempt) == [Tally("tests_failed")]
+        assert loop.managed.on_failure(loop.managed.trainer.attempt) == [Count("tests_failed")]
         assert loop.managed.state == InForce()
 
     def test_after_a_restart_the_first_slots_calibrate_the_watch(self) -> None:
@@ -275,16 +276,16 @@ class TestWatch:
         loop = waiting()
         loop.managed.restore(model)
         assert jobs(loop.upload()) == []
-        assert jobs(loop.upload()) == [f"test/p1/{COOP_PERCEPTION}/1"]
+        assert jobs(loop.upload()) == [ChangeTesting(P1, COOP_PERCEPTION, 1)]
         loop.tested(changed=False)
-        assert loop.managed.calibration is not None
+        assert loop.managed.trainer.posterior is not None
         assert loop.managed.state == InForce()
 
     def test_no_plvn_keeps_more_than_two_individual_models(self) -> None:
         loop = retrained()
         for _ in range(3):  # a change in every probation
             alarm = Alarm(9.0, 8.0, 3, 30.0, loop.slot)
-            loop.managed.state = UnderTest(loop.managed.attempt, alarm, Probation())
+            loop.managed.state = UnderTest(loop.managed.trainer.attempt, alarm, Probation())
             loop.tested(changed=True)
             assert len(loop.saved) == 1
             loop.upload(2)
@@ -296,7 +297,7 @@ class TestCategory:
     def moved(self, loop: Loop, origin: str) -> list[str]:
         loop.managed.trained_category = "city=berlin"
         loop.managed.meta_model = CachedModel(origin, 1, ZEROS, ZEROS)
-        effects = loop.managed.on_category("city=oslo", EMULATOR, 5.0)
+        effects = loop.managed.on_category("city=oslo", 5.0)
         return [
             m.cause.trigger
             for m in of(effects, RetrainTriggered)
@@ -338,6 +339,6 @@ def test_reports_and_store_agree_at_every_point(blocks: int) -> None:
 
 def test_a_deleted_model_is_named_by_its_own_version() -> None:
     loop = retrained()
-    loop.managed.state = replace(Probation(), blocks=1, reward_j=999.0, slots=BLOCK)
+    loop.managed.state = replace(Probation(), blocks=1, reward=999.0, slots=BLOCK)
     deleted = [e.record for e in loop.upload() if isinstance(e, Save)]
     assert deleted[-1] == IndividualModelDeleted(P1, COOP_PERCEPTION, 3)

@@ -1,41 +1,56 @@
 """Attributes of a PLVN, and its category with hysteresis."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from tests.edge_twin.managing import uploaded
-from tests.edge_twin.played import CLEAR, played
+from tests.edge_twin.managing import INMF
+from tests.edge_twin.played import CLEAR, played, rows_of
+from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.attributes import HYSTERESIS_H, TimeOfDay, category_of, extract
 from twintier.edge_twin.mirror import Mirror
-from twintier.inmf.trajectory import Trace, Trajectories
-from twintier.protocol.messages import Site, TelemetryReported
+from twintier.protocol.columns import pack
+from twintier.protocol.messages import AttributesReported, InmfSlots, Site, TelemetryReported
 
 SITE = Site(city="São Paulo", road="Highway", lat_deg=1.0, lon_deg=2.0)
 
 
-def mirror(*, present: bool = True, vehicles: tuple[int | None, ...] = (4, 9, 6)) -> Mirror:
-    made = Mirror.of(1000, 1000)
-    for number, vehicle_number in enumerate(vehicles):
-        slots = played(CLEAR, 10, number)
-        there = np.full_like(slots.trace.present, present)
-        trace = Trace(
-            np.full_like(slots.trace.bandwidth_hz, 5e6 + 1e6 * number),
-            np.full_like(slots.trace.objects, 4.0 + number),
-            slots.trace.distance_m,
-            there,
+def mirror(*, present: bool = True, chunks: int = 3) -> Mirror:
+    made = Mirror.of(INMF, 1000, 1000)
+    for number in range(chunks):
+        rows = dict(rows_of(played(CLEAR, 10, number)))
+        rows["bandwidth_hz"] = np.full(10, 5e6 + 1e6 * number)
+        rows["objects"] = np.full((10, 3), 4.0 + number)
+        rows["present"] = np.full((10, 3), float(present))
+        slots = InmfSlots(
+            inmf=COOP_PERCEPTION, schema_id=INMF.schema_id, slots=pack(rows, INMF.measured)
         )
-        slots = Trajectories(trace, slots.modes_before, slots.modes, slots.reward_j)
-        made.add_telemetry(
-            TelemetryReported(
-                slot_first=10 * number,
-                hour=8.0,
-                vehicle_number=vehicle_number,
-                mean_speed_share=None,
-                vehicles=(),
-                slots=uploaded(slots),
-            )
+        telemetry = TelemetryReported(
+            slot_first=10 * number,
+            hour=8.0,
+            vehicle_number=None,
+            mean_speed_share=None,
+            vehicles=(),
+            measured=(slots,),
         )
+        made.add_telemetry(INMF, 10 * number, telemetry)
     return made
+
+
+def told(
+    mirrored: Mirror, *, window_s: float, hour: float | None = None, vehicles: Sequence[int] = ()
+) -> AttributesReported:
+    managed = {COOP_PERCEPTION: (INMF, mirrored)}
+    return extract(
+        managed,
+        SITE,
+        TimeOfDay("day"),
+        window_s=window_s,
+        sim_time_s=30.0,
+        hour=hour,
+        vehicle_numbers=vehicles,
+    )
 
 
 def test_the_time_of_day_changes_only_well_past_an_edge() -> None:
@@ -70,19 +85,19 @@ def test_a_category_holds_what_is_known_and_is_sorted() -> None:
 
 
 def test_attributes_are_those_of_the_window() -> None:
-    told = extract(mirror(), SITE, TimeOfDay("day"), window_slots=20, sim_time_s=30.0)
-    assert (told.n_samples, told.vehicle_number) == (20, 7.5)
-    assert told.workload_objects == pytest.approx(5.5)
-    assert told.bandwidth_hz == pytest.approx(6.5e6)
-    assert (told.hour, told.city, told.lat_deg) == (8.0, "São Paulo", 1.0)
+    seen = told(mirror(), window_s=20, hour=8.0, vehicles=(9, 6))
+    assert (seen.n_samples, seen.vehicle_number) == (20, 7.5)
+    (own,) = seen.inmfs
+    assert (own.inmf, own.workload_unit, own.resources_unit) == (COOP_PERCEPTION, "objects", "Hz")
+    assert own.workload == pytest.approx(5.5)
+    assert own.resources == pytest.approx(6.5e6)
+    assert (seen.hour, seen.city, seen.lat_deg) == (8.0, "São Paulo", 1.0)
 
 
 def test_what_nothing_was_seen_of_is_null() -> None:
-    empty = extract(Mirror.of(9, 9), SITE, TimeOfDay(), window_slots=20, sim_time_s=0.0)
-    unseen = (empty.n_samples, empty.hour, empty.vehicle_number, empty.workload_objects)
-    assert unseen == (0, None, None, None)
-    assert empty.bandwidth_hz is None
-    nobody = mirror(present=False, vehicles=(None, None))
-    told = extract(nobody, SITE, TimeOfDay(), window_slots=20, sim_time_s=0.0)
-    assert (told.workload_objects, told.vehicle_number) == (None, None)
-    assert told.bandwidth_hz == pytest.approx(5.5e6)
+    empty = told(Mirror.of(INMF, 9, 9), window_s=20)
+    assert (empty.n_samples, empty.hour, empty.vehicle_number) == (0, None, None)
+    assert empty.inmfs == ()
+    (own,) = told(mirror(present=False, chunks=2), window_s=20).inmfs
+    assert own.workload is None
+    assert own.resources == pytest.approx(5.5e6)

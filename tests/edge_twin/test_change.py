@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from tests.edge_twin.played import CLEAR, DENSE, RAIN, UPDATED, URBAN, idle, played
-from twintier.edge_twin.jobs import ChangeResult, ChangeTest, join
+from tests.edge_twin.played import CLEAR, DENSE, RAIN, UPDATED, URBAN, idle, played, rows_of
+from tests.support.names import COOP_PERCEPTION
+from twintier.edge_twin.jobs import ChangeResult, ChangeTest
+from twintier.edge_twin.mirror import joined
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.inmf.perception.calibration import select
-from twintier.inmf.perception.condition import Condition, draw_conditions
+from twintier.inmf.perception.condition import Condition, draw_conditions, stack
 from twintier.inmf.perception.emulator import EmulatorParameters
 from twintier.inmf.trajectory import Trajectories
 
@@ -15,7 +17,9 @@ THRESHOLD = EdgeSettings().change_threshold
 
 
 def outcome_of(before: Trajectories, after: Trajectories, *known: Condition) -> ChangeResult:
-    return ChangeTest(before, after, known, THRESHOLD, 1).run()
+    guesses = stack(known) if known else np.zeros((0, 0))
+    sides = rows_of(before), rows_of(after)
+    return ChangeTest(COOP_PERCEPTION, *sides, guesses, THRESHOLD, 1).run()
 
 
 @pytest.mark.parametrize("emulator", [URBAN, DENSE], ids=["urban", "dense"])
@@ -54,7 +58,7 @@ def test_the_test_is_repeatable() -> None:
 
 
 def test_joined_slots_keep_their_order() -> None:
-    first, second = played(CLEAR, 3, 1), played(CLEAR, 2, 2)
-    both = join(first, second)
-    assert both.reward_j.tolist() == [[*first.reward_j[0], *second.reward_j[0]]]
-    assert np.array_equal(both.trace.objects[:, 3:], second.trace.objects)
+    first, second = rows_of(played(CLEAR, 3, 1)), rows_of(played(CLEAR, 2, 2))
+    both = joined(first, second)
+    assert both["reward"].tolist() == [*first["reward"], *second["reward"]]
+    assert np.array_equal(both["objects"][3:], second["objects"])

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tests.edge_twin.managing import (
+    INMF,
+    POLICY,
     SETTINGS,
     dispatched,
     in_force,
@@ -14,20 +16,22 @@ from tests.edge_twin.managing import (
     of,
     result,
     trajectories,
-    uploaded,
 )
-from tests.edge_twin.played import CLEAR, played
-from twintier.edge_twin.core import META_PRIORITY, EdgeCore
-from twintier.edge_twin.jobs import POLICY, MetaTask, TaskFailure
+from tests.edge_twin.played import CLEAR, played, rows_of
+from tests.support.names import COOP_PERCEPTION
+from twintier.edge_twin.core import EdgeCore
+from twintier.edge_twin.jobs import MetaTask, TaskFailure
+from twintier.edge_twin.keys import Adapting, FetchRetry, MetaRound, Timer
 from twintier.edge_twin.mirror import KeptTrajectories
-from twintier.edge_twin.rounds import gradient_messages, round_job_key, seed_of
+from twintier.edge_twin.rounds import META_PRIORITY, gradient_messages, seed_of
 from twintier.edge_twin.routes import plvn_route
 from twintier.edge_twin.twin import TwinRecord
 from twintier.learning.meta import MetaGradient
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import row_of
+from twintier.protocol.columns import pack
 from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
     CategoryAssigned,
@@ -35,6 +39,7 @@ from twintier.protocol.messages import (
     GradientsComputed,
     GradientsFailed,
     Grant,
+    InmfSlots,
     LibraryIndexed,
     MessageReturned,
     MetaModelMatch,
@@ -57,14 +62,14 @@ from twintier.protocol.values import Fence
 from twintier.runtime.core import JobDone, JobFailed, Received, Started, TimerFired
 from twintier.runtime.effects import (
     CancelTimer,
+    ConfirmUploads,
+    Count,
     Defer,
     Effect,
     Publish,
     Save,
-    Settle,
     StartJob,
     StartTimer,
-    Tally,
 )
 
 E1 = EdgeId("e1")
@@ -73,7 +78,7 @@ SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
 INMFS = (COOP_PERCEPTION,)
 UP = Address(plvn=P1, inmf=COOP_PERCEPTION)
 ZEROS = np.zeros(POLICY.parameters, np.float32)
-WEIGHTS = Tensors.pack({"parameters": ZEROS, "log_step_sizes": ZEROS})
+WEIGHTS = Tensors.pack({"init": ZEROS, "log_step_sizes": ZEROS})
 
 
 def received(
@@ -140,9 +145,7 @@ def assigned(version: int = 1, match_version: int = 1, boot: str = "b1") -> Rece
     return received(message, Address(plvn=P1, edge=E1), boot=boot)
 
 
-def offered(
-    version: int = 1, weights: Tensors = WEIGHTS, schema: str = POLICY.schema_id
-) -> Received:
+def offered(version: int = 1, weights: Tensors = WEIGHTS, schema: str = INMF.schema_id) -> Received:
     message = MetaModelOffered(
         inmf=COOP_PERCEPTION,
         category="",
@@ -154,7 +157,7 @@ def offered(
     return received(message, Address(edge=E1, inmf=COOP_PERCEPTION))
 
 
-def round_of(*plvns: PlvnId, iteration: int = 0, schema: str = POLICY.schema_id) -> Received:
+def round_of(*plvns: PlvnId, iteration: int = 0, schema: str = INMF.schema_id) -> Received:
     message = MetaRoundStarted(
         job="super-1",
         category="",
@@ -176,13 +179,14 @@ def row(value: float) -> MetaGradient:
 RETURNED = MessageReturned(
     type="retrain-triggered.v1", boot="b1", stream="s", seq=4, code="failed", reason="why"
 )
-FETCH = f"fetch/{COOP_PERCEPTION}/"
+FETCH = FetchRetry(COOP_PERCEPTION, "")
 REQUEST = Publish(
     MetaModelRequested(inmf=COOP_PERCEPTION, category="", version=0), Address(edge=E1)
 )
-FETCHING = [REQUEST, StartTimer(FETCH, SETTINGS.retry_s), Tally("fetches")]
+FETCHING = [REQUEST, StartTimer(FETCH, SETTINGS.retry_s), Count("fetches")]
 RECORD = TwinRecord(grant(), SITE, INMFS)
-KEPT = Save(KeptTrajectories(P1, trajectories(0, 0)))
+ROUND = MetaRound(COOP_PERCEPTION, "super-1", 0, 7)
+KEPT = Save(KeptTrajectories(P1, COOP_PERCEPTION, trajectories(0, 0)))
 
 
 class TestHosting:
@@ -204,27 +208,27 @@ class TestHosting:
             TwinRegistered(grant=grant()), Address(plvn=P1, edge=E1), fence=Fence(1)
         )
         assert core.receive(placed(), 50.0) == [confirmed]
-        assert core.twins[P1].valid_until == 150.0
+        assert core.hosting.twins[P1].valid_until == 150.0
 
     def test_a_placement_for_another_server_or_an_older_fence_does_nothing(self) -> None:
         core = server()
-        assert core.receive(placed(edge=EdgeId("e2")), 0.0) == [Tally("not_owner")]
+        assert core.receive(placed(edge=EdgeId("e2")), 0.0) == [Count("not_owner")]
         core.receive(placed(fence=3), 0.0)
-        assert core.receive(placed(fence=2), 0.0) == [Tally("stale_fence")]
-        assert core.twins[P1].record.grant.fence == 3
+        assert core.receive(placed(fence=2), 0.0) == [Count("stale_fence")]
+        assert core.hosting.twins[P1].record.grant.fence == 3
 
     def test_a_plvn_that_is_not_hosted_is_not_obeyed(self) -> None:
-        assert uploads(server(P2), 1) == [Tally("not_hosted"), Defer()]
+        assert uploads(server(P2), 1) == [Count("not_hosted"), Defer()]
 
     def test_a_stale_fence_is_not_obeyed(self) -> None:
         core = server()
         core.receive(placed(fence=2), 0.0)
-        assert uploads(core, 1, fence=1) == [Tally("stale_fence")]
-        assert core.twins[P1].mirror.trajectories.size == 0
+        assert uploads(core, 1, fence=1) == [Count("stale_fence")]
+        assert core.hosting.twins[P1].managed[COOP_PERCEPTION].mirror.trajectories.size == 0
 
     def test_after_the_grant_has_ended_nothing_is_obeyed_until_it_is_prolonged(self) -> None:
         core = server(P1)
-        assert uploads(core, 1, now=101.0) == [Tally("grant_expired"), Defer()]
+        assert uploads(core, 1, now=101.0) == [Count("grant_expired"), Defer()]
         core.receive(placed(), 102.0)
         assert uploads(core, 1, now=103.0) == [KEPT]
 
@@ -233,17 +237,18 @@ class TestHosting:
         torn = trajectories(0, 0).model_copy(
             update={"slots": Tensors.pack({"objects": np.ones((3, 3))})}
         )
-        assert core.receive(received(torn, UP, fence=1), 1.0) == [Tally("incomplete_slots")]
+        assert core.receive(received(torn, UP, fence=1), 1.0) == [Count("incomplete_slots")]
 
     def test_telemetry_reports_attributes_when_they_are_due(self) -> None:
         core = server(P1)
+        slots = pack(rows_of(played(CLEAR, 5, 1)), INMF.measured)
         message = TelemetryReported(
             slot_first=30,
             hour=8.0,
             vehicle_number=5,
             mean_speed_share=None,
             vehicles=(),
-            slots=uploaded(played(CLEAR, 5, 1)),
+            measured=(InmfSlots(inmf=COOP_PERCEPTION, schema_id=INMF.schema_id, slots=slots),),
         )
         at = Address(plvn=P1)
         (told,) = of(list(core.receive(received(message, at, fence=1), 1.0)), AttributesReported)
@@ -252,25 +257,29 @@ class TestHosting:
         assert core.receive(received(message, at, fence=1), 1.0) == []
 
     def test_the_lease_is_renewed_three_times_within_it(self) -> None:
-        status, timer = server(P1).receive(TimerFired("lease"), 5.0)
+        status, timer = server(P1).receive(TimerFired(Timer.LEASE), 5.0)
         assert isinstance(status, Publish)
-        assert timer == StartTimer("lease", SETTINGS.lease_s / 3)
+        assert timer == StartTimer(Timer.LEASE, SETTINGS.lease_s / 3)
 
     def test_a_restarted_server_knows_its_twins_but_obeys_only_renewed_grants(self) -> None:
         core = EdgeCore(E1, SETTINGS, [RECORD])
         started = core.receive(Started(), 10.0)
         assert started[0] == plvn_route(P1)
-        assert uploads(core, 1, now=11.0) == [Tally("grant_expired"), Defer()]
+        assert uploads(core, 1, now=11.0) == [Count("grant_expired"), Defer()]
         core.receive(placed(), 12.0)
         assert uploads(core, 1, now=13.0) == [KEPT]
 
     def test_a_restarted_server_has_the_trajectories_that_it_took(self) -> None:
-        before, kept = server(P1), KeptTrajectories(P1, trajectories(0, 0))
+        before, kept = server(P1), KeptTrajectories(P1, COOP_PERCEPTION, trajectories(0, 0))
         assert uploads(before, 1) == [Save(kept)]
         restarted = EdgeCore(E1, SETTINGS, [RECORD, kept])
-        taken, again = (c.twins[P1].mirror.trajectories for c in (before, restarted))
+        taken, again = (
+            c.hosting.twins[P1].managed[COOP_PERCEPTION].mirror.trajectories
+            for c in (before, restarted)
+        )
         assert again.size == taken.size == 15
-        assert all(np.array_equal(again.newest(99)[n], taken.newest(99)[n]) for n in again.fields)
+        sent = ("objects", "action", "reward")
+        assert all(np.array_equal(again.newest(99)[n], taken.newest(99)[n]) for n in sent)
 
     def test_a_restarted_server_goes_on_with_the_model_in_force(self) -> None:
         model = in_force().managed.model
@@ -295,39 +304,39 @@ class TestLibrary:
         core = server(P1)
         core.receive(assigned(), 1.0)
         assert jobs(uploads(core, 2)) == []
-        assert jobs(list(core.receive(offered(), 5.0))) == [f"adapt/p1/{COOP_PERCEPTION}/1"]
+        assert jobs(list(core.receive(offered(), 5.0))) == [Adapting(P1, COOP_PERCEPTION, 1)]
 
     def test_a_missing_meta_model_is_not_asked_for_again(self) -> None:
         missing = MetaModelMissing(
             inmf=COOP_PERCEPTION, category="", code="not_trained", reason="no"
         )
         effects = server(P1).receive(received(missing, Address(edge=E1)), 1.0)
-        assert effects == [CancelTimer(FETCH), Tally("missing")]
+        assert effects == [CancelTimer(FETCH), Count("missing")]
 
     @pytest.mark.parametrize(
         "offer",
         [
             offered(schema="other/v1"),
-            offered(weights=Tensors.pack({"parameters": ZEROS})),
-            offered(weights=Tensors.pack({"parameters": ZEROS[:3], "log_step_sizes": ZEROS[:3]})),
+            offered(weights=Tensors.pack({"init": ZEROS})),
+            offered(weights=Tensors.pack({"init": ZEROS[:3], "log_step_sizes": ZEROS[:3]})),
         ],
         ids=["schema", "array missing", "size"],
     )
     def test_a_meta_model_that_does_not_fit_is_refused(self, offer: Received) -> None:
         core = server(P1)
         core.receive(assigned(), 1.0)
-        assert core.receive(offer, 2.0) == [CancelTimer(FETCH), Tally("schema_mismatch")]
-        assert core.cache == {}
+        assert core.receive(offer, 2.0) == [CancelTimer(FETCH), Count("schema_mismatch")]
+        assert core.cache.models == {}
 
     def test_an_offer_older_than_the_match_is_not_fetched_in_a_circle(self) -> None:
         core = server(P1)
         core.receive(assigned(match_version=2), 1.0)
-        assert core.receive(offered(1), 2.0) == [CancelTimer(FETCH), Tally("offers_outdated")]
+        assert core.receive(offered(1), 2.0) == [CancelTimer(FETCH), Count("offers_outdated")]
 
     def test_an_older_category_version_is_stale_unless_the_cloud_twin_has_restarted(self) -> None:
         core = server(P1)
         core.receive(assigned(version=5), 1.0)
-        assert core.receive(assigned(version=4), 2.0) == [Tally("stale_category")]
+        assert core.receive(assigned(version=4), 2.0) == [Count("stale_category")]
         assert core.receive(assigned(version=1, boot="b2"), 3.0) == FETCHING
 
     def test_a_newer_version_in_the_library_makes_the_cached_one_stale(self) -> None:
@@ -345,8 +354,8 @@ class TestLibrary:
         )
         assert core.receive(received(index, Address()), 3.0) == []
         newer = index.model_copy(update={"version": 2})
-        assert core.receive(received(newer, Address()), 4.0) == [Tally("cache_invalidated")]
-        assert core.cache == {}
+        assert core.receive(received(newer, Address()), 4.0) == [Count("cache_invalidated")]
+        assert core.cache.models == {}
 
     def test_the_cache_is_bounded_but_keeps_what_is_in_use(self) -> None:
         core = EdgeCore(E1, replace(SETTINGS, cached_models=2))
@@ -356,20 +365,20 @@ class TestLibrary:
         for name in ("a", "b", "c"):
             other = offered().message.model_copy(update={"category": f"city={name}"})
             core.receive(received(other, Address(edge=E1)), 3.0)
-        assert [category for _, category in core.cache] == ["", "city=c"]
+        assert [category for _, category in core.cache.models] == ["", "city=c"]
 
 
 class TestUploads:
     def test_a_refusal_of_the_cloud_twin_ends_an_upload(self) -> None:
         down = Address(edge=E1, branch="edge/down")
         effects = server(P1).receive(received(RETURNED, down), 1.0)
-        assert effects == [Settle(RETURNED), Tally("returned.failed")]
+        assert effects == [ConfirmUploads(RETURNED), Count("returned.failed")]
 
     @pytest.mark.parametrize("src", ["plvn:p1", "cloud:cloud"])
     def test_a_refusal_on_the_branch_of_a_hosted_plvn_only_counts(self, src: str) -> None:
         up = Address(plvn=P1, branch="plvn/up")
         assert server(P1).receive(received(RETURNED, up, fence=1, src=src), 1.0) == [
-            Tally("returned.failed")
+            Count("returned.failed")
         ]
 
 
@@ -385,14 +394,14 @@ class TestRounds:
         received_one = MetaProgressReported(job="super-1", iteration=0, plvns=1, stage="received")
         assert progress == Publish(received_one, to)
         assert isinstance(job, StartJob)
-        assert (job.key, job.priority) == (f"meta/{COOP_PERCEPTION}/super-1/0/7", META_PRIORITY)
+        assert (job.key, job.priority) == (ROUND, META_PRIORITY)
         assert isinstance(job.job, MetaTask)
         assert [twin.plvn for twin in job.job.twins] == ["p1"]
 
     def test_a_repeated_round_is_computed_once(self) -> None:
         core = server(P1)
         core.receive(round_of(P1), 1.0)
-        assert core.receive(round_of(P1), 2.0) == [Tally("rounds_repeated")]
+        assert core.receive(round_of(P1), 2.0) == [Count("rounds_repeated")]
 
     def test_a_round_of_another_schema_fails_for_all(self) -> None:
         (failed,) = of(list(server(P1).receive(round_of(P1, schema="x"), 1.0)), GradientsFailed)
@@ -402,20 +411,20 @@ class TestRounds:
     def test_rows_and_failures_are_told_in_order(self) -> None:
         core = server(P1, P2)
         core.receive(round_of(P1, P2), 1.0)
-        key = f"meta/{COOP_PERCEPTION}/super-1/0/7"
-        effects = list(core.receive(JobDone(key, {"p2": TaskFailure("NaN"), "p1": row(1.0)}), 2.0))
+        effects = list(
+            core.receive(JobDone(ROUND, {"p2": TaskFailure("NaN"), "p1": row(1.0)}), 2.0)
+        )
         kinds = [type(e.message).__name__ for e in effects if isinstance(e, Publish)]
         assert kinds == ["GradientsComputed", "GradientsFailed", "MetaProgressReported"]
         (computed,) = of(effects, GradientsComputed)
         assert isinstance(computed, GradientsComputed)
         assert [r.plvn for r in computed.rows] == [P1]
-        assert core.receive(JobDone(key, {}), 3.0) == [Tally("rounds_outdated")]
+        assert core.receive(JobDone(ROUND, {}), 3.0) == [Count("rounds_outdated")]
 
     def test_a_failed_job_fails_the_round(self) -> None:
         core = server(P1)
         core.receive(round_of(P1), 1.0)
-        key = f"meta/{COOP_PERCEPTION}/super-1/0/7"
-        (failed,) = of(list(core.receive(JobFailed(key, "worker died"), 2.0)), GradientsFailed)
+        (failed,) = of(list(core.receive(JobFailed(ROUND, "worker died"), 2.0)), GradientsFailed)
         assert isinstance(failed, GradientsFailed)
         assert (failed.plvns, failed.reason) == ((P1,), "worker died")
 
@@ -434,19 +443,13 @@ class TestRounds:
         assert seed_of(7, P1) == seed_of(7, P1)
         assert len({seed_of(7, P1), seed_of(7, P2), seed_of(8, P1)}) == 3
 
-    def test_a_key_names_a_round(self) -> None:
-        first, second = round_of(P1).message, round_of(P1, iteration=1).message
-        assert isinstance(first, MetaRoundStarted)
-        assert isinstance(second, MetaRoundStarted)
-        assert round_job_key(COOP_PERCEPTION, first) != round_job_key(COOP_PERCEPTION, second)
-
 
 class TestJobs:
     def test_results_for_twins_that_have_gone_do_nothing(self) -> None:
-        key = f"adapt/p9/{COOP_PERCEPTION}/1"
-        assert server(P1).receive(JobDone(key, result(1.0)), 1.0) == [Tally("results_outdated")]
+        key = Adapting(PlvnId("p9"), COOP_PERCEPTION, 1)
+        assert server(P1).receive(JobDone(key, result(1.0)), 1.0) == [Count("results_outdated")]
         assert server(P1).receive(JobFailed(key, "x"), 1.0) == []
 
     def test_an_unknown_result_is_tallied(self) -> None:
-        unknown: Sequence[Effect] = server(P1).receive(JobDone("x/y", 1), 1.0)
-        assert unknown == [Tally("results_unknown")]
+        unknown: Sequence[Effect] = server(P1).receive(JobDone("steer", 1), 1.0)
+        assert unknown == [Count("results_unknown")]

@@ -7,12 +7,12 @@ import pytest
 
 from twintier.edge_twin.cusum import (
     ALLOWANCE,
-    COOL_DOWN_S,
     LARGEST_Z,
     THRESHOLD,
     Alarm,
     Block,
     ResidualWatch,
+    RewardReference,
     RewardWatch,
 )
 
@@ -69,8 +69,8 @@ def test_one_freak_block_is_no_change() -> None:
 def test_after_an_alarm_it_keeps_quiet_for_the_cool_down() -> None:
     _, alarms = watch([3.0] * 60)
     first, second = alarms[:2]
-    assert second.sim_time_s >= first.sim_time_s + COOL_DOWN_S
-    assert second.sim_time_s < first.sim_time_s + COOL_DOWN_S + SLOTS
+    assert second.sim_time_s >= first.sim_time_s + ResidualWatch().cool_down_s
+    assert second.sim_time_s < first.sim_time_s + ResidualWatch().cool_down_s + SLOTS
 
 
 def test_an_update_leaves_the_watch_as_it_was() -> None:
@@ -91,8 +91,8 @@ def test_a_bias_of_a_fifth_of_a_deviation_hardly_ever_alarms_either() -> None:
     assert len(alarms) <= 20
 
 
-def test_a_reference_needs_thirty_episodes() -> None:
-    with pytest.raises(ValueError, match="29 reference episodes are too few"):
+def test_a_reference_needs_thirty_blocks() -> None:
+    with pytest.raises(ValueError, match="29 reference blocks are too few"):
         RewardWatch.of(np.ones(29))
 
 
@@ -117,5 +117,14 @@ def test_correlated_references_widen_the_deviation() -> None:
     for index in range(1, 4000):
         smooth[index] = 0.5 * smooth[index - 1] + noise[index]
     correlated = RewardWatch.of(smooth)
-    assert independent.deviation_j == pytest.approx(1.0, rel=0.1)
-    assert correlated.deviation_j == pytest.approx(smooth.std() * np.sqrt(3.0), rel=0.1)
+    assert independent.deviation == pytest.approx(1.0, rel=0.1)
+    assert correlated.deviation == pytest.approx(smooth.std() * np.sqrt(3.0), rel=0.1)
+
+
+def test_blocks_become_a_watch_of_rewards_once_they_are_enough() -> None:
+    state: RewardReference | RewardWatch = RewardReference()
+    for number in range(30):
+        assert isinstance(state, RewardReference)
+        state = state.add(float(number % 2))
+    assert isinstance(state, RewardWatch)
+    assert (state.mean, state.reference_n) == (0.5, 30)

@@ -3,18 +3,12 @@
 import numpy as np
 import pytest
 
-from tests.edge_twin.managing import trajectories, uploaded
-from tests.edge_twin.played import CLEAR, played
-from twintier.edge_twin.mirror import (
-    TRACE_FIELDS,
-    TRAJECTORY_FIELDS,
-    IncompleteSlotsError,
-    Mirror,
-    SlotLog,
-    columns,
-    trajectories_of,
-)
-from twintier.protocol.messages import TelemetryReported
+from tests.edge_twin.managing import INMF, trajectories, uploaded
+from tests.edge_twin.played import CLEAR, played, rows_of
+from tests.support.names import COOP_PERCEPTION
+from twintier.edge_twin.mirror import Mirror, SlotLog
+from twintier.protocol.columns import ColumnsError, pack
+from twintier.protocol.messages import InmfSlots, TelemetryReported
 from twintier.protocol.tensors import Tensors
 
 
@@ -26,14 +20,15 @@ def log(*chunks: tuple[int, int], capacity: int = 100) -> SlotLog:
     return made
 
 
-def telemetry(slot_first: int, vehicles: int | None) -> TelemetryReported:
+def telemetry(slot_first: int, schema_id: str = INMF.schema_id) -> TelemetryReported:
+    slots = pack(rows_of(played(CLEAR, 5, 1)), INMF.measured)
     return TelemetryReported(
         slot_first=slot_first,
         hour=8.0,
-        vehicle_number=vehicles,
+        vehicle_number=3,
         mean_speed_share=None,
         vehicles=(),
-        slots=uploaded(played(CLEAR, 5, 1)),
+        measured=(InmfSlots(inmf=COOP_PERCEPTION, schema_id=schema_id, slots=slots),),
     )
 
 
@@ -67,50 +62,41 @@ def test_the_sides_of_a_change_are_halves_where_one_has_no_rows() -> None:
 
 
 def test_trajectories_come_back_as_they_were_played() -> None:
-    mirror = Mirror.of(100, 100)
-    rows = mirror.add_trajectories(trajectories(15, 0))
-    done, sent = trajectories_of(rows), played(CLEAR, 15, 15)
-    assert np.array_equal(done.modes, sent.modes)
-    assert np.array_equal(done.modes_before, sent.modes_before)
-    assert done.reward_j == pytest.approx(sent.reward_j, rel=1e-6)
+    mirror = Mirror.of(INMF, 100, 100)
+    rows, sent = mirror.add_trajectories(INMF, trajectories(15, 0)), played(CLEAR, 15, 15)
+    assert np.array_equal(rows["action"] > 0.5, sent.modes[0])
+    assert np.array_equal(rows["modes_before"] > 0.5, sent.modes_before[0])
+    assert rows["reward"] == pytest.approx(sent.reward_j[0], rel=1e-6)
+    assert np.isnan(rows["log_prob"]).all()
     assert mirror.trajectories.size == 15
 
 
-def test_the_newest_telemetry_is_that_of_the_latest_slot() -> None:
-    mirror = Mirror.of(100, 100)
-    for slot, vehicles in ((5, 3), (10, 4), (0, 9)):
-        mirror.add_telemetry(telemetry(slot, vehicles))
-    assert mirror.latest is not None
-    assert mirror.latest.slot_first == 10
-    assert list(mirror.vehicle_numbers) == [(5, 3), (10, 4), (0, 9)]
+def test_what_the_baseline_earned_is_remembered_and_nothing_else() -> None:
+    mirror = Mirror.of(INMF, 100, 100)
+    assert mirror.rule_reward is None
+    mirror.add_trajectories(INMF, trajectories(0, 0, reward_j=2.0))
+    mirror.add_trajectories(INMF, trajectories(15, 3, reward_j=9.0))
+    assert mirror.rule_reward == pytest.approx(2.0)
+
+
+def test_telemetry_of_another_inmf_is_none_of_this_mirror() -> None:
+    mirror = Mirror.of(INMF, 100, 100)
+    mirror.add_telemetry(INMF, 0, telemetry(0))
+    others = telemetry(5).model_copy(update={"measured": ()})
+    mirror.add_telemetry(INMF, 5, others)
+    assert (mirror.telemetry.size, mirror.telemetry_seen) == (5, 5)
+
+
+def test_slots_of_another_schema_are_refused_and_those_of_a_former_one_are_not() -> None:
+    mirror = Mirror.of(INMF, 100, 100)
+    mirror.add_telemetry(INMF, 0, telemetry(0, INMF.former_schemas[0]))
+    with pytest.raises(ColumnsError, match="run both on the same version"):
+        mirror.add_telemetry(INMF, 5, telemetry(5, "coop-perception/9/00"))
+    assert mirror.telemetry.size == 5
 
 
 def test_an_upload_without_rewards_is_refused() -> None:
-    bare = Tensors.pack(
-        {name: np.ones((2, 3) if name != "bandwidth_hz" else 2) for name in TRACE_FIELDS}
-    )
-    assert set(columns(bare, TRACE_FIELDS)) == set(TRACE_FIELDS)
-    with pytest.raises(IncompleteSlotsError, match="'reward_j'"):
-        columns(bare, TRAJECTORY_FIELDS)
-
-
-def test_arrays_of_other_lengths_are_refused() -> None:
-    arrays = {name: np.ones((2, 3)) for name in TRACE_FIELDS}
-    with pytest.raises(IncompleteSlotsError, match=r"bandwidth_hz \(2, 3\) must be \(2,\)"):
-        columns(Tensors.pack(arrays), TRACE_FIELDS)
-    flat = {name: np.ones(2) for name in TRACE_FIELDS}
-    with pytest.raises(IncompleteSlotsError, match=r"must be \(slots, pairs\)"):
-        columns(Tensors.pack(flat), TRACE_FIELDS)
-
-
-@pytest.mark.parametrize("pairs", [1, 4])
-def test_another_number_of_pairs_is_refused(pairs: int) -> None:
-    arrays = {n: np.ones(2 if n == "bandwidth_hz" else (2, pairs)) for n in TRACE_FIELDS}
-    with pytest.raises(IncompleteSlotsError, match="3 pairs"):
-        columns(Tensors.pack(arrays), TRACE_FIELDS)
-
-
-def test_an_upload_without_slots_is_refused() -> None:
-    arrays = {n: np.ones(0 if n == "bandwidth_hz" else (0, 3)) for n in TRACE_FIELDS}
-    with pytest.raises(IncompleteSlotsError, match="no slot"):
-        columns(Tensors.pack(arrays), TRACE_FIELDS)
+    bare = {n: a for n, a in uploaded(played(CLEAR, 5, 1)).unpack().items() if n != "reward"}
+    message = trajectories(0, 0).model_copy(update={"slots": Tensors.pack(bare)})
+    with pytest.raises(ColumnsError, match="'reward'"):
+        Mirror.of(INMF, 100, 100).add_trajectories(INMF, message)

@@ -1,5 +1,6 @@
 """An edge server's memory survives a restart and forgets what is deleted."""
 
+import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +10,22 @@ import numpy as np
 import pytest
 
 from tests.edge_twin.managing import in_force, trajectories
+from tests.support.names import COOP_PERCEPTION
 from tests.support.wire import GOLDEN, sample
+from twintier.edge_twin.core import EdgeCore
 from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
 from twintier.edge_twin.mirror import KeptTrajectories
+from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.store import EdgeStore
 from twintier.edge_twin.twin import TwinRecord
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import Grant, Site, TrajectoriesReported
 from twintier.protocol.values import Fence
 from twintier.runtime.storage.weights import WeightsError
 
 P1 = PlvnId("p1")
+KEPT = Path(__file__).parents[1] / "kept" / "0.1"
+"""State folders and recordings as the first release wrote them."""
 SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
 
 
@@ -66,7 +72,7 @@ def test_trajectories_that_an_older_release_kept_are_read(tmp_path: Path) -> Non
         database.execute("INSERT INTO trajectories (plvn, slots, message) VALUES (?, ?, ?)", row)
     reported = sample(TrajectoriesReported)
     assert isinstance(reported, TrajectoriesReported)
-    assert stored(tmp_path) == [KeptTrajectories(P1, reported)]
+    assert stored(tmp_path) == [KeptTrajectories(P1, COOP_PERCEPTION, reported)]
 
 
 def test_a_deleted_model_goes_with_its_file(tmp_path: Path) -> None:
@@ -104,10 +110,37 @@ def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_newest_trajectories_survive(tmp_path: Path) -> None:
-    kept = [KeptTrajectories(P1, trajectories(15 * number, 0)) for number in range(5)]
-    other = KeptTrajectories(PlvnId("p2"), trajectories(0, 0))
+    kept = [
+        KeptTrajectories(P1, COOP_PERCEPTION, trajectories(15 * number, 0)) for number in range(5)
+    ]
+    other = KeptTrajectories(PlvnId("p2"), COOP_PERCEPTION, trajectories(0, 0))
     first = EdgeStore(tmp_path, trajectory_slots=30)
     for record in (*kept, other):
         first.save([record])
     first.close()
     assert EdgeStore(tmp_path).load() == [*kept[-2:], other]
+
+
+def test_trajectories_of_each_inmf_are_kept_apart(tmp_path: Path) -> None:
+    steering = KeptTrajectories(P1, InmfId("steering"), trajectories(0, 0))
+    ours = [KeptTrajectories(P1, COOP_PERCEPTION, trajectories(15 * n, 0)) for n in range(5)]
+    first = EdgeStore(tmp_path, trajectory_slots=30)
+    for record in (steering, *ours):
+        first.save([record])
+    first.close()
+    assert EdgeStore(tmp_path).load() == [steering, *ours[-2:]]
+
+
+def test_a_database_of_the_first_release_opens(tmp_path: Path) -> None:
+    shutil.copytree(KEPT / "edge-1", tmp_path / "edge-1")
+    records = EdgeStore(tmp_path / "edge-1").load()
+    twins = [r for r in records if isinstance(r, TwinRecord)]
+    models = [r for r in records if isinstance(r, IndividualModel)]
+    uploads = [r for r in records if isinstance(r, KeptTrajectories)]
+    assert {twin.grant.plvn for twin in twins} == {model.plvn for model in models}
+    assert {model.report.evidence for model in models} == {"emulated"}
+    core = EdgeCore(EdgeId("edge-1"), EdgeSettings(), records)
+    managed = core.hosting.twins[models[0].plvn].managed[COOP_PERCEPTION]
+    assert managed.model == models[0]
+    assert managed.mirror.trajectories.size > 0
+    assert uploads

@@ -13,21 +13,24 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support.autojump import LoopClock, run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import Behaviour, ToyCore, applied, nothing, performance
 from twintier.broker.faulty import Faults, FaultyBus
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import ModelApplied, PerformanceReported, UploadsAcknowledged
 from twintier.protocol.messages.base import Message
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Received
-from twintier.runtime.delivery.courier import CourierSettings
 from twintier.runtime.delivery.outbox import OutboxSettings
 from twintier.runtime.delivery.positions import Positions
 from twintier.runtime.delivery.seen import SeenNumbers
+from twintier.runtime.delivery.settings import DeliverySettings
 from twintier.runtime.effects import Effect, Publish, Subscribe
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 COUNT = 500
@@ -70,8 +73,8 @@ async def history(
     route = Subscribe((PerformanceReported, ModelApplied), Address())
     receiver = runtime(ToyCore("edge", "e1", note), FaultyBus(MemoryBus(hub), faults, "e1"), route)
     core = ToyCore("plvn", "p1")
-    settings = CourierSettings(outbox=outbox or OutboxSettings(seed=1))
-    sender = runtime(core, FaultyBus(MemoryBus(hub), faults, "p1"), ACKS, courier=settings)
+    settings = DeliverySettings(outbox=outbox or OutboxSettings(seed=1))
+    sender = runtime(core, FaultyBus(MemoryBus(hub), faults, "p1"), ACKS, delivery=settings)
     async with asyncio.TaskGroup() as group:
         group.create_task(receiver.run())
         group.create_task(sender.run())
@@ -93,16 +96,16 @@ def publishing(message: Message) -> Behaviour:
 
 
 def runtime(
-    core: ToyCore, bus: FaultyBus, *routes: Subscribe, courier: CourierSettings | None = None
+    core: ToyCore, bus: FaultyBus, *routes: Subscribe, delivery: DeliverySettings | None = None
 ) -> Runtime:
-    return Runtime(
+    return build_runtime(
         core,
         bus,
         routes=routes,
         clock=LoopClock(),
         jobs=InlineJobs(),
         store=MemoryStore(),
-        settings=RuntimeSettings(boot=f"b-{core.id}", courier=courier or CourierSettings()),
+        settings=RuntimeSettings(boot=f"b-{core.id}", delivery=delivery or DeliverySettings()),
     )
 
 

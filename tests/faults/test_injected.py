@@ -11,7 +11,7 @@ PLVNS = 2
 
 
 def managed(outcome: Outcome) -> int:
-    return sum(seen.model is not None for seen in outcome.view.plvns.values())
+    return sum(own.model is not None for own in outcome.view.models().values())
 
 
 def play(state: Path, faults: Faults) -> Outcome:
@@ -21,7 +21,7 @@ def play(state: Path, faults: Faults) -> Outcome:
         state,
         source,
         slots=1500,
-        until=lambda view: sum(seen.model is not None for seen in view.plvns.values()) == PLVNS,
+        until=lambda view: sum(own.model is not None for own in view.models().values()) == PLVNS,
         instruments=Instruments(faults=faults),
     )
 

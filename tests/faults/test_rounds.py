@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.autojump import LoopClock, run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import status
 from twintier.broker.faulty import Faults, FaultyBus
 from twintier.broker.memory import MemoryBus, MemoryHub
@@ -18,9 +19,10 @@ from twintier.cloud_twin.library import MetaModel
 from twintier.cloud_twin.planner import Planner
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.launch.connection import ClientName
-from twintier.launch.deployment import Deployment, MakeBus, cloud_runtime
+from twintier.launch.deployment import Deployment, MakeBus
+from twintier.launch.twins import cloud_runtime
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, SUPER_CATEGORY, EdgeId, PlvnId
+from twintier.protocol.ids import SUPER_CATEGORY, EdgeId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
     GradientRow,
@@ -35,10 +37,12 @@ from twintier.protocol.messages import (
     TwinRegistered,
 )
 from twintier.protocol.tensors import Tensors
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Received, Role, Started, TimerFired
 from twintier.runtime.effects import Effect, Publish, StartTimer, Subscribe
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 REWARDS = {"p1": 1.0, "p2": 10.0, "p3": 100.0, "p4": 1000.0}
@@ -79,9 +83,9 @@ class ToyEdge:
     role: Role = "edge"
     fences: dict[str, Grant] = field(default_factory=dict)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         assert now > 0
-        match message:
+        match event:
             case Started() | TimerFired(key="status"):
                 own = Address(edge=EdgeId(self.id))
                 return [Publish(status("edge", "online"), own), StartTimer("status", 4.0)]
@@ -110,8 +114,7 @@ class ToyEdge:
             lat_deg=None,
             lon_deg=None,
             vehicle_number=None,
-            workload_objects=None,
-            bandwidth_hz=None,
+            inmfs=(),
             category="city=berlin|road=highway",
         )
         return Publish(report, Address(plvn=PlvnId(plvn)), fence=self.fences[plvn].fence)
@@ -148,9 +151,9 @@ class ToyAgent:
     role: Role = "plvn"
     grant: Grant | None = None
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
         assert now > 0
-        match message:
+        match event:
             case Started() | TimerFired() if self.grant is None:
                 site = Site(city="berlin", road="highway", lat_deg=1.0, lon_deg=2.0)
                 request = RegistrationRequested(site=site, requested_inmfs=(COOP_PERCEPTION,))
@@ -182,7 +185,7 @@ async def play(folder: Path, faults: Faults, duration_s: float) -> Outcome:
 
     clock = LoopClock()
     cloud = cloud_runtime(Deployment(make_bus, clock, folder), SETTINGS)
-    core = cloud._core
+    core = cloud._driver.core
     assert isinstance(core, CloudCore)
     edges = [ToyEdge("e1"), ToyEdge("e2")]
     agents = [ToyAgent(name) for name in REWARDS]
@@ -199,12 +202,12 @@ async def play(folder: Path, faults: Faults, duration_s: float) -> Outcome:
         await asyncio.sleep(duration_s)
         for runtime in runtimes:
             await runtime.stop()
-    failed = sum(runtime.meter.tallies["refused.failed"] for runtime in runtimes)
+    failed = sum(runtime.meter.counts["refused.failed"] for runtime in runtimes)
     return Outcome(core, agents, failed)
 
 
 def toy_runtime(core: ToyEdge | ToyAgent, make_bus: MakeBus, route: Subscribe) -> Runtime:
-    return Runtime(
+    return build_runtime(
         core,
         make_bus(ClientName(core.id, f"{core.id}-boot")),
         routes=[route],

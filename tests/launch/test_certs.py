@@ -65,7 +65,8 @@ def test_a_new_authority_is_a_matter_of_three_commands(folder: Path) -> None:
     assert shown(folder)[1]["p1"]["old_authority"] is True
     early = run("rotate", folder, "--drop-old-ca")
     assert early.exit_code == 2
-    assert "are by the old authority; run `twintier certs rotate" in early.stderr
+    assert "are by the old authority\n" in early.stderr
+    assert f"  next: run `twintier certs rotate {folder}` first\n" in early.stderr
     assert run("rotate", folder).exit_code == 0
     assert run("rotate", folder, "--drop-old-ca").exit_code == 0
     assert not [e for e in shown(folder)[1].values() if e["old_authority"]]

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,9 +10,14 @@ from twintier.broker.errors import CertificateError, LocalBusError
 from twintier.launch.connection import ClientName, Connection
 from twintier.launch.demo.certs import ensure_certificates
 from twintier.launch.demo.settings import DemoOptions
+from twintier.launch.settings.resolve import Given, Settings
 from twintier.launch.sources import SourceOptions, possible_plvns
 
 NAME = ClientName("p1", "plvn-p1-0")
+
+
+def demo(options: Mapping[str, str | bool]) -> DemoOptions:
+    return DemoOptions.of(Settings(Given({"demo.source": "builtin", **options})))
 
 
 def folder_ending_in(days: float, path: Path) -> Path:
@@ -69,15 +75,15 @@ def test_user_and_password_come_from_the_environment(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("broker", ["nats", "memory", "mqtt://127.0.0.1:1883"])
 def test_a_demo_secures_its_own_mosquitto_only(tmp_path: Path, broker: str) -> None:
-    options = DemoOptions(source="builtin", broker=broker, secure=True)
+    options = demo({"demo.broker": broker, "demo.secure": True})
     with pytest.raises(CertificateError, match=r"cannot secure .*leave --broker out"):
         ensure_certificates(options, tmp_path / "certs")
 
 
 def test_a_demo_completes_the_certificates_of_a_kept_state_folder(tmp_path: Path) -> None:
-    folder = ensure_certificates(DemoOptions(source="builtin", plvns=1), tmp_path / "certs")
+    folder = ensure_certificates(demo({"source.plvns": "1"}), tmp_path / "certs")
     kept = (folder / "edge-1.pem").read_bytes()
-    ensure_certificates(DemoOptions(source="builtin", plvns=2), folder)
+    ensure_certificates(demo({"source.plvns": "2"}), folder)
     assert (folder / "toronto-local-1.pem").is_file()
     assert (folder / "edge-1.pem").read_bytes() == kept
 

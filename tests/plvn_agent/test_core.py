@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.support.names import COOP_PERCEPTION
 from twintier.plvn_agent.core import POLICY, AgentCore, AgentRecord
+from twintier.plvn_agent.keys import Timer
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.source import PlvnProfile
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import (
     BaselineOrdered,
     Grant,
@@ -31,7 +33,15 @@ from twintier.protocol.signing import Signature, sign_grant, sign_message, verif
 from twintier.protocol.tensors import Tensors, model_id
 from twintier.protocol.values import Fence
 from twintier.runtime.core import Received, Started, TimerFired
-from twintier.runtime.effects import CancelTimer, Effect, Publish, Save, Settle, StartTimer, Tally
+from twintier.runtime.effects import (
+    CancelTimer,
+    ConfirmUploads,
+    Count,
+    Effect,
+    Publish,
+    Save,
+    StartTimer,
+)
 
 P1, E1, E2 = PlvnId("p1"), EdgeId("e1"), EdgeId("e2")
 CLOUD, EDGE, THIEF = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
@@ -44,7 +54,7 @@ ACKNOWLEDGED = UploadsAcknowledged(
 RETURNED = MessageReturned(
     type="performance-reported.v1", boot="b", stream="s", seq=4, code="failed", reason="why"
 )
-NOT_OWNER = [Tally("not_owner")]
+NOT_OWNER = [Count("not_owner")]
 
 
 def received(
@@ -109,8 +119,8 @@ def pauses(plvn: str) -> list[float]:
     core = AgentCore(replace(PROFILE, plvn=PlvnId(plvn)), OPEN)
     effects = [*core.receive(Started(), 0.0)]
     for _ in range(7):
-        effects += core.receive(TimerFired("register"), 0.0)
-    return [e.after_s for e in effects if isinstance(e, StartTimer) and e.key == "register"]
+        effects += core.receive(TimerFired(Timer.REGISTER), 0.0)
+    return [e.after_s for e in effects if isinstance(e, StartTimer) and e.key == Timer.REGISTER]
 
 
 class TestRegistration:
@@ -126,12 +136,12 @@ class TestGrants:
     def test_a_grant_is_kept_and_the_model_asked_for(self) -> None:
         core = AgentCore(PROFILE, OPEN)
         effects = core.receive(granted(), 0.0)
-        assert effects[:2] == [CancelTimer("register"), Save(AgentRecord(P1, E1, Fence(1)))]
+        assert effects[:2] == [CancelTimer(Timer.REGISTER), Save(AgentRecord(P1, E1, Fence(1)))]
         assert answers(effects) == [ModelRequested(inmf=COOP_PERCEPTION)]
 
     def test_a_fence_never_falls_not_even_over_a_restart(self) -> None:
         core = AgentCore(PROFILE, OPEN, record=AgentRecord(P1, E2, Fence(5)))
-        assert core.receive(granted(fence=4), 0.0) == [Tally("stale_fence")]
+        assert core.receive(granted(fence=4), 0.0) == [Count("stale_fence")]
         assert core.record == AgentRecord(P1, E2, Fence(5))
 
     @pytest.mark.parametrize("key", [None, THIEF])
@@ -139,7 +149,7 @@ class TestGrants:
         self, key: Ed25519PrivateKey | None
     ) -> None:
         core = AgentCore(PROFILE, CHECKING)
-        assert core.receive(granted(key=key), 0.0) == [Tally("grants_forged")]
+        assert core.receive(granted(key=key), 0.0) == [Count("grants_forged")]
         assert core.record is None
 
     def test_who_moves_begins_to_count_orders_anew(self) -> None:
@@ -188,7 +198,7 @@ class TestOrders:
         for boot, version in (("b5", 3), ("b4", 9)):
             core = AgentCore(PROFILE, OPEN, record=record)
             outdated = core.receive(received(baseline(version), boot=boot), 1.0)
-            assert outdated == [Tally("models_outdated")]
+            assert outdated == [Count("models_outdated")]
         core = AgentCore(PROFILE, OPEN, record=record)
         assert answers(core.receive(received(model(4), boot="b5"), 1.0)) != []
         assert core.actor is not None
@@ -206,24 +216,27 @@ class TestOrders:
 class TestUploads:
     def test_only_the_owner_acknowledges(self) -> None:
         core = managed()
-        assert core.receive(received(ACKNOWLEDGED), 1.0) == [Settle(ACKNOWLEDGED)]
-        assert core.receive(received(ACKNOWLEDGED, fence=9), 1.0) == [Settle(ACKNOWLEDGED)]
+        assert core.receive(received(ACKNOWLEDGED), 1.0) == [ConfirmUploads(ACKNOWLEDGED)]
+        assert core.receive(received(ACKNOWLEDGED, fence=9), 1.0) == [ConfirmUploads(ACKNOWLEDGED)]
         assert core.receive(received(ACKNOWLEDGED, "edge:e2"), 1.0) == NOT_OWNER
 
     def test_a_forged_acknowledgement_loses_nothing(self) -> None:
         core = managed(CHECKING)
         assert core.receive(received(ACKNOWLEDGED, key=THIEF), 1.0) == NOT_OWNER
-        assert core.receive(received(ACKNOWLEDGED, key=EDGE), 1.0) == [Settle(ACKNOWLEDGED)]
+        assert core.receive(received(ACKNOWLEDGED, key=EDGE), 1.0) == [ConfirmUploads(ACKNOWLEDGED)]
 
     def test_only_a_refusal_of_the_owner_ends_an_upload(self) -> None:
-        core, counted = managed(), Tally("returned.failed")
-        assert core.receive(received(RETURNED), 1.0) == [Settle(RETURNED), counted]
+        core, counted = managed(), Count("returned.failed")
+        assert core.receive(received(RETURNED), 1.0) == [ConfirmUploads(RETURNED), counted]
         assert core.receive(received(RETURNED, "cloud:cloud"), 1.0) == [counted]
         assert core.receive(received(RETURNED, "edge:e2"), 1.0) == NOT_OWNER
 
     @pytest.mark.parametrize("key", [None, THIEF])
     def test_a_forged_refusal_loses_nothing(self, key: Ed25519PrivateKey | None) -> None:
-        core, counted = managed(CHECKING), Tally("returned.failed")
+        core, counted = managed(CHECKING), Count("returned.failed")
         assert core.receive(received(RETURNED, key=key), 1.0) == NOT_OWNER
         assert core.receive(received(RETURNED, "cloud:cloud", key=key), 1.0) == [counted]
-        assert core.receive(received(RETURNED, key=EDGE), 1.0) == [Settle(RETURNED), counted]
+        assert core.receive(received(RETURNED, key=EDGE), 1.0) == [
+            ConfirmUploads(RETURNED),
+            counted,
+        ]

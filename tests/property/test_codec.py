@@ -7,6 +7,7 @@ import msgpack
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.strategies import messages
 from tests.support.wire import address, envelope, sample
 from twintier.protocol.catalogue import CATALOGUE, Row
@@ -26,7 +27,7 @@ VALUES = st.recursive(
 
 
 @given(data=st.data(), row=ROWS)
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(examples(300), suppress_health_check=list(HealthCheck))
 def test_every_message_survives_the_wire(data: st.DataObject, row: Row) -> None:
     message = data.draw(messages(row.message))
     decoded = decode(encode(envelope(row), message), topic_for(row.message, address(row)))
@@ -35,7 +36,7 @@ def test_every_message_survives_the_wire(data: st.DataObject, row: Row) -> None:
 
 
 @given(payload=st.binary(max_size=400), topic=TOPICS | st.text(max_size=80))
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @example(payload=b"\xdd\x7f\xff\xff\xff", topic="twintier/v1/cloud/status")
 def test_any_bytes_are_a_message_or_refused(payload: bytes, topic: str) -> None:
     with contextlib.suppress(RemoteProtocolError):
@@ -43,7 +44,7 @@ def test_any_bytes_are_a_message_or_refused(payload: bytes, topic: str) -> None:
 
 
 @given(row=ROWS, at=st.integers(0, 5000), bits=st.integers(1, 255), cut=st.integers(0, 60))
-@settings(max_examples=600, deadline=None)
+@examples(600)
 def test_a_damaged_message_is_a_message_or_refused(row: Row, at: int, bits: int, cut: int) -> None:
     payload = bytearray(encode(envelope(row), sample(row.message)))
     payload[at % len(payload)] ^= bits
@@ -52,7 +53,7 @@ def test_a_damaged_message_is_a_message_or_refused(row: Row, at: int, bits: int,
 
 
 @given(row=ROWS, key=st.text(max_size=8), value=VALUES, data=st.data())
-@settings(max_examples=500, deadline=None)
+@examples(500)
 def test_any_value_in_any_place_is_a_message_or_refused(
     row: Row, key: str, value: object, data: st.DataObject
 ) -> None:

@@ -11,6 +11,7 @@ import tracemalloc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.wire import GOLDEN, address, rows
 from twintier.protocol.codec import Decoded, decode, encode
 from twintier.protocol.errors import RemoteProtocolError
@@ -59,9 +60,7 @@ def attempt(payload: bytes, topic: str) -> Decoded | None:
 
 
 @given(seed=st.integers(0, 2**64))
-@settings(
-    max_examples=max(1, INPUTS // BATCH), deadline=None, suppress_health_check=list(HealthCheck)
-)
+@settings(examples(INPUTS // BATCH), suppress_health_check=list(HealthCheck))
 def test_a_mutated_message_is_a_message_or_refused(seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(BATCH):

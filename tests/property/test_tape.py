@@ -3,9 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from twintier.broker.tape import MAGIC, TapeError, TapeFrame, TapeHeader, TapeWriter, read_frames
 
 FRAMES = st.builds(
@@ -33,7 +34,7 @@ def test_any_bytes_give_messages_or_an_error_of_ours(content: bytes, magic: bool
         read(folder, (MAGIC if magic else b"") + content)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(FRAMES, max_size=5), st.data())
 def test_a_tape_that_ends_anywhere_gives_the_messages_before(
     frames: list[TapeFrame], data: st.DataObject

@@ -11,7 +11,7 @@ FILE = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 
 
 def test_the_published_document_is_that_of_the_catalogue() -> None:
-    assert FILE.read_text(encoding="utf-8") == text(), "run python -m protocol.asyncapi"
+    assert FILE.read_text(encoding="utf-8") == text(), "run python -m twintier.protocol.asyncapi"
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -23,7 +23,7 @@ from twintier.protocol.codec import (
     decode,
     encode,
     read,
-    with_floor,
+    with_low_watermark,
 )
 from twintier.protocol.envelope import BlobRef
 from twintier.protocol.errors import LocalProtocolError, OversizeError, RemoteProtocolError
@@ -231,23 +231,23 @@ def count(value: object) -> int:
 
 
 def test_a_repeated_key_anywhere_is_malformed() -> None:
-    doubled = GOOD.replace(b"\xa5slots", b"\xa5slots", 1).replace(b"\xacmode_changes", b"\xa5slots")
+    doubled = GOOD.replace(b"\xaareward_sum", b"\xaaslot_first")
     assert code_of(doubled) == "malformed"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e16, "1.5", None, True, b"1"])
 def test_numbers_that_are_not_finite_bounded_numbers_are_refused(value: object) -> None:
-    assert code_of(body(reward_sum_j=value)) == "invalid_body"
+    assert code_of(body(reward_sum=value)) == "invalid_body"
 
 
 def test_an_integer_stands_for_a_float_as_other_languages_write_it() -> None:
-    decoded = decode(body(reward_sum_j=2), TOPIC).message
+    decoded = decode(body(reward_sum=2), TOPIC).message
     assert isinstance(decoded, PerformanceReported)
-    assert decoded.reward_sum_j == 2.0
+    assert decoded.reward_sum == 2.0
 
 
 def test_unknown_types_and_versions_are_told_apart() -> None:
-    assert code_of(changed(type="performance-reported.v2")) == "unknown_version"
+    assert code_of(changed(type="performance-reported.v9")) == "unknown_version"
     assert code_of(changed(type="nobody-knows.v1")) == "unknown_type"
     assert code_of(changed(type="performance-reported.v0")) == "malformed"
     assert code_of(changed(type="PerformanceReported")) == "malformed"
@@ -334,15 +334,15 @@ def test_wills_and_chunks_have_streams_that_they_share(message: type[Message], s
 
 def test_a_refusal_tells_whose_message_it_was() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
-        decode(changed(type="performance-reported.v2"), TOPIC)
+        decode(changed(type="performance-reported.v9"), TOPIC)
     assert caught.value.envelope is not None
     assert caught.value.envelope.seq == envelope(ROW).seq
-    assert "send performance-reported.v1" in caught.value.reason
+    assert "send performance-reported.v2" in caught.value.reason
 
 
 def test_the_floor_of_an_encoded_message_can_be_raised() -> None:
     first = encode(envelope(ROW).model_copy(update={"floor": 3}), MESSAGE)
-    raised = decode(with_floor(first, 6), TOPIC)
+    raised = decode(with_low_watermark(first, 6), TOPIC)
     assert raised.envelope == envelope(ROW).model_copy(update={"floor": 6})
     assert raised.message == MESSAGE
-    assert with_floor(first, 3) is first
+    assert with_low_watermark(first, 3) is first

@@ -6,6 +6,5 @@ PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 
 
 def test_the_protocol_page_says_what_the_catalogue_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m protocol.document " + str(
-        PAGE
-    )
+    remedy = f"run python -m twintier.protocol.document {PAGE}"
+    assert PAGE.read_text(encoding="utf-8") == page(), remedy

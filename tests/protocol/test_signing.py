@@ -1,10 +1,12 @@
 """Signed grants and orders: what a stolen key of another edge server cannot do."""
 
+import msgpack
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.wire import E1, P1, address, envelope, rows, sample
-from twintier.protocol.codec import Decoded, decode, encode
+from twintier.protocol.codec import SIGNED_BYTES, Decoded, decode, encode, with_signature
+from twintier.protocol.envelope import Envelope
 from twintier.protocol.errors import RemoteProtocolError
 from twintier.protocol.messages import BaselineOrdered, Grant
 from twintier.protocol.signing import is_grant_by, sign_grant, sign_message, verify_key_of
@@ -18,11 +20,8 @@ TOPIC = topic_for(BaselineOrdered, address(ROW))
 
 
 def order(key: Ed25519PrivateKey, topic: str = TOPIC) -> bytes:
-    return encode(
-        envelope(ROW),
-        sample(BaselineOrdered),
-        sign=lambda unsigned: sign_message(key, topic, unsigned),
-    )
+    payload = encode(envelope(ROW), sample(BaselineOrdered))
+    return with_signature(payload, lambda unsigned: sign_message(key, topic, unsigned))
 
 
 def read(payload: bytes, topic: str = TOPIC) -> Decoded:
@@ -63,3 +62,18 @@ def test_a_changed_byte_of_an_order_breaks_its_signature() -> None:
 
 def test_without_a_key_nothing_is_signed() -> None:
     assert read(encode(envelope(ROW), sample(BaselineOrdered))).signature is None
+
+
+def test_a_signature_is_one_more_key_of_the_same_map() -> None:
+    payload = encode(envelope(ROW), sample(BaselineOrdered))
+    assert len(order(EDGE)) == len(payload) + SIGNED_BYTES
+    assert msgpack.unpackb(order(EDGE)) == {
+        **msgpack.unpackb(payload),
+        "sig": sign_message(EDGE, TOPIC, order(EDGE)[:-64]),
+    }
+
+
+def test_a_message_with_every_key_can_be_signed() -> None:
+    whole = {*Envelope.model_fields} - {"blob"} | {"body"}
+    signed = with_signature(msgpack.packb(dict.fromkeys(sorted(whole))), lambda _: bytes(64))
+    assert msgpack.unpackb(signed) == dict.fromkeys(whole) | {"sig": bytes(64)}

@@ -1,10 +1,11 @@
 import pytest
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.wire import address
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import BY_NAME, CATALOGUE, Row
 from twintier.protocol.errors import InvalidIdError, LocalProtocolError, RemoteProtocolError
-from twintier.protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
+from twintier.protocol.ids import CategoryKey, EdgeId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
     BaselineOrdered,
@@ -125,13 +126,13 @@ def test_a_message_that_brings_others_through_needs_its_branch() -> None:
 @pytest.mark.parametrize(
     ("name", "src"),
     [
-        ("performance-reported.v1", "plvn:p2"),
-        ("performance-reported.v1", "edge:p1"),
-        ("attributes-reported.v1", "edge:e2"),
-        ("attributes-reported.v1", "plvn:e1"),
+        ("performance-reported.v2", "plvn:p2"),
+        ("performance-reported.v2", "edge:p1"),
+        ("attributes-reported.v2", "edge:e2"),
+        ("attributes-reported.v2", "plvn:e1"),
         ("grant-renewed.v2", "edge:e1"),
         ("grant-renewed.v2", "cloud:imposter"),
-        ("model-dispatched.v2", "plvn:p1"),
+        ("model-dispatched.v3", "plvn:p1"),
         ("cloud-status-reported.v1", "edge:cloud"),
         ("health-reported.v2", "plvn:p2"),
         ("uploads-acknowledged.v1", "plvn:p1"),
@@ -146,8 +147,8 @@ def test_a_source_that_may_not_publish_there_is_refused(name: str, src: str) -> 
 
 def test_sources_of_the_right_identity_or_role_may_publish() -> None:
     edge = EdgeId("e9")
-    check_source("edge:e9", BY_NAME["model-dispatched.v2"], Address(plvn=P1, edge=edge))
-    check_source("plvn:p1", BY_NAME["performance-reported.v1"], Address(plvn=P1))
+    check_source("edge:e9", BY_NAME["model-dispatched.v3"], Address(plvn=P1, edge=edge))
+    check_source("plvn:p1", BY_NAME["performance-reported.v2"], Address(plvn=P1))
     check_source("plvn:p1", BY_NAME["message-refused.v1"], Address())
     health = parse(topic_for(HealthReported, Address(role="edge", id="e1"))).address
     check_source("edge:e1", BY_NAME["health-reported.v2"], health)

@@ -5,7 +5,8 @@ from twintier.protocol.upcast import following, newest, upcast
 
 def test_a_chain_ends_in_the_version_that_is_written() -> None:
     assert newest("grant-renewed.v1") == "grant-renewed.v2"
-    assert newest("performance-reported.v1") == "performance-reported.v1"
+    assert newest("retrain-triggered.v1") == "retrain-triggered.v1"
+    assert newest("trajectories-reported.v1") == "trajectories-reported.v3"
     assert following("health-reported.v9") == "health-reported.v10"
     with pytest.raises(ValueError, match="no type of a message"):
         following("health")

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.support.autojump import LoopClock, run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import Behaviour, ToyCore, nothing, performance
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import (
     Cause,
     MessageReturned,
@@ -18,10 +19,12 @@ from twintier.protocol.messages import (
     UploadsAcknowledged,
 )
 from twintier.protocol.messages.base import Message
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Observed, Received
 from twintier.runtime.effects import Effect, Publish, Record, Save, Subscribe
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 P1, E1 = PlvnId("p1"), EdgeId("e1")
@@ -70,7 +73,7 @@ class Node:
 
 def node(hub: MemoryHub, core: ToyCore, *routes: Subscribe) -> Node:
     store = Disk()
-    runtime = Runtime(
+    runtime = build_runtime(
         core,
         MemoryBus(hub),
         routes=routes,
@@ -130,7 +133,7 @@ def test_an_upload_whose_effect_is_not_saved_is_kept_by_its_sender_and_comes_aga
         async with running(agent, edge):
             say(agent, Publish(performance(0), AT))
             await asyncio.sleep(5)
-            failed = edge.runtime.meter.tallies["refused.failed"]
+            failed = edge.runtime.meter.counts["refused.failed"]
             assert failed == len(of(edge.core, PerformanceReported)) >= 2
             assert (agent.runtime.kept, of(agent.core, MessageReturned)) == (1, [])
             edge.store.full = False
@@ -184,7 +187,7 @@ def test_an_upload_that_could_not_be_kept_is_never_sent() -> None:
             assert agent.runtime.kept == 0
         taken = [t for t in edge.core.taken if isinstance(t, Received)]
         assert [(t.message, t.envelope.seq) for t in taken] == [(performance(1), 1)]
-        assert agent.runtime.meter.tallies["uploads_again"] == 0
+        assert agent.runtime.meter.counts["uploads_again"] == 0
 
     virtual(main())
 
@@ -217,7 +220,7 @@ def test_an_upload_that_expires_while_the_store_fails_ends_nothing_but_itself() 
             agent.store.full = True
             await asyncio.sleep(400)
             assert agent.runtime.kept == 0
-            assert agent.runtime.meter.tallies["unsaved"] == 1
+            assert agent.runtime.meter.counts["unsaved"] == 1
             agent.store.full = False
             say(agent, Publish(performance(1), AT))
             assert agent.runtime.kept == 1

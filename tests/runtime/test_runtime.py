@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.autojump import LoopClock, run
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import (
     MODEL_REQUESTED,
     Behaviour,
@@ -19,7 +20,7 @@ from tests.support.toy import (
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.address import Address
 from twintier.protocol.codec import decode
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import (
     AgentStatusReported,
     HealthReported,
@@ -29,11 +30,13 @@ from twintier.protocol.messages import (
     PerformanceReported,
 )
 from twintier.protocol.messages.base import Message
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
-from twintier.runtime.delivery.ledger import count_messages, read_page
+from twintier.runtime.delivery.ledger import count_messages, read_ledger
 from twintier.runtime.effects import (
     Actuate,
     CancelTimer,
+    Count,
     Effect,
     Publish,
     Record,
@@ -41,13 +44,14 @@ from twintier.runtime.effects import (
     StartJob,
     StartTimer,
     Subscribe,
-    Tally,
     Unsubscribe,
 )
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
+ACTUATE = Actuate(COOP_PERCEPTION, (1.0, 0.0))
 AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
 EDGE_ROUTES = (
     Subscribe((PerformanceReported, ModelApplied, ModelRequested, AgentStatusReported), Address()),
@@ -75,7 +79,7 @@ class Node:
 
 def node(hub: MemoryHub, core: ToyCore, *routes: Subscribe, path: Path | None = None) -> Node:
     bus, store = MemoryBus(hub), Disk()
-    runtime = Runtime(
+    runtime = build_runtime(
         core,
         bus,
         routes=routes,
@@ -195,7 +199,7 @@ def test_a_failing_input_is_reported_and_the_next_one_is_taken() -> None:
             reason="PerformanceReported: ZeroDivisionError: reward over no slots",
             size=report.size,
         )
-        assert edge.runtime.meter.tallies == {"refused.failed": 2}
+        assert edge.runtime.meter.counts == {"refused.failed": 2}
 
     async def hub_publish_again(agent: Node) -> None:
         agent.core.behaviour = lambda _taken, _now: [Publish(performance(0), AT)]
@@ -223,7 +227,7 @@ def test_garbage_is_refused_and_counted_by_code() -> None:
             await asyncio.sleep(1.5)
         assert edge.core.taken == [Started()]
         assert edge.runtime.meter.refused == 4
-        assert edge.runtime.meter.tallies == {"refused.malformed": 4}
+        assert edge.runtime.meter.counts == {"refused.malformed": 4}
 
     virtual(main())
 
@@ -285,7 +289,7 @@ def test_an_expired_message_is_left_out_and_a_skewed_clock_kills_nothing() -> No
         edge = node(hub, ToyCore("edge", "e1"), *EDGE_ROUTES)
         bus, store = MemoryBus(hub), Disk()
         core = ToyCore("plvn", "p1", lambda _t, _n: [Publish(MODEL_REQUESTED, AT, ttl_s=2.0)])
-        late = Runtime(
+        late = build_runtime(
             core,
             bus,
             routes=(),
@@ -383,7 +387,7 @@ def test_records_are_saved_before_anything_is_published() -> None:
             await asyncio.sleep(0.01)
             assert received(edge.core) == [MODEL_REQUESTED]
             assert agent.store.records == [Word("one"), Word("two")]
-            assert agent.runtime.meter.tallies == {"refused.failed": 1}
+            assert agent.runtime.meter.counts == {"refused.failed": 1}
 
     virtual(main())
 
@@ -396,7 +400,11 @@ class Word:
 def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
     def act(taken: Input, _now: float) -> Sequence[Effect]:
         if isinstance(taken, Observed):
-            return [Publish(performance(1), AT), Actuate((True, False)), Tally("slots", 2)]
+            return [
+                Publish(performance(1), AT),
+                ACTUATE,
+                Count("slots", 2),
+            ]
         return []
 
     async def main() -> None:
@@ -406,8 +414,8 @@ def test_an_observation_is_answered_at_once_while_the_bus_is_away() -> None:
         edge = node(hub, ToyCore("edge", "e1"), *EDGE_ROUTES)
         async with running(edge, agent):
             for _ in range(3):
-                assert agent.runtime.observe("slot") == [Actuate((True, False))]
-            assert agent.runtime.meter.tallies == {"slots": 6}
+                assert agent.runtime.observe("slot") == [ACTUATE]
+            assert agent.runtime.meter.counts == {"slots": 6}
             hub.start()
             await asyncio.sleep(2)
             assert received(edge.core) == [performance(1)] * 3
@@ -443,7 +451,7 @@ def test_a_full_queue_costs_the_oldest_messages_and_counts_them() -> None:
         hub.stop()
         bus, store = MemoryBus(hub), Disk()
         core = ToyCore("plvn", "p1")
-        runtime = Runtime(
+        runtime = build_runtime(
             core,
             bus,
             routes=(),
@@ -529,7 +537,7 @@ def test_health_shows_counts_simulated_time_and_speed() -> None:
     virtual(main())
 
 
-def test_accounts_of_a_clean_run_show_no_loss_and_of_a_cut_one_do(tmp_path: Path) -> None:
+def test_ledgers_of_a_clean_run_show_no_loss_and_of_a_cut_one_do(tmp_path: Path) -> None:
     async def main() -> None:
         hub = MemoryHub()
         paths = [tmp_path / "edge.json", tmp_path / "agent.json"]
@@ -540,12 +548,12 @@ def test_accounts_of_a_clean_run_show_no_loss_and_of_a_cut_one_do(tmp_path: Path
             for _ in range(10):
                 agent.runtime.observe(None)
             await asyncio.sleep(0.1)
-        counts = count_messages([read_page(path) for path in paths])
+        counts = count_messages([read_ledger(path) for path in paths])
         assert counts.lost == 0
         assert counts.published >= 11
-        page = read_page(paths[0])
-        shortened = page.model_copy(update={"received": ()})
-        assert count_messages([shortened, read_page(paths[1])]).lost == 11
+        written = read_ledger(paths[0])
+        shortened = written.model_copy(update={"received": ()})
+        assert count_messages([shortened, read_ledger(paths[1])]).lost == 11
 
     virtual(main())
 

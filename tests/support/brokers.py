@@ -19,7 +19,10 @@ from twintier.broker.servers.nats import find_nats, start_nats
 from twintier.broker.servers.process import RunningBroker
 from twintier.runtime.delivery.presence import new_boot
 
-KINDS = ("memory", "mosquitto", "mqtts", "nats")
+KINDS = (
+    "memory",
+    *(pytest.param(kind, marks=pytest.mark.system) for kind in ("mosquitto", "mqtts", "nats")),
+)
 """`mqtts` is Mosquitto with TLS; each of its clients shows a certificate."""
 
 

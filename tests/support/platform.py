@@ -10,11 +10,12 @@ from tests.support.autojump import LoopClock
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.launch.demo.summary import read_accounts
-from twintier.launch.deployment import Deployment, agent_runtimes, cloud_runtime, edge_runtime
+from twintier.launch.demo.summary import read_ledgers
+from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.inspect.projection import View, listen
 from twintier.launch.instruments import Instruments
 from twintier.launch.serve import serve
+from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.learning.adapt import AdaptationSettings
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
@@ -103,7 +104,7 @@ async def _run(  # noqa: PLR0917  # called in one place
     await asyncio.gather(listening, watching, return_exceptions=True)
     return Outcome(
         view,
-        read_accounts(state / "ledgers"),
-        cloud.meter.tallies["iterations"],
+        read_ledgers(state / "ledgers"),
+        cloud.meter.counts["iterations"],
         agents.host.slots,
     )

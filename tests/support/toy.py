@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from twintier.protocol.ids import COOP_PERCEPTION
+from tests.support.names import COOP_PERCEPTION
 from twintier.protocol.messages import (
     AgentStatusReported,
     CloudStatusReported,
@@ -11,12 +11,13 @@ from twintier.protocol.messages import (
     MessageReturned,
     ModelApplied,
     ModelRequested,
+    OutcomeSum,
     PerformanceReported,
     UploadsAcknowledged,
 )
 from twintier.protocol.messages.base import Message
 from twintier.runtime.core import Input, Received, Role
-from twintier.runtime.effects import Effect, Publish, Settle
+from twintier.runtime.effects import ConfirmUploads, Effect, Publish
 
 Behaviour = Callable[[Input, float], Sequence[Effect]]
 
@@ -34,13 +35,13 @@ class ToyCore:
     behaviour: Behaviour = nothing
     taken: list[Input] = field(default_factory=list)
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        self.taken.append(message)
-        effects = list(self.behaviour(message, now))
-        if isinstance(message, Received) and isinstance(
-            message.message, UploadsAcknowledged | MessageReturned
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        self.taken.append(event)
+        effects = list(self.behaviour(event, now))
+        if isinstance(event, Received) and isinstance(
+            event.message, UploadsAcknowledged | MessageReturned
         ):
-            effects.append(Settle(message.message))
+            effects.append(ConfirmUploads(event.message))
         return effects
 
     def goodbye(self) -> Sequence[Effect]:
@@ -64,9 +65,11 @@ def performance(slot_first: int) -> PerformanceReported:
         model_version=0,
         slot_first=slot_first,
         slots=10,
-        reward_sum_j=1.5,
-        infeasible_slots=0,
-        mode_changes=1,
+        reward_sum=1.5,
+        outcomes=(
+            OutcomeSum(name="infeasible", total=0.0),
+            OutcomeSum(name="mode_changes", total=1.0),
+        ),
     )
 
 

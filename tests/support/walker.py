@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import performance, status
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.runtime.core import Input, JobDone, Observed, Role
-from twintier.runtime.effects import Effect, Publish, StartJob, StartTimer, Tally
+from twintier.runtime.effects import Count, Effect, Publish, StartJob, StartTimer
 
 AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
 
@@ -31,14 +32,14 @@ class Walker:
     step: int = 1
     slot: int = 0
 
-    def receive(self, message: Input, now: float) -> Sequence[Effect]:
-        match message:
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        match event:
             case Observed():
                 return self._walk(now)
             case JobDone():
-                return [Tally("halved")]
+                return [Count("halved")]
             case _:
-                return [StartTimer("tick", 10.0), Tally("other")]
+                return [StartTimer("tick", 10.0), Count("other")]
 
     def _walk(self, now: float) -> Sequence[Effect]:
         self.slot += self.step

@@ -7,7 +7,7 @@ import numpy as np
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import BY_NAME, Row
 from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, CategoryKey, EdgeId, PlvnId
+from twintier.protocol.ids import CategoryKey, EdgeId, InmfId, PlvnId
 from twintier.protocol.messages.base import Message
 from twintier.protocol.tensors import Tensors, model_id
 from twintier.protocol.topics import category_digest, stream_for
@@ -18,7 +18,7 @@ P1, E1 = PlvnId("p1"), EdgeId("e1")
 EVERYWHERE = Address(
     plvn=P1,
     edge=E1,
-    inmf=COOP_PERCEPTION,
+    inmf=InmfId("coop-perception"),
     category_digest=category_digest(CategoryKey("city=toronto")),
 )
 
@@ -66,7 +66,7 @@ def rows() -> list[Row]:
 _VECTOR = np.asarray([0.5, -1.25, 3.0], np.float32)
 _MODEL = model_id("schema-1", _VECTOR)
 _PARAMETERS = Tensors.pack({"parameters": _VECTOR})
-_META = Tensors.pack({"parameters": _VECTOR, "log_step_sizes": -_VECTOR})
+_META = Tensors.pack({"init": _VECTOR, "log_step_sizes": -_VECTOR})
 _SITE = {"city": "Berlin", "road": "Highway", "lat_deg": 52.5, "lon_deg": 13.25}
 _GRANT = {
     "plvn": "p1",
@@ -76,6 +76,7 @@ _GRANT = {
     "edge_key": "0a" * 32,
     "signature": "0b" * 64,
 }
+_FIRST = "gaussian-mlp/19-64-64-3/v1"
 _KEY = "city=berlin|road=highway|tod=day"
 _CAUSE = {
     "trigger": "degradation",
@@ -97,8 +98,8 @@ _TRAJECTORY = Tensors.pack(
     {
         **{k: np.asarray(v, np.float32) for k, v in _SLOTS.unpack().items()},
         "modes_before": np.asarray([[0, 0, 0], [1, 0, 0]], np.float32),
-        "modes": np.asarray([[1, 0, 0], [1, 1, 0]], np.float32),
-        "reward_j": np.asarray([1.5, -0.25], np.float32),
+        "action": np.asarray([[1, 0, 0], [1, 1, 0]], np.float32),
+        "reward": np.asarray([1.5, -0.25], np.float32),
     }
 )
 _FIELDS: dict[str, dict[str, object]] = {
@@ -120,7 +121,7 @@ _FIELDS: dict[str, dict[str, object]] = {
         "iterations_planned": 300,
     },
     "RegistrationRequested": {"site": _SITE, "requested_inmfs": ("coop-perception",)},
-    "RegistrationGranted": {"grant": _GRANT},
+    "RegistrationGranted": {"grant": _GRANT, "unknown_inmfs": ("steering",)},
     "RegistrationRefused": {"code": "no_capacity", "reason": "2 servers, all full", "retry_s": 2.0},
     "GrantRenewed": {"grant": _GRANT},
     "TwinPlaced": {"grant": _GRANT, "site": _SITE, "requested_inmfs": ("coop-perception",)},
@@ -131,13 +132,14 @@ _FIELDS: dict[str, dict[str, object]] = {
         "vehicle_number": 12,
         "mean_speed_share": 0.75,
         "vehicles": ({"vehicle": "9f3c", "lat_deg": 52.5, "lon_deg": None, "speed_mps": 13.5},),
-        "slots": _SLOTS,
+        "measured": ({"inmf": "coop-perception", "schema_id": _FIRST, "slots": _SLOTS},),
     },
     "TrajectoriesReported": {
         "policy": "individual_model",
         "model_version": 2,
         "batch": 4,
         "slot_first": 150,
+        "schema_id": _FIRST,
         "slots": _TRAJECTORY,
     },
     "PerformanceReported": {
@@ -145,9 +147,8 @@ _FIELDS: dict[str, dict[str, object]] = {
         "model_version": 0,
         "slot_first": 150,
         "slots": 75,
-        "reward_sum_j": 101.5,
-        "infeasible_slots": 1,
-        "mode_changes": 6,
+        "reward_sum": 101.5,
+        "outcomes": ({"name": "infeasible", "total": 1.0}, {"name": "mode_changes", "total": 6.0}),
     },
     "AttributesReported": {
         "sim_time_s": 600.0,
@@ -158,8 +159,15 @@ _FIELDS: dict[str, dict[str, object]] = {
         "lat_deg": 52.5,
         "lon_deg": 13.25,
         "vehicle_number": 12.5,
-        "workload_objects": 8.0,
-        "bandwidth_hz": 1.5e7,
+        "inmfs": (
+            {
+                "inmf": "coop-perception",
+                "workload": 8.0,
+                "workload_unit": "objects",
+                "resources": 1.5e7,
+                "resources_unit": "Hz",
+            },
+        ),
         "category": _KEY,
     },
     "CategoryAssigned": {
@@ -242,6 +250,8 @@ _FIELDS: dict[str, dict[str, object]] = {
         "schema_id": "schema-1",
         "parameters": _PARAMETERS,
         "trajectory_slots": 75,
+        "sampled": True,
+        "program": b"graph",
     },
     "BaselineOrdered": {"inmf": "coop-perception", "version": 3, "reason": "guard"},
     "ModelApplied": {
@@ -268,6 +278,7 @@ _FIELDS: dict[str, dict[str, object]] = {
         "origin_version": 1,
         "adaptation_steps": 60,
         "exchanges": 2,
+        "evidence": "emulated",
         "reward_before": 1.0,
         "reward_after": 1.5,
         "baseline_reward": 1.25,

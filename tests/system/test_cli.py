@@ -61,12 +61,6 @@ def interrupt(process: "subprocess.Popen[str]") -> int:
     return process.returncode
 
 
-def test_help_imports_nothing_heavy() -> None:
-    code = "import sys, launch.cli; print({'numpy', 'torch', 'pydantic'} & sys.modules.keys())"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "set()"
-
-
 def test_roles_end_with_0_at_ctrl_c_also_when_the_broker_has_gone(
     broker: RunningBroker, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ PLVNS = 4
 
 
 def models_of(view: View) -> dict[str, IndividualModelReported]:
-    return {plvn: seen.newest for plvn, seen in view.plvns.items() if seen.newest is not None}
+    return {p: own.newest for (p, _), own in view.models().items() if own.newest is not None}
 
 
 def test_every_plvn_gets_an_individual_model_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -30,6 +30,8 @@ def test_every_plvn_gets_an_individual_model_and_nothing_is_lost(tmp_path: Path)
     for model in models.values():
         assert model.exchanges >= 2
         assert model.synthetic_slots > 0
+        assert model.reward_after is not None
+        assert model.bound_reward is not None
         assert model.reward_after <= model.bound_reward
     assert {model.category for model in outcome.view.library.values()} == {"", "tod=day"}
 
@@ -51,8 +53,8 @@ def test_a_hidden_change_triggers_retraining_and_the_old_model_goes(tmp_path: Pa
     gone: list[str] = []
 
     def replaced(view: View) -> bool:
-        for seen in view.plvns.values():
-            newest = seen.newest
+        for own in view.models().values():
+            newest = own.newest
             if newest is not None and newest.replaced and newest.state == "in_force":
                 gone.append(newest.replaced)
         return bool(gone)

@@ -18,17 +18,19 @@ import pytest
 
 from tests.support import autojump
 from tests.support.autojump import LoopClock
+from tests.support.names import COOP_PERCEPTION
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.jobs import POLICY, MetaTask
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.launch.deployment import Deployment, cloud_runtime, edge_runtime
+from twintier.launch.deployment import Deployment
+from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.learning.meta import MetaGradient
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import RegistrationGranted, RegistrationRequested, Site
 from twintier.protocol.topics import subscription
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.delivery.presence import new_boot
 from twintier.runtime.effects import Job, Publish
 from twintier.runtime.jobs import InlineJobs
@@ -138,8 +140,8 @@ def test_ten_thousand_rounds_leave_no_memory_behind(
             await platform.register([PlvnId(f"p{number}") for number in range(4)])
             while jobs.done < ROUNDS:  # noqa: ASYNC110  # virtual time
                 await asyncio.sleep(10.0)
-            assert platform.cloud.meter.tallies["refused.failed"] == 0
-            assert platform.edge.meter.tallies["refused.failed"] == 0
+            assert platform.cloud.meter.counts["refused.failed"] == 0
+            assert platform.edge.meter.counts["refused.failed"] == 0
 
     autojump.run(main())
     record_property("resident_bytes", jobs.weights)

@@ -16,7 +16,7 @@ from twintier.launch.exit_codes import ExitCode
 from twintier.launch.inspect.replay import run_replay
 from twintier.launch.instruments import Instruments
 from twintier.plvn_agent.sources.builtin import BuiltinSource
-from twintier.runtime.effects import Effect, Tally
+from twintier.runtime.effects import Count, Effect
 from twintier.runtime.recording.recorder import read_steps
 
 PLVNS = 2
@@ -32,10 +32,10 @@ def inboxes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         state,
         source,
         slots=1000,
-        until=lambda view: sum(seen.model is not None for seen in view.plvns.values()) == PLVNS,
+        until=lambda view: sum(own.model is not None for own in view.models().values()) == PLVNS,
         instruments=Instruments(folder),
     )
-    assert sum(seen.model is not None for seen in outcome.view.plvns.values()) == PLVNS
+    assert sum(own.model is not None for own in outcome.view.models().values()) == PLVNS
     return folder
 
 
@@ -68,7 +68,7 @@ def test_an_edge_server_that_behaves_otherwise_is_found(
     inboxes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def ignoring(_core: EdgeCore, *_arguments: object) -> Sequence[Effect]:
-        return [Tally("ignored")]
+        return [Count("ignored")]
 
     monkeypatch.setattr(EdgeCore, "_on_category", ignoring)
     hosting = max(inboxes.glob("edge-*.inbox"), key=lambda path: path.stat().st_size)
@@ -100,7 +100,7 @@ def test_a_process_that_was_killed_leaves_a_recording_that_is_played_back(tmp_pa
         process.kill()
         process.communicate(timeout=20)
     [path] = (tmp_path / "inboxes").iterdir()
-    played = twintier("replay", str(path), "--verify")
+    played = twintier("recording", "replay", str(path), "--verify")
     output, _ = played.communicate(timeout=60)
     assert played.returncode == 0
     assert re.match(r"cloud cloud: [1-9]\d* steps have equal effects; 0 jobs", output)

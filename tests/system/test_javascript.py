@@ -20,7 +20,7 @@ from twintier.broker.servers.mosquitto import start_mosquitto
 from twintier.broker.servers.process import stop
 from twintier.protocol.messages import HealthReported, ModelApplied, ModelDispatched
 from twintier.protocol.messages.base import Message
-from twintier.runtime.delivery.inbound import Inbound
+from twintier.runtime.delivery.decoder import Decoder
 
 pytestmark = pytest.mark.system
 
@@ -103,12 +103,12 @@ class Seen:
 
 
 async def listen(url: str, seen: Seen) -> None:
-    inbound = Inbound("twintier")
+    decoder = Decoder("twintier")
     async with MqttBus(url, MqttSettings("listener")) as bus:
         await bus.subscribe(["twintier/v1/plvn/#", "twintier/v1/mon/#"])
         async for delivery in bus.deliveries():
             await delivery.ack()
-            received = inbound.decode(delivery)
+            received = decoder.decode(delivery)
             seen.take(received.message, received.envelope.src)
 
 

@@ -154,8 +154,8 @@ def test_the_child_ends_with_a_killed_parent(tmp_path: Path, scratch: Path) -> N
     script = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
-        "from plvn_agent.scenario import SumoScenario\n"
-        "from plvn_agent.sumo import SumoSettings, SumoSource\n"
+        "from twintier.plvn_agent.sources.sumo.scenario import SumoScenario\n"
+        "from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource\n"
         "folder = Path(sys.argv[1])\n"
         "async def run():\n"
         "    scenario = SumoScenario('t', folder / 'road.net.xml',"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from twintier.inmf.trajectory import Array, Mask
+from twintier.inmf.spec import Array, Mask
 
 CELL_M = 50.0
 """Grid of the spots where an RSU may stand."""

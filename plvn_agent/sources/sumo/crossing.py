@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twintier.inmf.trajectory import Array
+from twintier.inmf.spec import Array
 from twintier.plvn_agent.sources.sumo.clusters import (
     DiscSettings,
     Indices,

@@ -1,8 +1,7 @@
-"""PLVNs on real roads: SUMO in a child process, RSU discs, and rewards under hidden conditions.
+"""PLVNs on real roads: SUMO in a child process, seen from RSU discs.
 
-Traffic is SUMO's; which human-driven vehicles use the radio, what is hidden, and what modes are
-worth are drawn here. The child runs ahead as far as its pipe has room, so reading a slot seldom
-waits. Its death shows as `SourceError` in the slot that is missing.
+The child runs ahead as far as its pipe has room, so reading a slot seldom waits. Its death shows
+as `SourceError` in the slot that is missing.
 """
 
 import asyncio
@@ -16,18 +15,9 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from twintier.inmf.perception.emulator import HDV_HZ, HDVS, RADIO_HZ
-from twintier.inmf.perception.live import COOP_PERCEPTION
-from twintier.inmf.trajectory import Mask
-from twintier.plvn_agent.source import PlvnProfile, SlotMeasured, SlotObserved, SourceError
-from twintier.plvn_agent.sources.conditions import (
-    ConditionEvent,
-    ConditionSchedule,
-    generator_of,
-    start_condition,
-)
+from twintier.inmf.traffic import Traffic, Vehicle, WorldSeed
+from twintier.plvn_agent.source import PlvnProfile, Source, SourceError
 from twintier.plvn_agent.sources.daytime import activity_at, hour_at
-from twintier.plvn_agent.sources.measuring import HiddenReward
 from twintier.plvn_agent.sources.sumo.child import ChildSettings
 from twintier.plvn_agent.sources.sumo.clusters import DiscSettings
 from twintier.plvn_agent.sources.sumo.crossing import CrossingSettings
@@ -38,9 +28,10 @@ from twintier.plvn_agent.sources.sumo.process import SumoProcess
 from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, check_scenario
 from twintier.plvn_agent.sources.sumo.traffic import start_arguments
 from twintier.protocol.ids import PlvnId
-from twintier.protocol.messages import Site, VehicleState
+from twintier.protocol.messages import Site
 
 log = structlog.get_logger()
+SLOT_S = 1.0
 HISTORY_SLOTS = 300
 MAX_DEPLOYMENT_LENGTH = 56
 
@@ -72,55 +63,36 @@ def deployment_of(city: str, road: str) -> str:
     return name[:MAX_DEPLOYMENT_LENGTH].rstrip("-") or "sumo"
 
 
-class _Plvn:
-    """One RSU disc: what is drawn and measured outside the traffic."""
-
-    def __init__(self, profile: PlvnProfile, settings: SumoSettings) -> None:
-        plvn = profile.plvn
-        self.profile = profile
-        self.schedule = ConditionSchedule(
-            settings.seed,
-            plvn,
-            start_condition(settings.seed, plvn),
-            constant=settings.constant,
-            online_from_s=settings.warmup_s,
-        )
-        self.reward = HiddenReward(self.schedule, generator_of(settings.seed, plvn, "noise"))
-        self.history: deque[SlotObserved] = deque(maxlen=HISTORY_SLOTS)
-        self.observed: SlotObserved | None = None
-        self._radio = generator_of(settings.seed, plvn, "radio")
-
-    def see(self, slot: int, hour: float, activity: float, seen: DiscSeen) -> SlotObserved:
-        """Put what the traffic shows and what the radio leaves together."""
-        active = self._radio.binomial(min(HDVS, seen.human_driven), activity)
-        rows = [(0, 0.0) if pair is None else pair for pair in seen.pairs]
-        self.observed = SlotObserved(
-            slot=slot,
-            sim_time_s=slot * COOP_PERCEPTION.slot_s,
-            hour=hour,
-            bandwidth_hz=max(0.0, RADIO_HZ - HDV_HZ * active),
-            objects=np.array([row[0] for row in rows], dtype=np.float64),
-            distance_m=np.array([row[1] for row in rows], dtype=np.float64),
-            present=np.array([pair is not None for pair in seen.pairs], dtype=bool),
-            vehicle_number=seen.members,
-            mean_speed_share=seen.speed_share,
-            vehicles=tuple(
-                VehicleState(vehicle=name, lat_deg=lat, lon_deg=lon, speed_mps=speed)
-                for name, lat, lon, speed in seen.vehicles
-            ),
-        )
-        return self.observed
+def _traffic(slot: int, hour: float, activity: float, seen: DiscSeen) -> Traffic:
+    """One RSU disc in one slot."""
+    rows = [(0, 0.0) if pair is None else pair for pair in seen.pairs]
+    return Traffic(
+        slot=slot,
+        sim_time_s=slot * SLOT_S,
+        hour=hour,
+        activity=activity,
+        human_driven=seen.human_driven,
+        vehicle_number=seen.members,
+        mean_speed_share=seen.speed_share,
+        vehicles=tuple(Vehicle(*vehicle) for vehicle in seen.vehicles),
+        link_objects=np.array([row[0] for row in rows], dtype=np.float64),
+        link_distance_m=np.array([row[1] for row in rows], dtype=np.float64),
+        link_present=np.array([pair is not None for pair in seen.pairs], dtype=bool),
+    )
 
 
-class SumoSource:
+class SumoSource(Source):
     """The PLVNs of one SUMO scenario."""
+
+    slot_s = SLOT_S
 
     def __init__(self, scenario: SumoScenario, settings: SumoSettings) -> None:
         """Take a scenario; nothing starts before `start`."""
         self._scenario = scenario
         self._settings = settings
         self._process = SumoProcess(scenario.city, stop_timeout_s=settings.stop_timeout_s)
-        self._plvns: dict[PlvnId, _Plvn] = {}
+        self._plvns: dict[PlvnId, PlvnProfile] = {}
+        self._history: dict[PlvnId, deque[Traffic]] = {}
 
     @property
     def clock_id(self) -> str:
@@ -131,7 +103,7 @@ class SumoSource:
     @property
     def plvns(self) -> Sequence[PlvnProfile]:
         """The PLVNs; none before `start`."""
-        return [plvn.profile for plvn in self._plvns.values()]
+        return list(self._plvns.values())
 
     @property
     def child_pid(self) -> int | None:
@@ -157,11 +129,11 @@ class SumoSource:
             await self.stop()
             raise
 
-    def history(self, plvn: PlvnId) -> Sequence[SlotObserved]:
+    def history(self, plvn: PlvnId) -> Sequence[Traffic]:
         """The last slots of the warm-up, at most 300."""
-        return tuple(self._plvns[plvn].history)
+        return tuple(self._history[plvn])
 
-    async def observe(self) -> Mapping[PlvnId, SlotObserved]:
+    async def observe(self) -> Mapping[PlvnId, Traffic]:
         """Advance by one slot and see every PLVN.
 
         Raises:
@@ -176,15 +148,12 @@ class SumoSource:
                 "start again"
             ) from error
 
-    def measure(self, plvn: PlvnId, modes: Mask) -> SlotMeasured:
-        """Carry out modes, (pairs,), in the present slot; once per PLVN and slot."""
-        member = self._plvns[plvn]
-        assert member.observed is not None, "observe a slot before measuring it"
-        return member.reward.measure(member.observed, modes)
-
-    def events_until(self, plvn: PlvnId, sim_time_s: float) -> Sequence[ConditionEvent]:
-        """The events that a PLVN has seen."""
-        return self._plvns[plvn].schedule.events_until(sim_time_s)
+    def world_seed(self, plvn: PlvnId) -> WorldSeed:
+        """The seed of the whole, for this PLVN; events count from the end of the warm-up."""
+        settings = self._settings
+        return WorldSeed(
+            settings.seed, plvn, constant=settings.constant, online_from_s=settings.warmup_s
+        )
 
     async def stop(self) -> None:
         """End the child and remove the scratch folder; may be called again."""
@@ -199,7 +168,7 @@ class SumoSource:
         slot = -1
         while slot < self._settings.warmup_s - 1:
             for plvn, observed in (await self._next_slot()).items():
-                self._plvns[plvn].history.append(observed)
+                self._history[plvn].append(observed)
                 slot = observed.slot
 
     def _prepare(self, scratch: Path) -> ChildSettings:
@@ -229,7 +198,8 @@ class SumoSource:
         for number, (lat_deg, lon_deg) in enumerate(frame.lat_lon_deg, start=1):
             site = Site(city=city, road=frame.road, lat_deg=lat_deg, lon_deg=lon_deg)
             profile = PlvnProfile(PlvnId(f"{deployment}-rsu{number}"), site)
-            self._plvns[profile.plvn] = _Plvn(profile, self._settings)
+            self._plvns[profile.plvn] = profile
+            self._history[profile.plvn] = deque(maxlen=HISTORY_SLOTS)
         log.info("rsus_placed", deployment=deployment, rsus=len(self._plvns))
         if frame.separation_m < self._settings.disc.separation_m:
             log.warning(
@@ -238,15 +208,15 @@ class SumoSource:
                 separation_m=round(frame.separation_m),
             )
 
-    async def _next_slot(self) -> dict[PlvnId, SlotObserved]:
+    async def _next_slot(self) -> dict[PlvnId, Traffic]:
         frame = await self._process.read()
         assert isinstance(frame, SlotSeen)
         settings = self._settings
-        hour = hour_at(settings.start_hour, frame.slot * COOP_PERCEPTION.slot_s)
+        hour = hour_at(settings.start_hour, frame.slot * SLOT_S)
         activity = activity_at(settings.start_hour if settings.constant else hour)
         return {
-            name: plvn.see(frame.slot, hour, activity, disc)
-            for (name, plvn), disc in zip(self._plvns.items(), frame.discs, strict=True)
+            plvn: _traffic(frame.slot, hour, activity, disc)
+            for plvn, disc in zip(self._plvns, frame.discs, strict=True)
         }
 
 

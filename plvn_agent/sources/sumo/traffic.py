@@ -13,7 +13,7 @@ from types import ModuleType
 
 import numpy as np
 
-from twintier.inmf.trajectory import Array
+from twintier.inmf.spec import Array
 from twintier.plvn_agent.sources.sumo.clusters import Vehicles
 
 UNKNOWN_BELOW = -1e9

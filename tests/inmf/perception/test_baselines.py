@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from twintier.inmf.evaluate import mean_reward
 from twintier.inmf.mobility import Presence
 from twintier.inmf.perception.baselines import (
@@ -32,7 +33,7 @@ def test_all_modes_begin_with_all_sp() -> None:
     assert all_modes(2).tolist() == [[False, False], [True, False], [False, True], [True, True]]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.integers(0, 2**31))
 def test_nobody_beats_enumeration_in_the_next_slot(seed: int) -> None:
     rng = np.random.default_rng(seed)

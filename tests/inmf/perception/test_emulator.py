@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from twintier.inmf.mobility import Chain, Presence
 from twintier.inmf.perception.condition import (
     PRIOR_HIGH,
@@ -96,7 +97,7 @@ def test_a_plvn_under_another_condition_is_else_the_same() -> None:
     assert RARE.in_condition(other) == replace(RARE, condition=other)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.integers(0, 2**31))
 def test_drawn_conditions_are_in_the_prior(seed: int) -> None:
     drawn = stack(draw_conditions(20, np.random.default_rng(seed)))

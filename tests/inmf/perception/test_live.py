@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from twintier.inmf.mobility import Presence
 from twintier.inmf.perception.condition import Condition, draw_conditions, stack
 from twintier.inmf.perception.emulator import EmulatorParameters, draw_trace
@@ -181,7 +182,7 @@ def test_a_batch_of_conditions_is_one_batch_of_each(batch: LiveEpisodes) -> None
         assert rewards == pytest.approx(together[episode], abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 2**31),
     st.lists(st.floats(0.0, 1e3), min_size=3, max_size=3),

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from twintier.inmf.perception.condition import Condition, draw_conditions, stack
 from twintier.inmf.perception.physics import (
     CAPACITANCE,
@@ -137,7 +138,7 @@ def cases(draw: st.DrawFn) -> tuple[Physics, Array, Array, Mask, float]:
     return physics(condition), rng.uniform(0.5, 40.0, 3), rng.uniform(1.0, 150.0, 3), modes, hertz
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(cases(), st.permutations(range(3)))
 def test_the_order_of_pairs_does_not_matter(
     case: tuple[Physics, Array, Array, Mask, float], order: list[int]
@@ -151,7 +152,7 @@ def test_the_order_of_pairs_does_not_matter(
     assert here[1] == there[1]
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(cases(), st.floats(1.0, 3.0))
 def test_more_bandwidth_never_gains_less(
     case: tuple[Physics, Array, Array, Mask, float], factor: float

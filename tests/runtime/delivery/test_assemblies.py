@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.runtime.delivery.test_courier import Node, node, of, running, virtual
+from tests.runtime.delivery.test_delivery import Node, node, of, running, virtual
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import ToyCore, performance
 from twintier.broker.memory import MemoryBus, MemoryDelivery, MemoryHub
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.codec import Announced, announce
 from twintier.protocol.envelope import BlobRef, Envelope
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import ChunkSent, PerformanceReported, TrajectoriesReported
 from twintier.protocol.tensors import Tensors
 from twintier.runtime.delivery.assemblies import (
@@ -23,8 +24,8 @@ from twintier.runtime.delivery.assemblies import (
     Assemblies,
 )
 from twintier.runtime.delivery.chunks import Assembly
-from twintier.runtime.delivery.courier import MAX_SILENCES
-from twintier.runtime.delivery.outbound import Encoder
+from twintier.runtime.delivery.encoder import Encoder
+from twintier.runtime.delivery.large_messages import MAX_SILENCES
 from twintier.runtime.effects import Publish, Subscribe
 
 import numpy as np  # isort: skip
@@ -130,13 +131,14 @@ LARGE = TrajectoriesReported(
     model_version=1,
     batch=1,
     slot_first=0,
-    slots=Tensors.pack({"reward_j": np.zeros(1000)}),
+    schema_id="any",
+    slots=Tensors.pack({"reward": np.zeros(1000)}),
 )
 AT = Address(plvn=PlvnId("evil"), inmf=COOP_PERCEPTION)
 
 
 def encoder(boot: str) -> Encoder:
-    return Encoder("plvn", "evil", boot, root="twintier", floor=lambda _stream: 1)
+    return Encoder("plvn", "evil", boot, root="twintier", low_watermark=lambda _stream: 1)
 
 
 def head(boot: str, seq: int = 1) -> tuple[str, bytes]:
@@ -185,7 +187,7 @@ class TestBadFaith:
                 assert server.runtime.large_under_way == 0
                 await evil.publish(*small("b1", 5), qos=1)
                 await asyncio.sleep(1)
-            assert server.runtime.meter.tallies["refused.incomplete"] == 2
+            assert server.runtime.meter.counts["refused.incomplete"] == 2
             assert of(server.core, PerformanceReported) == [performance(5)]
 
         virtual(main())
@@ -203,7 +205,7 @@ class TestBadFaith:
                 assert under_way == MAX_MESSAGES_OF_SOURCE
                 await asyncio.sleep(2.5 * MAX_SILENCES)
                 assert server.runtime.large_under_way == 0
-            assert server.runtime.meter.tallies["refused.incomplete"] == 10_000
+            assert server.runtime.meter.counts["refused.incomplete"] == 10_000
 
         virtual(main())
 
@@ -216,6 +218,6 @@ class TestBadFaith:
                 for _ in range(MAX_HELD + 10):
                     await evil.publish(*head("b1"), qos=1)
                 await asyncio.sleep(1)
-                assert server.runtime.meter.tallies["refused.incomplete"] == 10
+                assert server.runtime.meter.counts["refused.incomplete"] == 10
 
         virtual(main())

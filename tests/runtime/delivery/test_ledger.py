@@ -12,7 +12,7 @@ from twintier.runtime.delivery.ledger import (
     Messages,
     count_messages,
     lost_messages,
-    read_page,
+    read_ledger,
 )
 from twintier.runtime.delivery.ranges import Ranges
 
@@ -49,7 +49,7 @@ def test_the_highest_numbers_stay_and_what_was_given_up_is_not_new_again() -> No
     assert ranges.given_up == 1
 
 
-def test_what_a_sender_invents_costs_a_bounded_account_that_says_what_it_lacks(
+def test_what_a_sender_invents_costs_a_bounded_ledger_that_says_what_it_lacks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("twintier.runtime.delivery.ledger.MAX_RANGES", 2000)
@@ -58,10 +58,10 @@ def test_what_a_sender_invents_costs_a_bounded_account_that_says_what_it_lacks(
         ledger.received("plvn:p2", f"boot-{number}", "plvn/p2/up/perf/x", 1)
         if number % 1000 == 0:
             ledger.received("plvn:p1", "b1", "plvn/p1/up/perf/x", 3)
-    page = ledger.page("edge:e1", "b2", 60.0, COUNTS, 0)
-    assert len(page.received) == 2000
-    assert page.forgotten == 11
-    honest = [r for r in page.received if r.src == "plvn:p1"]
+    written = ledger.written("edge:e1", "b2", 60.0, COUNTS, 0)
+    assert len(written.received) == 2000
+    assert written.forgotten == 11
+    honest = [r for r in written.received if r.src == "plvn:p1"]
     assert [r.ranges for r in honest] == [((1, 3),)]
 
 
@@ -70,9 +70,9 @@ def test_gaps_in_many_streams_are_bounded_together() -> None:
     for stream in range(80):
         for seq in range(2, 2050, 2):
             ledger.received("plvn:p2", "b2", f"plvn/p2/up/perf/x{stream}", seq)
-    page = ledger.page("edge:e1", "b2", 60.0, COUNTS, 0)
-    assert sum(len(r.ranges) for r in page.received) == MAX_RANGES
-    assert page.forgotten == 80 * 1024 - MAX_RANGES
+    written = ledger.written("edge:e1", "b2", 60.0, COUNTS, 0)
+    assert sum(len(r.ranges) for r in written.received) == MAX_RANGES
+    assert written.forgotten == 80 * 1024 - MAX_RANGES
 
 
 def test_filters_that_are_over_are_bounded_too() -> None:
@@ -80,9 +80,9 @@ def test_filters_that_are_over_are_bounded_too() -> None:
     for number in range(MAX_ENDED + 5):
         ledger.subscribed([f"plvn/p1/up/blob/{number}"], number)
         ledger.unsubscribed([f"plvn/p1/up/blob/{number}"], number + 1)
-    page = ledger.page("edge:e1", "b2", 1e6, COUNTS, 0)
-    assert (len(page.filters), page.forgotten) == (MAX_ENDED, 5)
-    assert page.filters[0].topic_filter == "plvn/p1/up/blob/5"
+    written = ledger.written("edge:e1", "b2", 1e6, COUNTS, 0)
+    assert (len(written.filters), written.forgotten) == (MAX_ENDED, 5)
+    assert written.filters[0].topic_filter == "plvn/p1/up/blob/5"
 
 
 def sender() -> Ledger:
@@ -102,9 +102,9 @@ def receiver(*seqs: int, since: float = 0.0, until: float = 50.0) -> Ledger:
 
 
 def lost(sent: Ledger, *receivers: Ledger, now: float = 60.0) -> list[int]:
-    pages = [sent.page("plvn:p1", "b1", now, COUNTS, 0)]
-    pages += [r.page(f"edge:e{i}", "b2", now, COUNTS, 0) for i, r in enumerate(receivers)]
-    return [seq for _, _, _, seq in lost_messages(pages)]
+    ledgers = [sent.written("plvn:p1", "b1", now, COUNTS, 0)]
+    ledgers += [r.written(f"edge:e{i}", "b2", now, COUNTS, 0) for i, r in enumerate(receivers)]
+    return [seq for _, _, _, seq in lost_messages(ledgers)]
 
 
 def test_what_no_receiver_has_is_lost() -> None:
@@ -131,17 +131,17 @@ def test_another_boot_does_not_stand_in() -> None:
     assert lost(sender(), stranger) == [1, 2, 3]
 
 
-def test_an_account_survives_its_file_and_totals_add_up(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "deep" / "page.json")
+def test_a_ledger_survives_its_file_and_totals_add_up(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "deep" / "written.json")
     ledger.subscribed(["cloud/status"], 1.0)
     ledger.sent("plvn/p1/up/perf/x", 1, 10.0, None)
-    page = ledger.page("plvn:p1", "b1", 20.0, COUNTS, 4)
-    ledger.write(page)
-    assert read_page(tmp_path / "deep" / "page.json") == page
-    assert count_messages([page, page]) == Messages(6, 4, 2, 0, 0)
+    written = ledger.written("plvn:p1", "b1", 20.0, COUNTS, 4)
+    ledger.write(written)
+    assert read_ledger(tmp_path / "deep" / "written.json") == written
+    assert count_messages([written, written]) == Messages(6, 4, 2, 0, 0)
 
 
-def test_a_file_that_is_no_account_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(ValueError, match="validation error"):
-        read_page(tmp_path / "x.json")
+        read_ledger(tmp_path / "x.json")

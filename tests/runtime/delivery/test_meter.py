@@ -10,14 +10,16 @@ from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.codec import decode
 from twintier.protocol.messages import Counter, HealthReported
 from twintier.protocol.topics import DEFAULT_ROOT
+from twintier.runtime.build import build_runtime
 from twintier.runtime.delivery.bulk import Bulk
-from twintier.runtime.delivery.inbound import Inbound
-from twintier.runtime.delivery.ledger import read_page
+from twintier.runtime.delivery.decoder import Decoder
+from twintier.runtime.delivery.ledger import read_ledger
 from twintier.runtime.delivery.meter import Meter
-from twintier.runtime.delivery.outbound import Outgoing, SendQueue
 from twintier.runtime.delivery.outbox import Outbox
+from twintier.runtime.delivery.outgoing import Outgoing
+from twintier.runtime.delivery.send_queue import SendQueue
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
 
 
@@ -42,7 +44,7 @@ def outgoing(payload: bytes) -> Outgoing:
 
 
 def meter(bus: MemoryBus, queue: SendQueue, bulk: Bulk | None = None) -> Meter:
-    return Meter("plvn", bus, Inbound(DEFAULT_ROOT), queue, Outbox("plvn:p1", ()), bulk=bulk)
+    return Meter("plvn", bus, Decoder(DEFAULT_ROOT), queue, Outbox("plvn:p1", ()), bulk=bulk)
 
 
 async def drained(queue: SendQueue, bus: MemoryBus) -> None:
@@ -81,10 +83,10 @@ def test_what_the_connection_of_large_things_loses_is_in_the_report() -> None:
     virtual(main())
 
 
-def test_what_the_broker_refuses_is_in_the_report_and_in_the_account(tmp_path: Path) -> None:
+def test_what_the_broker_refuses_is_in_the_report_and_in_the_ledger(tmp_path: Path) -> None:
     async def main() -> None:
         hub, path = MemoryHub(), tmp_path / "agent.json"
-        runtime = Runtime(
+        runtime = build_runtime(
             ToyCore("plvn", "p1"),
             RefusingBus(hub, 2),
             routes=(),
@@ -104,6 +106,6 @@ def test_what_the_broker_refuses_is_in_the_report_and_in_the_account(tmp_path: P
         assert isinstance(report, HealthReported)
         assert (report.dropped, report.refused) == (5, 0)
         assert report.counters == (Counter(name="refused_by_broker", count=5),)
-        assert read_page(path).dropped == 5
+        assert read_ledger(path).dropped == 5
 
     virtual(main())

@@ -50,12 +50,12 @@ def add(outbox: Outbox, *uploads: Upload) -> list[JournalRecord]:
 
 def test_what_is_acknowledged_is_forgotten_and_raises_the_floor() -> None:
     outbox = box(5)
-    assert outbox.floor(BOOT, STREAM) == 1
-    assert outbox.settle(position(3), 1.0) == [Settled(SRC, BOOT, STREAM, 1, 3)]
-    assert (len(outbox), outbox.floor(BOOT, STREAM)) == (2, 4)
-    assert outbox.settle(position(3), 1.0) == []
-    assert outbox.settle(position(99), 1.0) == [Settled(SRC, BOOT, STREAM, 4, 5)]
-    assert (len(outbox), outbox.floor(BOOT, STREAM), outbox.next_due()) == (0, 6, None)
+    assert outbox.low_watermark(BOOT, STREAM) == 1
+    assert outbox.confirm(position(3), 1.0) == [Settled(SRC, BOOT, STREAM, 1, 3)]
+    assert (len(outbox), outbox.low_watermark(BOOT, STREAM)) == (2, 4)
+    assert outbox.confirm(position(3), 1.0) == []
+    assert outbox.confirm(position(99), 1.0) == [Settled(SRC, BOOT, STREAM, 4, 5)]
+    assert (len(outbox), outbox.low_watermark(BOOT, STREAM), outbox.next_due()) == (0, 6, None)
 
 
 def test_silence_doubles_the_pause_and_an_acknowledgement_ends_that() -> None:
@@ -72,7 +72,7 @@ def test_silence_doubles_the_pause_and_an_acknowledgement_ends_that() -> None:
         0.75 * pause <= time <= 1.25 * pause
         for time, pause in zip(times, (1, 2, 3, 3), strict=True)
     )
-    outbox.settle(position(1), now)
+    outbox.confirm(position(1), now)
     due = outbox.next_due()
     assert due is not None
     assert 0.75 <= due - now <= 1.25
@@ -81,10 +81,10 @@ def test_silence_doubles_the_pause_and_an_acknowledgement_ends_that() -> None:
 
 def test_a_receiver_that_misses_something_is_sent_it_at_once_but_not_in_a_storm() -> None:
     outbox = box(2)
-    outbox.settle(position(0, again=True), 0.05)
+    outbox.confirm(position(0, again=True), 0.05)
     assert outbox.due(0.05) == []
     assert outbox.due(0.1) == [upload(1), upload(2)]
-    outbox.settle(position(0, again=True), 0.11)
+    outbox.confirm(position(0, again=True), 0.11)
     assert outbox.due(0.15) == []
 
 
@@ -92,7 +92,7 @@ def test_a_full_outbox_costs_the_oldest_and_says_so() -> None:
     outbox = Outbox(SRC, (), OutboxSettings(limit=2))
     add(outbox, upload(1), upload(2))
     assert add(outbox, upload(3)) == [upload(3), Settled(SRC, BOOT, STREAM, 1, 1)]
-    assert (outbox.floor(BOOT, STREAM), outbox.counts["uploads_dropped"]) == (2, 1)
+    assert (outbox.low_watermark(BOOT, STREAM), outbox.counts["uploads_dropped"]) == (2, 1)
     small = Outbox(SRC, (), OutboxSettings(limit_bytes=25))
     for seq in (1, 2, 3):
         add(small, upload(seq))
@@ -107,7 +107,7 @@ def test_what_goes_first_is_the_first_to_expire_among_the_oldest_of_each_stream(
     gone = [Settled(SRC, BOOT, "new", 1, 1), Settled(SRC, BOOT, "other", 1, 1)]
     assert add(outbox, *new) == [*new, *gone]
     assert (len(outbox), outbox.counts["uploads_dropped"]) == (3, 2)
-    assert (outbox.floor(BOOT, "new"), outbox.floor(BOOT, STREAM)) == (2, 1)
+    assert (outbox.low_watermark(BOOT, "new"), outbox.low_watermark(BOOT, STREAM)) == (2, 1)
 
 
 def test_nothing_is_kept_before_it_is_durable() -> None:
@@ -116,7 +116,7 @@ def test_nothing_is_kept_before_it_is_durable() -> None:
     assert (len(outbox), outbox.next_due(), outbox.due(99.0)) == (0, None, [])
     add(outbox, upload(1))
     assert outbox.planned([upload(2)]) == [upload(2), Settled(SRC, BOOT, STREAM, 1, 1)]
-    assert (len(outbox), outbox.floor(BOOT, STREAM)) == (1, 1)
+    assert (len(outbox), outbox.low_watermark(BOOT, STREAM)) == (1, 1)
     assert outbox.counts["uploads_dropped"] == 0
 
 
@@ -127,13 +127,13 @@ def test_expired_and_refused_uploads_are_counted_apart() -> None:
     assert outbox.refused(BOOT, STREAM, 3) == []
     assert outbox.expire(5.0) == [Settled(SRC, BOOT, STREAM, 1, 1)]
     assert outbox.counts == {"uploads_returned": 1, "uploads_expired": 1}
-    assert outbox.floor(BOOT, STREAM) == 2
+    assert outbox.low_watermark(BOOT, STREAM) == 2
 
 
 def test_uploads_of_an_earlier_boot_are_sent_at_once() -> None:
     outbox = Outbox(SRC, [upload(7), upload(8)], OutboxSettings())
     assert outbox.due(0.0) == [upload(7), upload(8)]
-    assert outbox.floor(BOOT, STREAM) == 7
+    assert outbox.low_watermark(BOOT, STREAM) == 7
 
 
 def test_a_receiver_takes_the_next_number_or_the_floor_and_nothing_else() -> None:
@@ -174,7 +174,7 @@ class Link:
         self.taken: list[int] = []
 
     def send(self, uploads: list[Upload]) -> None:
-        self.under_way += [(u.seq, self.outbox.floor(BOOT, STREAM)) for u in uploads]
+        self.under_way += [(u.seq, self.outbox.low_watermark(BOOT, STREAM)) for u in uploads]
 
     def deliver(self, now: float) -> None:
         self.chance.shuffle(self.under_way)
@@ -186,7 +186,7 @@ class Link:
         for owed in self.positions.owed():
             if self.chance.random() < 0.7:
                 for each in owed.positions:
-                    self.outbox.settle(each, now)
+                    self.outbox.confirm(each, now)
 
     def arrive(self, seq: int, floor: int, now: float) -> None:
         if seq in self.refused:

@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from twintier.protocol.envelope import Envelope
 from twintier.runtime.delivery.positions import Positions
 from twintier.runtime.storage.journal import Accepted
@@ -108,7 +109,7 @@ SENT = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(SENT | st.none(), max_size=120))
 def test_whatever_comes_again_is_never_taken_twice(
     sent: list[tuple[str, str, str, int] | None],

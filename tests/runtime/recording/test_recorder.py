@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.walker import Walker
+from twintier.edge_twin.cusum import ResidualWatch
 from twintier.inmf.actor import Actor, PolicySpec
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.settings import AgentSettings
@@ -18,6 +19,7 @@ from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import Site
 from twintier.protocol.tensors import Tensors
 from twintier.runtime.core import Input, JobDone, Observed, Started, TimerFired
+from twintier.runtime.effects import ConfirmUploads, Count
 from twintier.runtime.recording import pickles
 from twintier.runtime.recording.recorder import (
     MAGIC,
@@ -33,7 +35,9 @@ from twintier.runtime.recording.recorder import (
 from twintier.runtime.recording.replay import difference, replay
 
 SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
-AGENT = AgentCore(PlvnProfile(PlvnId("p1"), SITE), AgentSettings())
+AGENT = AgentCore(
+    PlvnProfile(PlvnId("p1"), SITE), AgentSettings(), {COOP_PERCEPTION: inmf_of(COOP_PERCEPTION)}
+)
 INPUTS: list[Input] = [Started(), *[Observed(None)] * 5, TimerFired("tick")]
 
 
@@ -129,7 +133,10 @@ def test_results_with_arrays_and_generators_survive_a_recording(tmp_path: Path) 
 
 
 def test_classes_of_ours_that_are_no_records_are_made_without_their_constructors() -> None:
-    actor = Actor(PolicySpec(2, 1), np.zeros(PolicySpec(2, 1).parameters, np.float32))
+    actor = Actor(
+        PolicySpec(2, MultiBinary(1)),
+        np.zeros(PolicySpec(2, MultiBinary(1)).parameters, np.float32),
+    )
     data = pickles.dumps(actor)
     assert b"Actor" in data
     again = pickles.loads(data)
@@ -255,3 +262,18 @@ def test_a_recording_of_another_version_says_so(tmp_path: Path) -> None:
 def test_a_frame_that_is_no_step_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="holds a list, not a step"):
         list(read_steps(framed(tmp_path / "x", [1])))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "present"),
+    [
+        ("broker.effects", "Tally", Count),
+        ("broker.effects", "Settle", ConfirmUploads),
+        ("broker.core", "TimerFired", TimerFired),
+        ("edge_twin.monitor", "ResidualWatch", ResidualWatch),
+    ],
+)
+def test_a_class_of_the_release_before_is_found_where_it_stands_now(
+    module: str, name: str, present: type
+) -> None:
+    assert pickles.loads(f"c{module}\n{name}\n.".encode()) is present

@@ -72,8 +72,8 @@ def test_a_job_that_computes_something_else_is_found() -> None:
 
 def test_jobs_of_one_key_end_in_the_order_in_which_they_began() -> None:
     class Quiet(Walker):
-        def receive(self, message: Input, now: float) -> list[StartJob]:
-            return [StartJob("k", Halve(now))] if isinstance(message, Observed) else []
+        def receive(self, event: Input, now: float) -> list[StartJob]:
+            return [StartJob("k", Halve(now))] if isinstance(event, Observed) else []
 
     core, steps = Quiet(), []
     for now, taken in (

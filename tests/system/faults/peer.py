@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.toy import ToyCore, performance
 from twintier.broker.bus import Bus
 from twintier.broker.clock import WallClock
@@ -23,17 +24,19 @@ from twintier.broker.faulty import Faults, FaultyBus
 from twintier.broker.mqtt.bus import MqttBus
 from twintier.broker.mqtt.link import MqttSettings
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, PlvnId
+from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import MessageReturned, PerformanceReported, UploadsAcknowledged
+from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Observed, Received
-from twintier.runtime.delivery.courier import CourierSettings
 from twintier.runtime.delivery.outbox import OutboxSettings
 from twintier.runtime.delivery.positions import Positions
 from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.settings import DeliverySettings
 from twintier.runtime.effects import Effect, Publish, Record, Save, Subscribe
 from twintier.runtime.jobs import InlineJobs
 from twintier.runtime.logs import configure_logs
-from twintier.runtime.runtime import Runtime, RuntimeSettings
+from twintier.runtime.runtime import Runtime
+from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.journal import (
     StreamKey,
     Upload,
@@ -160,14 +163,14 @@ def runtime(
     bus: Bus = MqttBus(options.url, MqttSettings(f"{core.role}-{core.id}-{boot}"))
     if options.faults:
         bus = FaultyBus(bus, Faults.parse(options.faults), core.id)
-    return Runtime(
+    return build_runtime(
         core,
         bus,
         routes=routes,
         clock=WallClock(),
         jobs=InlineJobs(),
         store=store,
-        settings=RuntimeSettings(boot=boot, courier=CourierSettings(outbox=outbox)),
+        settings=RuntimeSettings(boot=boot, delivery=DeliverySettings(outbox=outbox)),
     )
 
 

@@ -1,0 +1,46 @@
+"""Whether a model may act: held against the classical baseline on the same slots. Pure."""
+
+from twintier.edge_twin.life_cycle import Probation
+from twintier.edge_twin.mirror import Mirror
+from twintier.inmf.contract import REWARD, Columns, Emulator, Inmf, Posterior
+
+
+def margin(reward: float, *, share: float, floor: float) -> float:
+    """How far below a baseline's reward a model may be, in the same unit."""
+    return max(share * abs(reward), floor)
+
+
+def judged(
+    state: Probation,
+    rows: Columns,
+    inmf: Inmf,
+    mirror: Mirror,
+    emulator: Emulator | None,
+    *,
+    posterior: Posterior | None,
+) -> Probation:
+    """Probation after one more block of true slots.
+
+    The baseline is emulated on the block's own states where there is an emulator, so luck with the
+    traffic favours neither. Without one, what it has lately earned in this PLVN stands for it, and
+    where it never acted nothing speaks against the model.
+    """
+    slots, reward = int(rows[REWARD].size), float(rows[REWARD].sum())
+    return state.add(slots, reward, slots * _rule_reward(rows, inmf, mirror, emulator, posterior))
+
+
+def _rule_reward(
+    rows: Columns,
+    inmf: Inmf,
+    mirror: Mirror,
+    emulator: Emulator | None,
+    posterior: Posterior | None,
+) -> float:
+    same = None
+    if emulator is not None:
+        hidden = None if posterior is None else posterior.best[None]
+        same = emulator.replay(rows, hidden, int(rows[REWARD].size))
+    if same is not None:
+        return float(same.rewards(inmf.rule_actions(same)).mean())
+    lately = mirror.rule_reward
+    return float(rows[REWARD].mean()) if lately is None else lately

@@ -1,0 +1,43 @@
+"""`twintier case-study`: Fig. 6 of the paper."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twintier.launch.cli.configured import configured, option
+from twintier.launch.cli.options import quiet_logs
+
+if TYPE_CHECKING:
+    from twintier.launch.settings.resolve import Settings
+
+
+@configured(option("case_study.epochs"))
+def case_study(
+    settings: "Settings",
+    *,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each arm, from 0.")] = 10,
+    out: Annotated[
+        Path, typer.Option(help="Folder of results; a run stopped there goes on.")
+    ] = Path("case-study"),
+    over_bus: Annotated[
+        str | None, typer.Option(help="Meta training over memory, auto, or mqtt://host:port.")
+    ] = None,
+) -> int:
+    """Compute the paper's case study (Fig. 6): curves, summary and picture."""
+    from twintier.broker.errors import BrokerStartError  # noqa: PLC0415
+    from twintier.launch.case_study.arms import CaseStudySettings  # noqa: PLC0415
+    from twintier.launch.case_study.run import CaseStudyError, run  # noqa: PLC0415
+    from twintier.launch.exit_codes import ExitCode  # noqa: PLC0415
+    from twintier.launch.problems import say  # noqa: PLC0415
+    from twintier.learning.errors import SettingsError  # noqa: PLC0415
+
+    quiet_logs()
+    try:
+        chosen = settings.of(CaseStudySettings)
+        run(seeds=seeds, out=out, over_bus=over_bus, settings=chosen)
+    except (CaseStudyError, SettingsError) as error:
+        return say(error, ExitCode.USAGE)
+    except BrokerStartError as error:
+        return say(error, ExitCode.NO_BROKER)
+    return ExitCode.OK

@@ -1,0 +1,122 @@
+"""The table of sections: which settings class stands under which name, and its bounds.
+
+A section's fields, their defaults and their meaning are those of its class. Here stands only what
+a plain dataclass cannot say: bounds, choices, and defaults that a deployment needs otherwise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A settings class under a name."""
+
+    name: str
+    module: str
+    kind: str
+    """Name of the class in the module."""
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    """Where a deployment starts otherwise than the class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Least and greatest value, both allowed; None is without limit."""
+
+    least: float | None = 0
+    greatest: float | None = None
+
+    def __str__(self) -> str:
+        """In words, empty without limits."""
+        if self.least is not None and self.greatest is not None:
+            return f"{self.least:g} to {self.greatest:g}"
+        return "" if self.least is None else f"at least {self.least:g}"
+
+
+OWN = "twintier.launch.settings.own"
+SOURCE_DEFAULTS = {"source": "builtin", "network": "berlin", "duration_sim_s": 36_000.0}
+
+SECTIONS: Mapping[str, Section] = {
+    section.name: section
+    for section in (
+        Section("connection", OWN, "ConnectionSettings"),
+        Section("deployment", OWN, "DeploymentSettings"),
+        Section("broker", OWN, "BrokerSettings"),
+        Section("cloud", "twintier.cloud_twin.settings", "CloudSettings"),
+        Section("edge", "twintier.edge_twin.settings", "EdgeSettings"),
+        Section("agent", "twintier.plvn_agent.settings", "AgentSettings"),
+        Section("source", "twintier.launch.sources", "SourceOptions", SOURCE_DEFAULTS),
+        Section("host", "twintier.plvn_agent.slot_loop", "HostSettings", {"speed": 50.0}),
+        Section("demo", OWN, "DemoSettings"),
+        Section("certs", OWN, "CertsSettings"),
+        Section("case_study", "twintier.launch.case_study.arms", "CaseStudySettings"),
+    )
+}
+
+COMPUTED = frozenset({"edge.verify_key", "agent.cloud_key"})
+"""Follow from the folder of certificates; nobody sets them."""
+
+ANY_NUMBER = Bounds(0)
+BOUNDS: Mapping[str, Bounds] = {
+    "broker.port": Bounds(1, 65535),
+    "deployment.workers": Bounds(1, 64),
+    "cloud.n_min": Bounds(1),
+    "cloud.super_share": Bounds(0, 1),
+    "edge.lat_deg": Bounds(-90, 90),
+    "edge.lon_deg": Bounds(-180, 180),
+    "edge.capacity": Bounds(1),
+    "edge.prior_share": Bounds(0, 1),
+    "source.plvns": Bounds(1, 256),
+    "source.rsus": Bounds(1, 64),
+    "source.start_hour": Bounds(0, 23.99),
+    "source.duration_sim_s": Bounds(1),
+    "host.speed": Bounds(0.01),
+    "host.slot_s": Bounds(0.0001),
+    "demo.duration_s": Bounds(1),
+    "certs.days": Bounds(1, 3650),
+    "case_study.epochs": Bounds(1),
+}
+"""Bounds of the numbers that may be less, or not as little or as much, as any other."""
+
+CHOICES: Mapping[str, tuple[str, ...]] = {"cloud.algorithm": ("maml", "fomaml", "reptile")}
+"""Words of settings whose class takes any text."""
+
+MEANINGS: Mapping[str, str] = {
+    "cloud.algorithm": "How meta models are trained.",
+    "cloud.inner_steps": "Adaptation steps within an iteration (K).",
+    "cloud.first_stage_learning_rate": "Step size of Adam in the first stage.",
+    "cloud.round_deadline_s": "Longest wait for the gradients of a round.",
+    "cloud.pause_s": "Pause of a training that nobody answers.",
+    "cloud.parallel_trainings": "Meta models that are trained at the same time.",
+    "cloud.settle_s": "Without a new twin for this long, planning begins.",
+    "cloud.seed": "Seed of the cloud twin.",
+    "edge.lat_deg": "Latitude at which the edge server stands.",
+    "edge.lon_deg": "Longitude at which the edge server stands.",
+    "edge.capacity": "Twins that the edge server has room for.",
+    "edge.attributes_window_s": "Window that attributes are computed over.",
+    "edge.calibration_slots": "Newest true slots that a calibration fits.",
+    "edge.cached_models": "Meta models that an edge server keeps.",
+    "edge.seed": "Seed of an edge server.",
+    "host.slot_s": "Length of a slot.",
+    "host.ready_poll_s": "Pause between two looks whether planning is over.",
+}
+"""Meanings of fields that have no docstring of their own."""
+
+UNITS = {
+    "_sim_s": "simulated seconds",
+    "_s": "seconds",
+    "_deg": "degrees",
+    "_j": "J",
+    "_bytes": "bytes",
+}
+
+
+def bounds_of(path: str) -> Bounds:
+    """Bounds of a number; without an entry none is negative."""
+    return BOUNDS.get(path, ANY_NUMBER)
+
+
+def unit_of(path: str) -> str:
+    """The unit that the end of a name says, empty if it says none."""
+    return next((unit for end, unit in UNITS.items() if path.endswith(end)), "")

@@ -1,0 +1,82 @@
+"""Which sources are installed: ours and those of other packages, by entry points.
+
+Group `twintier.source`; the name of an entry point is the source's, its value a class or a function
+without arguments that gives a `SourceKind`. Nothing is imported before it is asked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, runtime_checkable
+
+from twintier.plvn_agent.source import Source, SourceError
+from twintier.protocol.ids import PlvnId
+
+GROUP = "twintier.source"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """Which vehicles, and under which conditions; a source ignores what it has no use for."""
+
+    source: str
+    """Source of vehicles: builtin, sumo, or one that is installed."""
+    network: str = ""
+    """What it runs on: `berlin`, `braunschweig` or the path of a SUMO configuration for sumo."""
+    plvns: int = 4
+    """PLVNs of a source that makes them up, such as builtin."""
+    rsus: int = 4
+    """PLVNs of a source that finds them on roads: RSUs of a network for sumo."""
+    seed: int = 1
+    """Seed of the source."""
+    start_hour: float = 8.0
+    """Civil hour of the first simulated second."""
+    constant: bool = False
+    """Whether demand and hidden conditions stay as they are."""
+    duration_sim_s: float = 7200.0
+    """Simulated seconds of online operation that demand must last for."""
+
+
+@runtime_checkable
+class SourceKind(Protocol):
+    """Makes sources of one kind."""
+
+    def make(self, options: SourceOptions) -> Source:
+        """A source, not started yet.
+
+        Raises:
+            SourceError: if the options do not do.
+        """
+        ...
+
+    def possible_plvns(self, options: SourceOptions) -> Sequence[PlvnId]:
+        """Every PLVN that such a source may turn out to have, before it starts.
+
+        Raises:
+            SourceError: if the options do not do.
+        """
+        ...
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Entry points of all sources by name."""
+    return {each.name: each for each in entry_points(group=GROUP)}
+
+
+def kind_of(name: str) -> SourceKind:
+    """The kind of source of this name.
+
+    Raises:
+        SourceError: if none is installed, or its package cannot be loaded.
+    """
+    found = installed().get(name)
+    if found is None:
+        there = ", ".join(sorted(installed())) or "none"
+        raise SourceError(f"source {name!r} is not installed; there are: {there}")
+    try:
+        made: object = found.load()()
+    except Exception as error:  # whatever a package raises costs this source only
+        raise SourceError(f"source {name!r} of {found.value} cannot be loaded: {error}") from error
+    if not isinstance(made, SourceKind):
+        raise SourceError(f"{found.value} is no kind of source")
+    return made
