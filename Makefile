@@ -1,4 +1,4 @@
-# The two commands a newcomer needs are `make demo` and `make test`.
+# The two commands a newcomer needs are `make demo` and `make test`; `make quick` after a change.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +25,7 @@ demo: setup
 
 # One worker a core; tests/conftest.py says which tests must not run beside one another.
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Under a minute and without services: what to run after each change.
 quick: setup

@@ -1,7 +1,7 @@
 """Categories of PLVNs: the lattice of attribute combinations, and least-general matching.
 
 A category is a set of (attribute, value) pairs, written `city=toronto|road=highway|tod=day`; it
-contains every PLVN whose own key is a superset, and the root `` contains all. Pure.
+contains every PLVN whose own key is a superset, and the root `` contains all. No I/O.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

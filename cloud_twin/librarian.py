@@ -1,4 +1,4 @@
-"""What is told of the library: which model fits a PLVN, what there is, the model. Pure."""
+"""What is told of the library: which model fits a PLVN, what there is, the model. No I/O."""
 
 from twintier.cloud_twin.categories import Lattice, candidates
 from twintier.cloud_twin.library import Library, MetaModel

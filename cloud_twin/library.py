@@ -1,4 +1,4 @@
-"""The library of meta models: the newest version of each INMF and category. Pure."""
+"""The library of meta models: the newest version of each INMF and category. No I/O."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from twintier.cloud_twin.round_states import TRAINING_ROUND, RoundEvent, RoundState
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.learning.aggregate import MetaOptimizer, average_gradients
 from twintier.learning.errors import LearningError
@@ -75,12 +76,17 @@ class Training:
     """Iterations of learning from the emulator's answers, before meta training."""
     seed: int
     iteration: int = 0
+    state: RoundState = RoundState.BETWEEN
     expected: frozenset[PlvnId] = frozenset()
     rows: dict[PlvnId, Contribution] = field(default_factory=dict)
     failed: dict[PlvnId, str] = field(default_factory=dict)
     empty_rounds: int = 0
     rewards: list[float] = field(default_factory=list)
     """Mean adaptation reward of each iteration's twins, J a slot."""
+
+    def on(self, event: RoundEvent) -> None:
+        """Something has happened."""
+        self.state = TRAINING_ROUND.after(self.state, event)
 
     def sample(self, plvns: Sequence[PlvnId]) -> tuple[PlvnId, ...]:
         """Open an iteration: draw I PLVNs uniformly from the category's list."""
@@ -89,6 +95,7 @@ class Training:
         count = min(self.settings.tasks, len(ordered))
         chosen = rng.choice(len(ordered), size=count, replace=False)
         sampled = tuple(ordered[i] for i in sorted(chosen))
+        self.on(RoundEvent.SAMPLED)
         self.expected, self.rows, self.failed = frozenset(sampled), {}, {}
         return sampled
 
@@ -131,9 +138,14 @@ class Training:
         if iteration == self.iteration:
             self.failed.update({p: reason for p in plvns if p in self.expected})
 
+    @property
+    def is_open(self) -> bool:
+        """Whether rows are counted."""
+        return self.state is RoundState.OPEN
+
     def complete(self) -> bool:
         """Whether every sampled twin has answered."""
-        return bool(self.expected) and self.expected <= self.rows.keys() | self.failed.keys()
+        return self.is_open and self.expected <= self.rows.keys() | self.failed.keys()
 
     def close(self) -> Mapping[PlvnId, str]:
         """End the iteration: one step along the mean gradient if there is any good row.
@@ -150,7 +162,9 @@ class Training:
             self.rewards.append(float(np.mean(kept)))
             self.iteration, self.empty_rounds = self.iteration + 1, 0
             self._part_prior()
+            self.on(RoundEvent.STEPPED)
         else:
+            self.on(RoundEvent.EMPTY)
             self.empty_rounds += 1
         self.expected, self.rows, self.failed = frozenset(), {}, {}
         return refused
@@ -166,7 +180,7 @@ class Training:
         return float(np.mean(self.rewards[:5])), float(np.mean(self.rewards[-5:]))
 
     def _outcome(self, iteration: int, plvn: PlvnId) -> RowOutcome:
-        if iteration != self.iteration or not self.expected:
+        if iteration != self.iteration or not self.is_open:
             return "late"
         if plvn not in self.expected:
             return "unasked"
@@ -181,11 +195,10 @@ class Training:
         reasons: dict[PlvnId, str] = {}
         shape = self.model.init.shape
         for plvn, each in self.rows.items():
-            vectors = [each.gradient, each.step_size_gradient]
+            shapes = [each.gradient.shape, each.step_size_gradient.shape]
             if self.model.prior is not None:
-                vectors.append(np.zeros(0) if each.prior_gradient is None else each.prior_gradient)
-            if any(vector.shape != shape for vector in vectors):
-                shapes = [vector.shape for vector in vectors]
+                shapes.append(() if each.prior_gradient is None else each.prior_gradient.shape)
+            if any(found != shape for found in shapes):
                 reasons[plvn] = f"gradients of {shapes}, expected {shape} each"
         good = {p: row for p, row in self.rows.items() if p not in reasons}
         if good:
@@ -196,15 +209,16 @@ class Training:
     def _step(self, good: Mapping[PlvnId, Contribution]) -> bool:
         mean, _ = average_gradients({p: each.gradient for p, each in good.items()})
         step_mean, _ = average_gradients({p: each.step_size_gradient for p, each in good.items()})
-        priors = {p: each.prior_gradient for p, each in good.items()}
+        priors: dict[str, Vector] = {
+            p: each.prior_gradient for p, each in good.items() if each.prior_gradient is not None
+        }
         try:
             init, log_step_sizes = self.optimizer.step(
                 self.model.init, self.model.log_step_sizes, mean, step_mean
             )
             prior = self.model.prior
             if prior is not None:
-                known = {p: vector for p, vector in priors.items() if vector is not None}
-                prior = self.optimizer.step_prior(prior, average_gradients(known)[0])
+                prior = self.optimizer.step_prior(prior, average_gradients(priors)[0])
         except LearningError:
             return False
         self.model = MetaParameters(init, log_step_sizes, prior)

@@ -1,4 +1,4 @@
-"""Registration, placement, grants: which edge server hosts a twin, under which fence. Pure."""
+"""Registration, placement, grants: which edge server hosts a twin, under which fence. No I/O."""
 
 from collections.abc import Collection, Sequence
 

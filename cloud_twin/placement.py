@@ -1,4 +1,4 @@
-"""Which edge server hosts a twin: the nearest one with room. Pure."""
+"""Which edge server hosts a twin: the nearest one with room. No I/O."""
 
 import math
 from collections.abc import Iterable, Mapping

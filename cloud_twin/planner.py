@@ -1,4 +1,4 @@
-"""What is trained when: offline planning first, then whatever new categories ask for. Pure."""
+"""What is trained when: offline planning first, then whatever new categories ask for. No I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from twintier.cloud_twin.categories import Lattice, candidates
 from twintier.cloud_twin.library import Library, MetaModel
 from twintier.cloud_twin.meta_training import MetaParameters, Training
+from twintier.cloud_twin.round_states import RoundEvent
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.learning.aggregate import MetaOptimizer
 from twintier.protocol.ids import SUPER_CATEGORY, CategoryKey, InmfId, PlvnId
@@ -142,6 +143,7 @@ class Planner:
     def close_training(self, job: str) -> MetaModel:
         """Take a training's model into the library."""
         training = self.trainings.pop(job)
+        training.on(RoundEvent.FINISHED)
         first, last = training.first_and_last()
         schema_id = self.blueprints[training.inmf].schema_id
         model = MetaModel(

@@ -1,4 +1,4 @@
-"""Which PLVNs and edge servers there are, and who owns which twin. Pure."""
+"""Which PLVNs and edge servers there are, and who owns which twin. No I/O."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace

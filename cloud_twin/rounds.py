@@ -1,4 +1,4 @@
-"""The rounds of Fig. 5(a): out to edge servers, back as rows, at most to a deadline. Pure."""
+"""The rounds of Fig. 5(a): out to edge servers, back as rows, at most to a deadline. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from twintier.cloud_twin.librarian import tensors_of
 from twintier.cloud_twin.meta_training import Training
 from twintier.cloud_twin.planner import Planner
 from twintier.cloud_twin.registry import Registry
+from twintier.cloud_twin.round_states import RoundEvent
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.protocol.address import Address
 from twintier.protocol.ids import EdgeId, PlvnId
@@ -41,6 +42,7 @@ class Rounds:
         hosted = self.registry.hosted(members, training.inmf, now)
         if not hosted or training.empty_rounds >= self.settings.round_attempts:
             training.empty_rounds = 0
+            training.on(RoundEvent.PAUSED)
             return [StartTimer(RoundPause(job), self.settings.pause_s), Count("rounds_paused")]
         sampled = training.sample(hosted)
         deadline = StartTimer(RoundDeadline(job), self.settings.round_deadline_s)
@@ -90,7 +92,7 @@ class Rounds:
     def close(self, job: str, now: float) -> Closed:
         """End the round of a training; one without any gradient is repeated at once."""
         training = self.planner.trainings.get(job)
-        if training is None or not training.expected:
+        if training is None or not training.is_open:
             return Closed([])
         missing = len(training.expected - training.rows.keys() - training.failed.keys())
         before = training.iteration

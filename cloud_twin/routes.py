@@ -1,42 +1,22 @@
-"""What the cloud twin listens to."""
+"""What the cloud twin listens to, from the catalogue."""
 
 from twintier.protocol.address import Address
 from twintier.protocol.messages import (
     AgentStatusReported,
-    AttributesReported,
-    ChunksRequested,
-    CloudStatusReported,
-    EdgeStatusReported,
-    GradientsComputed,
-    GradientsFailed,
     IndividualModelReported,
-    MessageReturned,
-    MetaModelRequested,
     MetaProgressReported,
-    RegistrationRequested,
     RetrainTriggered,
-    TwinRegistered,
 )
+from twintier.protocol.messages.base import Message
 from twintier.runtime.effects import Subscribe
+from twintier.runtime.routes import routes_of
+
+FOR_WATCHERS: frozenset[type[Message]] = frozenset(
+    {AgentStatusReported, IndividualModelReported, MetaProgressReported, RetrainTriggered}
+)
+"""Taken, and acknowledged where they are uploads, but of use to those who watch only."""
 
 
 def routes() -> list[Subscribe]:
     """Subscriptions of the cloud twin."""
-    messages = (
-        AgentStatusReported,
-        AttributesReported,
-        ChunksRequested,
-        CloudStatusReported,  # of another process that says it is this one
-        EdgeStatusReported,
-        GradientsComputed,
-        GradientsFailed,
-        IndividualModelReported,
-        MessageReturned,
-        MetaModelRequested,
-        MetaProgressReported,
-        RegistrationRequested,
-        RetrainTriggered,
-        TwinRegistered,
-    )
-    returned = Subscribe((MessageReturned,), Address(branch="plvn/up"))
-    return [Subscribe(messages, Address(branch="edge/up")), returned]
+    return routes_of("cloud", Address())

@@ -10,6 +10,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -277,7 +278,7 @@ class Inmf(ABC):
         """Whether it states an emulator."""
         return type(self).emulator is not Inmf.emulator
 
-    @property
+    @cached_property
     def schema_id(self) -> str:
         """Names spec and fields on wire, disk and model: `ID/version/digest`."""
         parts = (self.spec.observation_dim, self.spec.actions, self.spec.network)

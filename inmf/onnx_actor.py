@@ -62,6 +62,7 @@ class OnnxNetwork:
             GraphRefusedError: if the graph is too large, holds external data, operators of other
                 domains or control flow, or has other inputs or outputs.
         """
+        self._made_of = graph, observation_dim, outputs
         check_size(graph)
         reader, runtime = _installed()
         _check_content(reader, graph)
@@ -86,6 +87,14 @@ class OnnxNetwork:
                 f"the graph gives {tried.dtype} {tried.shape} for 2 rows, the head needs float32 "
                 f"(2, {outputs})"
             )
+
+    def __getstate__(self) -> tuple[bytes, int, int]:
+        """What it is made of: a loaded graph cannot cross to another process."""
+        return self._made_of
+
+    def __setstate__(self, made_of: tuple[bytes, int, int]) -> None:
+        """Check and load the graph again."""
+        self.__init__(*made_of)  # type: ignore[misc]  # as new, with all its checks
 
     def outputs(self, parameters: Floats, observations: Observation) -> Floats:
         """Outputs (..., outputs) of numbers (n,) over observations (..., observation_dim)."""

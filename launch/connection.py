@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,30 +40,37 @@ class Connection:
     """Made by `twintier certs`; it holds at least the files of the identities that run here."""
     watching_as: str = MONITOR
     """Whose certificate somebody shows who only listens."""
+    mqtt: MqttSettings = field(default_factory=lambda: MqttSettings(""))
+    """Times and limits of every client; who it is, is filled in for each."""
 
     @property
     def broker_url(self) -> str:
         """The URL; where only certificates are given, the secured broker of this machine."""
         return SECURE_URL if self.certs is not None and self.url == PLAIN_URL else self.url
 
-    def bus(self, name: ClientName, *, qos0_limit: int = 1000) -> MqttBus:
+    def bus(self, name: ClientName, *, qos0_limit: int | None = None) -> MqttBus:
         """A client, not connected yet; user name and password come from the environment.
+
+        Args:
+            name: who it is.
+            qos0_limit: in place of that of the settings.
 
         Raises:
             LocalBusError: if the URL is none, or the identity's certificate is missing or over.
         """
         tls = None if self.certs is None else _files_in_force(self.certs, name.identity)
         credentials = credentials_from(os.environ)
-        settings = MqttSettings(
-            name.client_id,
+        settings = replace(
+            self.mqtt,
+            client_id=name.client_id,
             username=credentials.username,
             password=credentials.password,
             tls=tls,
-            qos0_limit=qos0_limit,
+            qos0_limit=self.mqtt.qos0_limit if qos0_limit is None else qos0_limit,
         )
         return MqttBus(self.broker_url, settings)
 
-    def watcher(self, *, qos0_limit: int = 1000) -> MqttBus:
+    def watcher(self, *, qos0_limit: int | None = None) -> MqttBus:
         """A client of somebody who only listens.
 
         Raises:

@@ -25,7 +25,7 @@ from twintier.plvn_agent.store import AgentStore
 from twintier.protocol.ids import InmfId
 from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Core
-from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.presence import new_incarnation
 from twintier.runtime.effects import Subscribe
 from twintier.runtime.jobs import InlineJobs, Jobs
 from twintier.runtime.runtime import Runtime
@@ -54,12 +54,12 @@ class Deployment:
     """Recordings and faults that were asked for."""
 
     def runtime_settings(self, role_id: str, clock_id: str | None = None) -> RuntimeSettings:
-        """Settings of one runtime, with a boot nonce of its own."""
-        boot = new_boot()
-        ledger = None if self.ledgers is None else self.ledgers / f"{role_id}-{boot}.json"
+        """Settings of one runtime, with an incarnation of its own."""
+        incarnation = new_incarnation()
+        ledger = None if self.ledgers is None else self.ledgers / f"{role_id}-{incarnation}.json"
         return RuntimeSettings(
             root=self.root,
-            boot=boot,
+            incarnation=incarnation,
             clock_id=clock_id,
             ledger_path=ledger,
             sign_key=self._sign_key(role_id),
@@ -79,7 +79,7 @@ class Deployment:
 
         Args:
             core: the behaviour.
-            client: role and identity; with the boot it is the client's id on the broker.
+            client: role and identity; with the incarnation it is the client's id on the broker.
             routes: what it listens to from the start.
             store: where its records go.
             settings: of this runtime.
@@ -88,15 +88,15 @@ class Deployment:
         Raises:
             RecordingError: if a recording is asked for and cannot be made.
         """
-        instruments, boot = self.instruments, settings.boot
+        instruments, incarnation = self.instruments, settings.incarnation
         control, bulk = (
             instruments.bus(
-                self.make_bus(ClientName(core.id, f"{client}-{boot}{end}")), client + end
+                self.make_bus(ClientName(core.id, f"{client}-{incarnation}{end}")), client + end
             )
             for end in ("", "-bulk")
         )
         runtime = build_runtime(
-            instruments.core(core, boot),
+            instruments.core(core, incarnation),
             control,
             bulk=bulk,
             routes=routes,

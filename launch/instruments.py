@@ -1,4 +1,4 @@
-"""What an operator puts around the parts of a process: a recording of its inbox, faults."""
+"""What an operator puts around the parts of a process: a recording of its core, faults."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ PREFIX = "injected."
 class Instruments:
     """Of all processes of a deployment."""
 
-    inboxes: Path | None = None
+    recordings: Path | None = None
     """Folder for recordings of what each core is given, if they are wanted."""
     faults: Faults | None = None
 
-    def core(self, core: Core, boot: str) -> Core:
-        """The core, recorded if that is wanted, in a file of its identity and boot.
+    def core(self, core: Core, incarnation: str) -> Core:
+        """The core, recorded if that is wanted, in a file of its identity and incarnation.
 
         Raises:
             RecordingError: if this core cannot be recorded, or the file cannot be made.
         """
-        if self.inboxes is None:
+        if self.recordings is None:
             return core
-        return RecordedCore(core, self.inboxes / f"{core.id}-{boot}.inbox")
+        return RecordedCore(core, self.recordings / f"{core.id}-{incarnation}.inbox")
 
     def bus(self, bus: Bus, name: str) -> Bus:
         """The bus of an identity, failing as was asked for."""
@@ -42,13 +42,13 @@ class Instruments:
         return clock if self.faults is None else skewed(clock, self.faults, name)
 
 
-def make_instruments(inboxes: Path | None, inject: str) -> Instruments:
+def make_instruments(recordings: Path | None, inject: str) -> Instruments:
     """Instruments as they are asked for on a command line.
 
     Raises:
         LocalBusError: if the faults cannot be read.
     """
-    return Instruments(inboxes, Faults.parse(inject) if inject else None)
+    return Instruments(recordings, Faults.parse(inject) if inject else None)
 
 
 def count_faults(buses: Iterable[Bus], runtime: Runtime) -> None:

@@ -23,7 +23,7 @@ _EXTRAS = {"sqlalchemy": "twins", "safetensors": "twins", "torch": "twins", "mat
 def say(error: object, code: ExitCode) -> int:
     """Print a problem to standard error and return its exit code.
 
-    Messages of this project end in `; what to do`, which becomes a line of its own.
+    Messages of this project end in `; what to do`, which becomes the last line.
     """
     problem = error if isinstance(error, Problem) else _problem_of(str(error), code)
     lines = (f"twintier: {problem.what}", f"  why: {problem.why}", f"  next: {problem.following}")
@@ -47,6 +47,6 @@ def say_missing(error: ModuleNotFoundError) -> int:
 def _problem_of(message: str, code: ExitCode) -> Problem:
     what, _, following = message.rpartition("; ")
     why = f"{PAGES[code].meaning} (exit code {code.value})"
-    if not what:
+    if not what or "\n" in following:  # the words of another program stand at the end
         return Problem(message, why, f"twintier exit-code {code.value}")
     return Problem(what, why, following)

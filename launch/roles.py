@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twintier.broker.clock import WallClock
 from twintier.broker.errors import BrokerStartError, CertificateError, LocalBusError
+from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.mosquitto import Secured, reload_mosquitto
 from twintier.broker.servers.process import RunningBroker
@@ -35,6 +36,7 @@ class RoleOptions:
 
     connection: ConnectionSettings
     settings: DeploymentSettings
+    mqtt: MqttSettings
     instruments: Instruments = field(default_factory=Instruments)
 
     @property
@@ -46,7 +48,7 @@ class RoleOptions:
         """The deployment on this broker."""
         connection = self.connection
         return Deployment(
-            make_bus=Connection(connection.url, connection.certs).bus,
+            make_bus=Connection(connection.url, connection.certs, mqtt=self.mqtt).bus,
             clock=WallClock(),
             state=self.settings.state,
             root=connection.root,
@@ -76,7 +78,12 @@ def role_options(settings: Settings) -> RoleOptions:
         SettingError: if a value in them cannot be used.
     """
     deployment = settings.of(DeploymentSettings)
-    return RoleOptions(settings.of(ConnectionSettings), deployment, instruments_of(deployment))
+    return RoleOptions(
+        settings.of(ConnectionSettings),
+        deployment,
+        settings.of(MqttSettings),
+        instruments_of(deployment),
+    )
 
 
 def run_broker(settings: BrokerSettings, connection: ConnectionSettings, state: Path) -> int:

@@ -93,11 +93,13 @@ class AgentCore:
                 return self._on_observation(observation)
             case Received():
                 return self._on_message(event)
-            case TimerFired(key=key):
-                return self._on_timer(key)
+            case TimerFired(key=Timer.REGISTER):
+                return self.owner.register()
+            case TimerFired(key=Timer.LEASE):
+                return self._on_lease()
             case Started():
                 return [*self._on_lease(), *self.owner.register()]
-            case JobDone() | JobFailed():
+            case TimerFired() | JobDone() | JobFailed():
                 return []
 
     def goodbye(self) -> Sequence[Effect]:
@@ -226,11 +228,6 @@ class AgentCore:
             refused = refusal(order, "unknown_inmf", f"{order.inmf} is not installed here")
             effects.insert(0, self.owner.publish(refused, inmf=order.inmf))
         return effects
-
-    def _on_timer(self, key: object) -> Sequence[Effect]:
-        if key == Timer.REGISTER:
-            return self.owner.register()
-        return self._on_lease() if key is Timer.LEASE else []
 
     def _on_lease(self) -> list[Effect]:
         return [self._status("online"), StartTimer(Timer.LEASE, self.settings.lease_s / 3)]

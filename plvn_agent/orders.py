@@ -1,10 +1,12 @@
 """From an order of the owner to a model that can act, or the reason why it cannot."""
 
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from twintier.inmf.actor import Actor as MlpActor
 from twintier.inmf.actor import Floats, PolicySpec
 from twintier.inmf.contract import Inmf
+from twintier.inmf.onnx_actor import OnnxActor, OnnxNetwork, RuntimeMissingError
 from twintier.inmf.spec import InmfSpec, Mlp
 from twintier.inmf.traffic import WorldSeed
 from twintier.plvn_agent.policy import Actor, Model
@@ -43,17 +45,24 @@ class Engine(Protocol):
 
 
 class InstalledEngine:
-    """Runs the built-in network."""
+    """Runs the built-in network, and ONNX graphs where the packages for them are installed."""
 
     def actor(self, spec: InmfSpec, parameters: Floats, program: bytes) -> Actor:
         """As the port has it."""
-        del program
+        policy = PolicySpec.of(spec)
         if isinstance(spec.network, Mlp):
-            return MlpActor(PolicySpec.of(spec), parameters)
-        raise NoEngineError(
-            f"{spec.inmf} has a network of its own, {spec.network.path}, and no engine is here "
-            "for it; install twintier[onnx]"
-        )
+            return MlpActor(policy, parameters)
+        try:
+            graph = _graph(program, policy.observation_dim, policy.outputs)
+        except RuntimeMissingError as error:
+            raise NoEngineError(str(error)) from error
+        return OnnxActor(policy, graph, parameters)
+
+
+@lru_cache(maxsize=8)
+def _graph(program: bytes, observation_dim: int, outputs: int) -> OnnxNetwork:
+    """A graph, loaded once for all models and PLVNs of this process: the numbers come apart."""
+    return OnnxNetwork(program, observation_dim, outputs)
 
 
 def model_of(

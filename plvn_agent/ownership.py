@@ -30,7 +30,6 @@ from twintier.runtime.effects import (
     count_of,
 )
 
-"""Timer of the next request."""
 MAX_RETRY_FACTOR = 16
 NOT_OWNER = Count("not_owner")
 

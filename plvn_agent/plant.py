@@ -46,6 +46,8 @@ class _Managed:
     world: World | None
     from_source: bool = False
     """Whether the source has brought the fields of the present slot."""
+    warned: bool = False
+    """Whether somebody was told that nobody measures it."""
 
 
 class Plant:
@@ -80,10 +82,15 @@ class Plant:
 
     def world(self, inmf: InmfId) -> World | None:
         """The world of an INMF, for those who watch a simulation."""
-        return self._managed[inmf].world
+        managed = self._managed.get(inmf)
+        return None if managed is None else managed.world
 
     def measure(self, traffic: Traffic) -> tuple[SlotMeasured, list[InmfFailed]]:
-        """What the INMFs measure whose slots begin with this one, and whose code has failed."""
+        """What the INMFs measure whose slots begin with this one, and whose code has failed.
+
+        Raises:
+            SourceError: if the source has died.
+        """
         measured: dict[InmfId, InmfSlot] = {}
         failed: list[InmfFailed] = []
         for name, managed in self._managed.items():
@@ -91,6 +98,8 @@ class Plant:
                 continue
             try:
                 row = self._row(name, managed, traffic)
+            except SourceError:
+                raise
             except Exception as error:  # noqa: BLE001  # an INMF's code: costs that INMF this slot
                 failed.append(_failure(name, "cannot be measured", error))
                 continue
@@ -99,7 +108,11 @@ class Plant:
         return SlotMeasured(traffic, measured), failed
 
     def act(self, seen: SlotMeasured, actuate: Actuate) -> InmfSlot | InmfFailed:
-        """Carry out an action in the slot measured last; what it was worth."""
+        """Carry out an action in the slot measured last; what it was worth.
+
+        Raises:
+            SourceError: if the source has died.
+        """
         name = actuate.inmf
         managed = self._managed[name]
         action = actions_of(managed.inmf.spec.actions, np.asarray(actuate.action))
@@ -120,6 +133,14 @@ class Plant:
         managed.from_source = row is not None
         if row is None and managed.world is not None:
             row = managed.world.measure(traffic)
+        if row is None and not managed.warned:
+            managed.warned = True
+            log.warning(
+                "inmf_not_measured",
+                inmf=name,
+                plvn=self.profile.plvn,
+                reason="it states no world, and the source brings no fields of it",
+            )
         return row
 
 

@@ -1,4 +1,4 @@
-"""The one table of what crosses the bus: who says it, where, how surely, and for how long.
+"""The one table of what crosses the bus: who says it, where, with which delivery guarantee.
 
 Filters, access rules, the protocol page and schemas all follow from `CATALOGUE`. To add an
 interaction, add its message class and a row; nothing else lists messages.
@@ -16,7 +16,7 @@ from twintier.protocol.messages.base import Message
 
 Role = Literal["plvn", "edge", "cloud"]
 Qos = Literal[0, 1]
-Care = Literal["plain", "answered", "outbox"]
+Guarantee = Literal["plain", "answered", "outbox"]
 
 PLVN: tuple[Role, ...] = ("plvn",)
 EDGE: tuple[Role, ...] = ("edge",)
@@ -34,7 +34,7 @@ class Row:
     """Template below `{root}/v1/`."""
     publishers: tuple[Role, ...]
     subscribers: tuple[Role, ...]
-    """Roles that listen; none for what only operators watch."""
+    """Roles that listen, from which their routes follow; none for what only operators watch."""
     ttl_s: float | None
     """Age from which it is void; None where the sender or a lease says."""
     key: str
@@ -43,10 +43,10 @@ class Row:
     retain: bool = False
     bulk: bool = False
     """Carries arrays that may be large, so it may travel in chunks."""
-    care: Care = "plain"
-    """How it is brought through: `plain` as the QoS says; `answered` is asked again until there is
-    an answer or nobody needs one; `outbox` is kept by its sender, over restarts, until the receiver
-    has acknowledged it."""
+    guarantee: Guarantee = "plain"
+    """With which delivery guarantee it travels: `plain` as the QoS says; `answered` is asked again
+    until there is an answer or nobody needs one; `outbox` is kept by its sender, over restarts,
+    until the receiver has acknowledged it."""
     version: int = 1
     branch: Branch | None = None
     """For a message that travels on several branches: on which one this row is."""
@@ -63,6 +63,16 @@ class Row:
         return "edge" in self.publishers and self.topic.startswith("plvn/{plvn}/down/")
 
     @property
+    def way(self) -> Branch | None:
+        """The branch that its topic is on; None for those on none, such as `cloud/status`."""
+        return next((b for b in FLOWS if self.topic.startswith(_topic_on(b, ""))), None)
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it is listened to only while something has been asked for."""
+        return "{digest}" in self.topic
+
+    @property
     def shared_stream(self) -> str | None:
         """A stream other than its topic that it may count in; None where there is none.
 
@@ -71,7 +81,7 @@ class Row:
         """
         if self.retain and self.topic.endswith("/status"):
             return WILL_STREAM
-        return f"{self.branch}/blob" if self.topic.endswith("/blob/{digest}") else None
+        return f"{self.branch}/blob" if self.on_demand else None
 
 
 FLOWS: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = {
@@ -83,17 +93,25 @@ FLOWS: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = {
 """Who writes and who reads on each branch."""
 
 
+CHUNKS: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = {
+    **FLOWS,
+    "plvn/up": (PLVN, EDGE),
+}
+"""The same for chunks: nothing large passes between a PLVN and the cloud twin."""
+
+
 def _along(
     message: type[Message],
     tail: str,
     *,
     key: str,
+    flows: Mapping[Branch, tuple[tuple[Role, ...], tuple[Role, ...]]] = FLOWS,
     branches: Iterable[Branch] = tuple(FLOWS),
     ttl_s: float = 60,
 ) -> tuple[Row, ...]:
-    """Rows of a message that brings others through, one for each branch."""
+    """Rows of a message that helps to deliver others, one for each branch."""
     return tuple(
-        Row(message, _topic_on(branch, tail), *FLOWS[branch], ttl_s, key, branch=branch)
+        Row(message, _topic_on(branch, tail), *flows[branch], ttl_s, key, branch=branch)
         for branch in branches
     )
 
@@ -105,7 +123,7 @@ def _topic_on(branch: Branch, tail: str) -> str:
 
 CATALOGUE: tuple[Row, ...] = (
     Row(
-        m.AgentStatusReported, "plvn/{plvn}/up/status", PLVN, ("cloud", "edge", "plvn"), None,
+        m.AgentStatusReported, "plvn/{plvn}/up/status", PLVN, ("cloud", "plvn"), None,
         "(src, boot)", retain=True,
     ),
     Row(
@@ -113,29 +131,29 @@ CATALOGUE: tuple[Row, ...] = (
         retain=True, version=2,
     ),
     Row(
-        m.CloudStatusReported, "cloud/status", CLOUD, ALL, None, "(src, boot)",
+        m.CloudStatusReported, "cloud/status", CLOUD, ("plvn", "cloud"), None, "(src, boot)",
         retain=True,
     ),
     Row(
         m.RegistrationRequested, "plvn/{plvn}/up/register", PLVN, CLOUD, 60, "(plvn, boot)",
-        care="answered",
+        guarantee="answered",
     ),
     Row(
         m.RegistrationGranted, "plvn/{plvn}/down/registered", CLOUD, PLVN, 60, "(plvn, boot)",
-        care="answered", version=3,
+        guarantee="answered", version=3,
     ),
     Row(
         m.RegistrationRefused, "plvn/{plvn}/down/registered", CLOUD, PLVN, 60, "(plvn, boot)",
-        care="answered",
+        guarantee="answered",
     ),
     Row(m.GrantRenewed, "plvn/{plvn}/down/grant", CLOUD, PLVN, None, "(plvn, fence)", version=2),
     Row(
         m.TwinPlaced, "edge/{edge}/down/twin/{plvn}/registered", CLOUD, EDGE, 60, "(plvn, fence)",
-        care="answered", version=2,
+        guarantee="answered", version=2,
     ),
     Row(
         m.TwinRegistered, "edge/{edge}/up/twin/{plvn}/register", EDGE, CLOUD, 60, "(plvn, fence)",
-        care="answered", version=2,
+        guarantee="answered", version=2,
     ),
     Row(
         m.TelemetryReported, "plvn/{plvn}/up/telemetry", PLVN, EDGE, 5, "seq, latest wins", qos=0,
@@ -143,11 +161,11 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.TrajectoriesReported, "plvn/{plvn}/up/traj/{inmf}", PLVN, EDGE, 600,
-        "(plvn, inmf, model version, batch)", bulk=True, care="outbox", version=3,
+        "(plvn, inmf, model version, batch)", bulk=True, guarantee="outbox", version=3,
     ),
     Row(
         m.PerformanceReported, "plvn/{plvn}/up/perf/{inmf}", PLVN, EDGE, 300, "(plvn, seq)",
-        care="outbox", version=2,
+        guarantee="outbox", version=2,
     ),
     Row(
         m.AttributesReported, "edge/{edge}/up/twin/{plvn}/attrs", EDGE, CLOUD, 600,
@@ -159,15 +177,15 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.MetaRoundStarted, "edge/{edge}/down/meta/{inmf}/round", CLOUD, EDGE, None,
-        "(job, iteration, edge)", bulk=True, care="answered", version=3,
+        "(job, iteration, edge)", bulk=True, guarantee="answered", version=3,
     ),
     Row(
         m.GradientsComputed, "edge/{edge}/up/meta/{inmf}/grad", EDGE, CLOUD, None,
-        "(job, iteration, plvn)", bulk=True, care="answered", version=3,
+        "(job, iteration, plvn)", bulk=True, guarantee="answered", version=3,
     ),
     Row(
         m.GradientsFailed, "edge/{edge}/up/meta/{inmf}/grad", EDGE, CLOUD, None,
-        "(job, iteration, plvn)", care="answered",
+        "(job, iteration, plvn)", guarantee="answered",
     ),
     Row(
         m.MetaProgressReported, "edge/{edge}/up/meta/{inmf}/progress", EDGE, CLOUD, 30,
@@ -179,51 +197,51 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     Row(
         m.MetaModelRequested, "edge/{edge}/up/library/get", EDGE, CLOUD, 60, "cid",
-        care="answered",
+        guarantee="answered",
     ),
     Row(
         m.MetaModelOffered, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid", bulk=True,
-        care="answered", version=3,
+        guarantee="answered", version=3,
     ),
     Row(
         m.MetaModelMissing, "edge/{edge}/down/library/{inmf}", CLOUD, EDGE, 60, "cid",
-        care="answered",
+        guarantee="answered",
     ),
     Row(
         m.ModelDispatched, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300,
-        "(inmf, version), model", bulk=True, care="answered", version=3,
+        "(inmf, version), model", bulk=True, guarantee="answered", version=3,
     ),
     Row(
         m.BaselineOrdered, "plvn/{plvn}/down/model/{inmf}", EDGE, PLVN, 300, "(inmf, version)",
-        care="answered",
+        guarantee="answered",
     ),
     Row(
         m.ModelApplied, "plvn/{plvn}/up/model/{inmf}/applied", PLVN, EDGE, 300, "(inmf, version)",
-        care="answered",
+        guarantee="answered",
     ),
     Row(
         m.ModelRefused, "plvn/{plvn}/up/model/{inmf}/applied", PLVN, EDGE, 300, "(inmf, version)",
-        care="answered", version=2,
+        guarantee="answered", version=2,
     ),
     Row(
         m.ModelRequested, "plvn/{plvn}/up/model/get", PLVN, EDGE, 300, "(plvn, inmf)",
-        care="answered",
+        guarantee="answered",
     ),
     Row(
         m.RetrainTriggered, "edge/{edge}/up/twin/{plvn}/retrain", EDGE, CLOUD, 600,
-        "(plvn, inmf, cause)", care="outbox",
+        "(plvn, inmf, cause)", guarantee="outbox",
     ),
     Row(
         m.IndividualModelReported, "edge/{edge}/up/twin/{plvn}/model", EDGE, CLOUD, 600,
-        "(plvn, inmf, version, state)", care="outbox", version=2,
+        "(plvn, inmf, version, state)", guarantee="outbox", version=2,
     ),
     *_along(
         m.UploadsAcknowledged, "ack", branches=("plvn/down", "edge/down"),
         key="(src, boot, stream, seq up to)",
     ),
     *_along(m.MessageReturned, "refused", key="(boot, stream, seq)"),
-    *_along(m.ChunksRequested, "blob", key="(digest, first)"),
-    *_along(m.ChunkSent, "blob/{digest}", key="(digest, index)", ttl_s=600),
+    *_along(m.ChunksRequested, "blob", key="(digest, first)", flows=CHUNKS),
+    *_along(m.ChunkSent, "blob/{digest}", key="(digest, index)", flows=CHUNKS, ttl_s=600),
     Row(m.HealthReported, "mon/{role}/{id}", ALL, (), None, "seq", qos=0, version=2),
     Row(m.MessageRefused, "mon/dead", ALL, (), None, "(src, boot, seq)"),
 )  # fmt: skip

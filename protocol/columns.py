@@ -110,13 +110,18 @@ def check_row(row: Mapping[str, Array], fields: Sequence[ColumnField]) -> dict[s
     Raises:
         ColumnsError: as `pack` does.
     """
-    found = {name: np.asarray(value, np.float64)[None] for name, value in row.items()}
-    _require(found, fields)
-    checked = {}
+    _require(row, fields)
+    checked: dict[str, Array] = {}
     for field in fields:
-        column = _column(found, field, 1)
-        _within(column, field, _null(column, field))
-        checked[field.name] = column[0]
+        value = np.asarray(row.get(field.name, np.nan), np.float64)
+        low, high = _limits(field)
+        sound = value.shape == field.shape and all(low <= x <= high for x in value.ravel().tolist())
+        if sound:
+            checked[field.name] = value
+        else:  # a null, or an error that has words
+            column = _column({field.name: value[None]} if field.name in row else {}, field, 1)
+            _within(column, field, _null(column, field))
+            checked[field.name] = column[0]
     return checked
 
 
@@ -158,12 +163,16 @@ def _null(column: Array, field: ColumnField) -> Mask:
     return null
 
 
+def _limits(field: ColumnField) -> tuple[float, float]:
+    return (0.0, 1.0) if field.unit == FLAG else (field.low, field.high)
+
+
 def _within(column: Array, field: ColumnField, null: Mask) -> npt.NDArray[np.float32]:
     """The column as float32, 0 where it is null, after its limits were checked.
 
     Limits are rounded as the numbers are, so that a number at its limit stays within.
     """
-    low, high = (0.0, 1.0) if field.unit == FLAG else (field.low, field.high)
+    low, high = _limits(field)
     with np.errstate(over="ignore"):
         rounded = np.where(null, 0.0, column).astype(np.float32)
     outside = ((rounded < np.float32(low)) | (rounded > np.float32(high))) & ~null

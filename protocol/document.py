@@ -56,17 +56,17 @@ RULES = f"""\
 - **Presence.** Statuses are retained and carry a lease; the will is the same message, offline,
   on a stream of its own (`will`). Boots are time-ordered: a process that hears a live status of
   its own source under a greater boot has been replaced and ends.
-- **Care.** `plain` messages are brought through as their QoS says. `answered` ones are sent
+- **Guarantee.** `plain` messages are delivered as their QoS says. `answered` ones are sent
   again by their sender until there is an answer or nobody needs one, so they may come twice
   under other numbers and are the same by their key. `outbox` ones are kept by their sender, over
   restarts, until the receiver's `uploads-acknowledged`: `floor` is the smallest number of the
   stream that may still come; a receiver takes exactly the number after the last it took, or the
   one that equals a `floor` above it, keeps that number together with the effect, and
   acknowledges cumulatively; what comes ahead it does not take, and says `again`.
-- **Large messages.** Above {CHUNK_BYTES} bytes only a head travels on the topic: the envelope
-  with `blob` and no body. The receiver asks on the opposite branch (`chunks-requested`) and the
-  chunks of the whole message, head and body, come on the branch of the topic (`chunk-sent`). The
-  digest is that of the whole. Only types whose row may be large travel so.
+- **Large messages.** Above {CHUNK_BYTES} bytes only a claim check travels on the topic: the
+  envelope with `blob` and no body. The receiver asks on the opposite branch (`chunks-requested`)
+  and the chunks of the whole message, envelope and body, come on the branch of the topic
+  (`chunk-sent`). The digest is that of the whole. Only types whose row may be large travel so.
 - **Signatures.** Messages of an edge server below `plvn/{{plvn}}/down/` may end with the key
   `sig`: an Ed25519 signature over the topic, a zero byte and all bytes before the value of
   `sig`. The key that checks it is in the grant, which the cloud twin signed. An agent that knows
@@ -87,7 +87,7 @@ def page() -> str:
 def _topics() -> str:
     head = (
         "## Topics\n\n"
-        "| type | topic | from | to | QoS | retained | expires | care | same if equal |\n"
+        "| type | topic | from | to | QoS | retained | expires | guarantee | same if equal |\n"
         "|---|---|---|---|---|---|---|---|---|\n"
     )
     return head + "".join(_topic(row) for row in CATALOGUE)
@@ -104,7 +104,7 @@ def _topic(row: Row) -> str:
         str(row.qos),
         "yes" if row.retain else "no",
         expires,
-        row.care,
+        row.guarantee,
         row.key,
     )
     return f"| {' | '.join(cells)} |\n"

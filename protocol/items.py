@@ -1,4 +1,4 @@
-"""How many values some msgpack bytes hold, found before anything is made of them. Pure.
+"""How many values some msgpack bytes hold, found before anything is made of them. No I/O.
 
 A value of one byte can cost more than a hundred in memory, and a reader tells of a map only when it
 is complete, so limits on a half-read message come too late.

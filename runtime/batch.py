@@ -27,7 +27,7 @@ class Batch:
         publisher: Publisher,
         uploads: UploadSender,
         *,
-        boot: str,
+        incarnation: str,
         now: float,
     ) -> None:
         """Encode the messages, each with its place in its stream.
@@ -44,8 +44,8 @@ class Batch:
             for index, effect in enumerate(effects)
             if isinstance(effect, Publish)
         }
-        kept = [outgoing for outgoing in self._encoded.values() if outgoing.care == "outbox"]
-        self._journal = uploads.planned(kept, boot, now)
+        kept = [outgoing for outgoing in self._encoded.values() if outgoing.guarantee == "outbox"]
+        self._journal = uploads.planned(kept, incarnation, now)
 
     def save(self, store: Store, beside: Sequence[Record]) -> None:
         """Make everything durable in one transaction, with some records beside it.

@@ -45,7 +45,9 @@ def build_runtime(
         core.role, core.id, connections, decoder, store=store, clock=clock, settings=settings
     )
     into = way_in(core.role, out, decoder, routes, store=store, clock=clock, settings=settings)
-    driver = Driver(core, out, into, store=store, clock=clock, jobs=jobs, boot=settings.boot)
+    driver = Driver(
+        core, out, into, store=store, clock=clock, jobs=jobs, incarnation=settings.incarnation
+    )
     succession = Succession(out, driver)
     receiver = Receiver(out, into, clock, driver.take, succession.meet)
     return Runtime(

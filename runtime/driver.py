@@ -62,7 +62,7 @@ class Driver:
         store: Store,
         clock: Clock,
         jobs: Jobs,
-        boot: str,
+        incarnation: str,
     ) -> None:
         """Put the parts together.
 
@@ -73,14 +73,14 @@ class Driver:
             store: where the core's records go.
             clock: wall time.
             jobs: started and ended by the caller.
-            boot: of the process.
+            incarnation: of the process.
         """
         self.core = core
         self._out = out
         self._in = into
         self._store = store
         self._clock = clock
-        self._boot = boot
+        self._incarnation = incarnation
         self._schedule = Schedule(jobs, lambda taken: self.take(taken, None))
         self.quiet = False
         """Whether timers, jobs and observations have ended."""
@@ -118,7 +118,7 @@ class Driver:
             NotSavedError: if the store fails; then nothing was done either.
         """
         out, now = self._out, self._clock.now()
-        batch = Batch(effects, out.publisher, out.uploads, boot=self._boot, now=now)
+        batch = Batch(effects, out.publisher, out.uploads, incarnation=self._incarnation, now=now)
         if acceptance is not None and any(isinstance(effect, Defer) for effect in effects):
             out.meter.counts["deferred"] += 1
             acceptance = None

@@ -1,4 +1,4 @@
-"""What a core may ask for: the whole vocabulary between pure behaviour and I/O."""
+"""What a core may ask for: the whole vocabulary between behaviour and I/O."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _CODES = frozenset(get_args(RefusalCode))
 
 
 class Job(Protocol):
-    """Long work for a worker process: picklable, pure, randomness from a seed it carries."""
+    """Long work for a worker process: picklable, no I/O, randomness from a seed it carries."""
 
     def run(self) -> object:
         """Do the work; the result must be picklable."""

@@ -162,7 +162,7 @@ class Runtime:
             self._receiver.on_delivery(delivery)
             if self._out.queue.full:
                 await self._out.queue.wait_room()
-            await asyncio.sleep(0)  # timers and observations do not wait for a full inbox
+            await asyncio.sleep(0)  # timers and observations do not wait for all that waits
 
     def _listens(self, listening: Listening) -> None:
         self._in.subscriptions.in_force(listening, self._clock.now())
@@ -203,7 +203,7 @@ class Runtime:
                 await self._bus.flush()
 
     def _write_ledger(self) -> None:
-        out, boot = self._out, self._settings.boot
+        out, incarnation = self._out, self._settings.incarnation
         counts, dropped = out.meter.messages, out.meter.dropped
-        written = out.ledger.written(out.src, boot, self._clock.now(), counts, dropped)
+        written = out.ledger.written(out.src, incarnation, self._clock.now(), counts, dropped)
         out.ledger.write(written)

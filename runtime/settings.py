@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from twintier.protocol.topics import DEFAULT_ROOT
-from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.presence import new_incarnation
 from twintier.runtime.delivery.settings import DeliverySettings
 
 
@@ -15,7 +15,7 @@ class RuntimeSettings:
     """Of one process."""
 
     root: str = DEFAULT_ROOT
-    boot: str = field(default_factory=new_boot)
+    incarnation: str = field(default_factory=new_incarnation)
     clock_id: str | None = None
     """Names the simulated clock of the messages that carry simulated time."""
     ledger_path: Path | None = None

@@ -1,4 +1,4 @@
-"""What every test stands on: one thread a process, hypothesis without a clock, marks by folder."""
+"""What every test stands on: one thread a process, no clock in hypothesis, marks and order."""
 
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from hypothesis import settings
 from twintier.runtime.one_thread import use_one_thread
 
 SYSTEM = Path(__file__).parent / "system"
+PACED = (SYSTEM / "faults", SYSTEM / "test_demo.py")
+"""Whole platforms that must keep a speed: minutes of wall time each, so never two at once."""
 
 use_one_thread()  # before a test loads numpy; the workers have the cores already
 settings.register_profile("full", deadline=None)
@@ -17,12 +19,22 @@ settings.load_profile("full")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs real processes, before `-m` selects.
+    """Mark what needs real processes before `-m` selects, and put what takes longest first.
 
-    Such tests run one after another on one worker: two platforms at once would keep neither's
-    speed on two cores.
+    With `--dist loadgroup` the tests of a group run one after another on one worker: all that are
+    paced, and those of each other file of `system`. A long one that came last would run alone.
     """
     for item in items:
         if SYSTEM in item.path.parents:
             item.add_marker(pytest.mark.system)
-            item.add_marker(pytest.mark.xdist_group("system"))
+            paced = any(place in (item.path, *item.path.parents) for place in PACED)
+            group = "paced" if paced else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    group = item.get_closest_marker("xdist_group")
+    if group is not None:
+        return 0 if group.args == ("paced",) else 1
+    return 2 if item.get_closest_marker("slow") is not None else 3

@@ -5,6 +5,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def _alternatives(words: list[str]) -> Iterator[list[str]]:
         yield from _alternatives([*words[:place], choice, *words[place + 1 :]])
 
 
+@cache
 def commands() -> dict[str, TyperCommand]:
     """Every command under the words that name it."""
     top = typer.main.get_group(app)

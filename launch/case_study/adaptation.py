@@ -31,7 +31,7 @@ from twintier.protocol.messages import ModelDispatched, TrajectoriesReported
 from twintier.protocol.messages.base import Message
 from twintier.protocol.tensors import Tensors, model_id
 from twintier.protocol.topics import subscription
-from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.presence import new_incarnation
 
 ARM: Arm = "PPO-ML"
 PLVN = PlvnId("task-1")
@@ -61,7 +61,7 @@ def adapt_over_bus(
 async def _adapt(
     url: str, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick
 ) -> Curves:
-    root = f"case-study-{new_boot()}"
+    root = f"case-study-{new_incarnation()}"
     world, order = arm_rng(ARM, seed).spawn(2)
     learner = Learner(start, settings, order)
     edge_bus, plvn_bus = buses(url, ("edge", "plvn"))

@@ -47,7 +47,7 @@ from twintier.protocol.messages.base import Message
 from twintier.protocol.tensors import Tensors
 from twintier.protocol.topics import subscription
 from twintier.runtime.delivery.encoder import Encoder
-from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.presence import new_incarnation
 from twintier.runtime.effects import Publish
 
 ROUND_S = 120.0
@@ -70,7 +70,7 @@ class Endpoint:
     @classmethod
     def of(cls, bus: Bus, role: Role, sender: str, root: str, address: Address) -> "Endpoint":
         """A side with an identity, and whom all its messages are about."""
-        return cls(bus, Encoder(role, sender, new_boot(), root=root), root, address)
+        return cls(bus, Encoder(role, sender, new_incarnation(), root=root), root, address)
 
     async def send(self, message: Message) -> None:
         """Publish on the message's topic."""
@@ -122,7 +122,7 @@ def broker_at(url: str) -> Iterator[str]:
 async def _train(
     url: str, training: MetaTraining, settings: CaseStudySettings, seed: int, tick: Tick
 ) -> Vector:
-    root = f"case-study-{new_boot()}"
+    root = f"case-study-{new_incarnation()}"
     cloud_bus, edge_bus = buses(url, ("cloud", "edge"))
     async with cloud_bus, edge_bus, asyncio.TaskGroup() as group:
         await cloud_bus.subscribe([subscription(GradientsComputed, ADDRESS, root)])
@@ -141,7 +141,7 @@ def buses(url: str, sides: tuple[str, str]) -> tuple[Bus, Bus]:
     if url == "memory":
         hub = MemoryHub()
         return MemoryBus(hub), MemoryBus(hub)
-    names = (f"case-study-{side}-{new_boot()}" for side in sides)
+    names = (f"case-study-{side}-{new_incarnation()}" for side in sides)
     first, second = (MqttBus(url, MqttSettings(client_id=name)) for name in names)
     return first, second
 

@@ -43,8 +43,10 @@ def connection_of(settings: "Settings") -> "tuple[Connection, str]":
     Raises:
         SettingError: if they cannot be used.
     """
+    from twintier.broker.mqtt.link import MqttSettings  # noqa: PLC0415
     from twintier.launch.connection import Connection  # noqa: PLC0415
     from twintier.launch.settings.own import ConnectionSettings  # noqa: PLC0415
 
     chosen = settings.of(ConnectionSettings)
-    return Connection(chosen.url, chosen.certs, chosen.identity), chosen.root
+    mqtt = settings.of(MqttSettings)
+    return Connection(chosen.url, chosen.certs, chosen.identity, mqtt), chosen.root

@@ -1,5 +1,6 @@
 """The root of all commands: how what cannot be understood is said."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -27,7 +28,7 @@ class Root(TyperGroup):
         """Run a command line; ends the process with its exit code, unless told otherwise."""
         words = list(sys.argv[1:] if args is None else args)
         if HELP in words:
-            print(help_of(self, words[: words.index(HELP)], prog_name or self.name or ""))
+            _print(help_of(self, words[: words.index(HELP)], prog_name or self.name or ""))
             sys.exit(ExitCode.OK)
         run: Callable[..., int | None] = super().main
         rest = (prog_name, complete_var, False, windows_expand_args)
@@ -57,6 +58,13 @@ def help_of(root: TyperGroup, words: Sequence[str], program: str) -> str:
             return below.get_help(typer.Context(below, info_name=" ".join(path)))
         group = below
     return group.get_help(typer.Context(group, info_name=" ".join(path)))
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever reads has had enough, and the end would flush again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say_usage(error: typer.TyperException) -> int:

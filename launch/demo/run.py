@@ -112,7 +112,9 @@ def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> 
         platform = InOneProcess(run.options, run.state)
     else:
         url = run.options.demo.broker if broker is None else broker.url
-        connection = Connection(url, None if secured is None else secured.certs)
+        connection = Connection(
+            url, None if secured is None else secured.certs, mqtt=run.options.mqtt
+        )
         platform = InProcesses(run.options, connection, run.state)
     try:
         code = run_until_signal(lambda stop: _drive(run, platform, stop))

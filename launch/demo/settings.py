@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from twintier.broker.mqtt.link import MqttSettings
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.instruments import Instruments
@@ -31,6 +32,7 @@ class DemoOptions:
     edge: EdgeSettings
     agent: AgentSettings
     host: HostSettings
+    mqtt: MqttSettings
     instruments: Instruments = field(default_factory=Instruments)
     """Recordings and faults of all processes."""
     given: Given = field(default_factory=Given)
@@ -52,6 +54,7 @@ class DemoOptions:
             settings.of(EdgeSettings),
             settings.of(AgentSettings),
             settings.of(HostSettings),
+            settings.of(MqttSettings),
             instruments_of(deployment),
             settings.given,
         )

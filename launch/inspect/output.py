@@ -9,7 +9,7 @@ from rich.table import Table
 
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.problems import Problem, say
-from twintier.launch.settings.errors import nearest
+from twintier.launch.settings.errors import guess, nearest
 
 Row = Mapping[str, object]
 WIDE = 1000
@@ -17,8 +17,12 @@ WIDE = 1000
 
 
 def console() -> Console:
-    """Standard output: colours only on a terminal and without `NO_COLOR`, else lines uncut."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+    """Standard output: colours only on a terminal and without `NO_COLOR`, else lines uncut.
+
+    An id such as `edge:edge-1` or `[x]` is text, neither emoji nor markup.
+    """
+    width = None if sys.stdout.isatty() else WIDE
+    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> int:
@@ -33,7 +37,7 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) ->
     table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(as_text(row[column]) for column in columns))
-    console().print(table)
+    _print(table)
     return ExitCode.OK
 
 
@@ -49,7 +53,7 @@ def print_one(row: Row, *, as_json: bool) -> int:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in _lines(row):
         table.add_row(name.replace("_", " "), as_text(value))
-    console().print(table)
+    _print(table)
     return ExitCode.OK
 
 
@@ -69,8 +73,9 @@ def show_one(rows: Sequence[Row], kind: str, name: str, *, as_json: bool) -> int
     if found:
         return print_one(found[0], as_json=as_json)
     names = [str(row["id"]) for row in rows]
-    why = f"{len(names)} are there: {', '.join(names[:8])}" if names else "none is there"
-    following = nearest(name, names) or f"twintier {kind} list"
+    near = nearest(name, names)
+    why = guess(near) or f"{len(names)} are there, and none is near"
+    following = f"twintier {kind} show {near[0]}" if near else f"twintier {kind} list"
     return say(Problem(f"no {kind} has the name {name}", why, following), ExitCode.UNKNOWN)
 
 
@@ -82,6 +87,16 @@ def _lines(row: Row, prefix: str = "") -> list[tuple[str, object]]:
         else:
             lines.append((f"{prefix}{name}", value))
     return lines
+
+
+def _print(table: Table) -> None:
+    shown = console()
+    if shown.is_terminal:
+        shown.print(table)
+        return
+    with shown.capture() as captured:
+        shown.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def as_text(value: object) -> str:

@@ -101,7 +101,8 @@ class View:
             case RegistrationGranted(grant=grant) | GrantRenewed(grant=grant):
                 self.plvn(grant.plvn).edge = grant.edge
             case AttributesReported() as attributes if address.plvn:
-                self.plvn(address.plvn).attributes = attributes
+                seen = self.plvn(address.plvn)
+                seen.attributes, seen.edge = attributes, address.edge or seen.edge
             case PerformanceReported() as performance if address.plvn and address.inmf:
                 view = self.plvn(address.plvn).inmf(address.inmf)
                 view.performance = performance

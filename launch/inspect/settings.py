@@ -5,7 +5,7 @@ from pathlib import Path
 
 from twintier.launch.inspect.output import Row
 from twintier.launch.settings.described import described, shown_value
-from twintier.launch.settings.errors import SettingError, nearest
+from twintier.launch.settings.errors import SettingError, guess, nearest
 from twintier.launch.settings.resolve import Settings
 
 
@@ -27,9 +27,10 @@ def setting_rows(settings: Settings, beginning: str) -> Sequence[Row]:
         if each.path.startswith(beginning)
     ]
     if not rows:
-        what = f"no setting begins with {beginning}"
         near = nearest(beginning, known)
-        raise SettingError(what, f"there are {len(known)}", near or "twintier config show")
+        why = guess(near) or f"there are {len(known)}, and none is near"
+        following = " ".join(("twintier config show", *near[:1]))
+        raise SettingError(f"no setting begins with {beginning}", why, following)
     return rows
 
 

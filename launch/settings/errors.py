@@ -1,6 +1,6 @@
 """What can be wrong with settings, with the line that mends it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -14,7 +14,11 @@ class SettingError(Exception):
         self.following = following
 
 
-def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
-    """Up to three names that one may have meant, in words; empty if none is near."""
-    close = get_close_matches(name, list(known), n=3, cutoff=cutoff)
-    return f"did you mean {' or '.join(close)}?" if close else ""
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> list[str]:
+    """Up to three names that one may have meant, the nearest first."""
+    return get_close_matches(name, list(known), n=3, cutoff=cutoff)
+
+
+def guess(near: Sequence[str]) -> str:
+    """The names that one may have meant as a question, empty if there are none."""
+    return f"did you mean {' or '.join(near)}?" if near else ""

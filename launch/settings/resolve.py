@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from twintier.launch.settings.described import Described, described, shown_value
-from twintier.launch.settings.errors import SettingError, nearest
+from twintier.launch.settings.errors import SettingError, guess, nearest
 from twintier.launch.settings.model import (
     BETWEEN,
     PREFIX,
@@ -74,7 +74,7 @@ class Settings:
         self._in_file = {} if self._file is None else _read(self._file)
         self._options = _by_option(given)
         for path in flat(self._in_file):
-            _check_known(path, path, f"{self._file} sets it")
+            _check_known(path, f"{self._file} sets it")
         _check_environment()
 
     def of(self, kind: type[T]) -> T:
@@ -188,7 +188,7 @@ def _by_option(given: Given) -> dict[str, object]:
             raise SettingError(
                 f"--set {each} has no value", "it needs NAME=VALUE", f"--set {each}=VALUE"
             )
-        _check_known(path, path, "--set names it")
+        _check_known(path, "--set names it")
         found[path] = value
     return found | dict(given.options)
 
@@ -211,17 +211,22 @@ def _check_environment() -> None:
     for name in os.environ:
         if not name.startswith(PREFIX) or name.upper() in names:
             continue
-        path = name.removeprefix(PREFIX).lower().replace(BETWEEN, ".")
-        if BETWEEN in name or nearest(name, names, cutoff=RESEMBLES):
-            _check_known(path, name, "the environment sets it", names)
+        near = nearest(name, names, cutoff=RESEMBLES)
+        if BETWEEN in name or near:  # anything else may be meant for something else
+            near = near or nearest(name, names)
+            raise _unknown(name, "the environment sets it", near, [names[n] for n in near])
 
 
-def _check_known(path: str, shown: str, by: str, names: Mapping[str, str] | None = None) -> None:
+def _check_known(path: str, by: str) -> None:
     known = described()
-    if path in known:
-        return
-    near = nearest(shown, known if names is None else names)
-    raise SettingError(f"there is no setting {shown}", by, near or LIST)
+    if path not in known:
+        near = nearest(path, known)
+        raise _unknown(path, by, near, near)
+
+
+def _unknown(name: str, by: str, near: list[str], paths: list[str]) -> SettingError:
+    why = "; ".join(part for part in (by, guess(near)) if part)
+    return SettingError(f"there is no setting {name}", why, " ".join((LIST, *paths[:1])))
 
 
 def _section_of(kind: type[object]) -> Section:

@@ -35,18 +35,20 @@ class Bounds:
 
 
 OWN = "twintier.launch.settings.own"
+REGISTRY = "twintier.plvn_agent.sources.registry"
 SOURCE_DEFAULTS = {"source": "builtin", "network": "berlin", "duration_sim_s": 36_000.0}
 
 SECTIONS: Mapping[str, Section] = {
     section.name: section
     for section in (
         Section("connection", OWN, "ConnectionSettings"),
+        Section("mqtt", "twintier.broker.mqtt.link", "MqttSettings", {"client_id": ""}),
         Section("deployment", OWN, "DeploymentSettings"),
         Section("broker", OWN, "BrokerSettings"),
         Section("cloud", "twintier.cloud_twin.settings", "CloudSettings"),
         Section("edge", "twintier.edge_twin.settings", "EdgeSettings"),
         Section("agent", "twintier.plvn_agent.settings", "AgentSettings"),
-        Section("source", "twintier.launch.sources", "SourceOptions", SOURCE_DEFAULTS),
+        Section("source", REGISTRY, "SourceOptions", SOURCE_DEFAULTS),
         Section("host", "twintier.plvn_agent.slot_loop", "HostSettings", {"speed": 50.0}),
         Section("demo", OWN, "DemoSettings"),
         Section("certs", OWN, "CertsSettings"),
@@ -54,8 +56,19 @@ SECTIONS: Mapping[str, Section] = {
     )
 }
 
-COMPUTED = frozenset({"edge.verify_key", "agent.cloud_key"})
-"""Follow from the folder of certificates; nobody sets them."""
+COMPUTED = frozenset(
+    {
+        "edge.verify_key",
+        "agent.cloud_key",
+        "mqtt.client_id",
+        "mqtt.username",
+        "mqtt.password",
+        "mqtt.tls",
+        "mqtt.limit_bytes",
+        "mqtt.keep_session",
+    }
+)
+"""Follow from who a process is, its certificates, its credentials, or the protocol."""
 
 ANY_NUMBER = Bounds(0)
 BOUNDS: Mapping[str, Bounds] = {
@@ -72,7 +85,6 @@ BOUNDS: Mapping[str, Bounds] = {
     "source.start_hour": Bounds(0, 23.99),
     "source.duration_sim_s": Bounds(1),
     "host.speed": Bounds(0.01),
-    "host.slot_s": Bounds(0.0001),
     "demo.duration_s": Bounds(1),
     "certs.days": Bounds(1, 3650),
     "case_study.epochs": Bounds(1),
@@ -83,6 +95,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {"cloud.algorithm": ("maml", "fomaml", 
 """Words of settings whose class takes any text."""
 
 MEANINGS: Mapping[str, str] = {
+    "mqtt.version": "Version of MQTT; auto takes 5 where the broker speaks it.",
+    "mqtt.keepalive_s": "A client that is silent for longer shows that it is there.",
+    "mqtt.connect_timeout_s": "Longest wait for a connection.",
+    "mqtt.close_timeout_s": "Longest wait for what is still to be sent at the end.",
     "cloud.algorithm": "How meta models are trained.",
     "cloud.inner_steps": "Adaptation steps within an iteration (K).",
     "cloud.first_stage_learning_rate": "Step size of Adam in the first stage.",
@@ -98,7 +114,6 @@ MEANINGS: Mapping[str, str] = {
     "edge.calibration_slots": "Newest true slots that a calibration fits.",
     "edge.cached_models": "Meta models that an edge server keeps.",
     "edge.seed": "Seed of an edge server.",
-    "host.slot_s": "Length of a slot.",
     "host.ready_poll_s": "Pause between two looks whether planning is over.",
 }
 """Meanings of fields that have no docstring of their own."""

@@ -1,4 +1,4 @@
-"""Large messages on their way in: whose, how many, and what waits behind them. Pure.
+"""Large messages on their way in: whose, how many, and what waits behind them. No I/O.
 
 What a peer announces costs it nothing, so everything here is bounded for each source and in all:
 the announced bytes, and the deliveries that wait unacknowledged, of which a broker sends no more

@@ -1,4 +1,4 @@
-"""Where what brings a message through travels: on its branch, or on the opposite one."""
+"""Topics of acknowledgements, refusals and chunks: on a message's branch, or the opposite one."""
 
 from typing import Literal
 

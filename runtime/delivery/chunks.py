@@ -1,7 +1,8 @@
-"""Messages above the chunk size: kept by the sender, asked for chunk by chunk by a receiver. Pure.
+"""Messages above the chunk size: kept by the sender, asked for chunk by chunk. No I/O.
 
-The head that travels on the topic names the digest of the whole. A receiver asks for the chunks
-that it lacks, again after a silence, so a broken connection costs what was under way and no more.
+The claim check that travels on the topic names the digest of the whole. A receiver asks for the
+chunks that it lacks, again after a silence, so a broken connection costs what was under way and no
+more.
 """
 
 from collections import OrderedDict, deque
@@ -14,6 +15,7 @@ from twintier.protocol.envelope import BlobRef
 from twintier.protocol.messages import ChunkSent, ChunksRequested
 from twintier.protocol.tensors import blob_digest
 from twintier.runtime.delivery.positions import key_of
+from twintier.runtime.delivery.states import LARGE_MESSAGE, LargeEvent, LargeState
 from twintier.runtime.storage.journal import StreamKey
 
 LONGEST_S = 600.0
@@ -74,6 +76,11 @@ class Assembly:
     """When what is missing is asked for again."""
     silences: int = 0
     """How often that has happened since the last new chunk."""
+    state: LargeState = LargeState.ANNOUNCED
+
+    def on(self, event: LargeEvent) -> None:
+        """Something has happened."""
+        self.state = LARGE_MESSAGE.after(self.state, event)
 
     @property
     def src(self) -> str:
@@ -89,11 +96,6 @@ class Assembly:
     def blob(self) -> BlobRef:
         """What it is made of."""
         return self.announced.blob
-
-    @property
-    def complete(self) -> bool:
-        """Whether every chunk is here."""
-        return len(self.chunks) == self.blob.chunks
 
     def requests(self) -> list[ChunksRequested]:
         """What to ask for next: another window, once half of the present one is here."""
@@ -123,6 +125,8 @@ class Assembly:
             return False
         self.chunks[index] = chunk.data
         self.silences = 0
+        whole = len(self.chunks) == blob.chunks
+        self.on(LargeEvent.LAST_CHUNK if whole else LargeEvent.CHUNK)
         return True
 
     def payload(self) -> bytes | None:

@@ -20,7 +20,7 @@ class Encoder:
         self,
         role: Role,
         sender: str,
-        boot: str,
+        incarnation: str,
         *,
         root: str,
         clock_id: str | None = None,
@@ -32,7 +32,7 @@ class Encoder:
         Args:
             role: of the process.
             sender: its identity within the role.
-            boot: its nonce.
+            incarnation: its nonce.
             root: of the topics.
             clock_id: of messages that carry simulated time.
             limit_bytes: that a message may have.
@@ -48,14 +48,14 @@ class Encoder:
         self.role: Role = role
         self.root = root
         self._sender = sender
-        self._boot = boot
+        self._incarnation = incarnation
         self._prefix = prefix(root)
         self._clock_id = clock_id
         self._limit_bytes = limit_bytes
         self._low_watermark = low_watermark
         self._seqs: dict[str, int] = {}
         self._count = 0
-        self._nonce = blake2b(f"{self.src}\0{boot}".encode(), digest_size=4).digest()
+        self._nonce = blake2b(f"{self.src}\0{incarnation}".encode(), digest_size=4).digest()
 
     def encode(self, effect: Publish, now: float, *, stream: str | None = None) -> Outgoing:
         """The bytes of a message with its place in its stream; own identity is filled in.
@@ -74,7 +74,7 @@ class Encoder:
             type=row.name,
             id=self._id(now),
             src=self.src,
-            boot=self._boot,
+            boot=self._incarnation,
             stream=stream,
             seq=seq,
             ts_ns=int(now * 1e9),
@@ -95,7 +95,7 @@ class Encoder:
             ttl_s,
             stream,
             seq,
-            row.care,
+            row.guarantee,
             row.bulk,
             effect.cid,
         )
@@ -106,7 +106,7 @@ class Encoder:
             self._seqs[outgoing.stream] = outgoing.seq - 1
 
     def _floor(self, row: Row, stream: str) -> int | None:
-        if self._low_watermark is None or row.care != "outbox":
+        if self._low_watermark is None or row.guarantee != "outbox":
             return None
         return self._low_watermark(stream)
 

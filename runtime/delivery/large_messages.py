@@ -22,6 +22,7 @@ from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.delivery.outgoing import Listening, Outgoing
 from twintier.runtime.delivery.send_queue import SendQueue
 from twintier.runtime.delivery.signer import Signer
+from twintier.runtime.delivery.states import LargeEvent, LargeState
 from twintier.runtime.effects import Publish
 
 MAX_SILENCES = 30
@@ -139,18 +140,19 @@ class LargeReceiver:
         """A change of filters is in force: chunks may be asked for now."""
         for assembly in self.assemblies:
             if listening.on and self._filter(assembly) in listening.filters:
+                assembly.on(LargeEvent.LISTENING)
                 self._ask(assembly, assembly.requests())
 
     def take(self, chunk: ChunkSent, src: str, digest: str) -> Iterator[Ended]:
         """Take a chunk in; the last one makes the message whole."""
         for assembly in self.assemblies.fed_by(src, digest):
             if chunk.state == "gone":
-                yield self._given_up(
-                    assembly, "its sender no longer has it; wait until it is sent anew"
-                )
+                assembly.on(LargeEvent.GONE)
+                reason = "its sender no longer has it; wait until it is sent anew"
+                yield self._given_up(assembly, reason)
             elif assembly.add(chunk):
                 assembly.retry_at = self._clock.now() + self._silence_s
-                if assembly.complete:
+                if assembly.state is LargeState.WHOLE:
                     yield self._whole(assembly)
                 else:
                     self._ask(assembly, assembly.requests())
@@ -160,10 +162,12 @@ class LargeReceiver:
         for assembly in self.assemblies:
             have, wanted = len(assembly.chunks), assembly.blob.chunks
             if now >= assembly.until or assembly.silences >= MAX_SILENCES:
+                assembly.on(LargeEvent.TOO_LATE)
                 reason = f"{have} of {wanted} chunks came in time; send it again"
                 yield self._given_up(assembly, reason)
             elif now >= assembly.retry_at:
                 assembly.retry_at = now + self._silence_s
+                assembly.on(LargeEvent.SILENCE)
                 assembly.silences += 1
                 self._ask(assembly, assembly.missing() or assembly.requests())
 

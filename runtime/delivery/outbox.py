@@ -2,7 +2,7 @@
 
 Acknowledgements are cumulative. What a receiver misses is sent again from there on, in order, after
 a pause that doubles and is jittered. Bounded: when it is full the oldest goes, and is counted.
-Pure: what must be durable is returned as records, and uploads are kept once they are durable.
+No I/O: what must be durable is returned as records, and uploads are kept once they are durable.
 """
 
 import heapq
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from twintier.protocol.messages import StreamPosition
+from twintier.runtime.delivery.states import UPLOAD_STREAM, UploadEvent, UploadState
 from twintier.runtime.storage.journal import JournalRecord, Settled, Upload
 
 
@@ -40,9 +41,14 @@ class _Stream:
     last: int = 0
     """The newest number."""
     uploads: OrderedDict[int, Upload] = field(default_factory=OrderedDict)
+    state: UploadState = UploadState.EMPTY
     sent_at: float = 0.0
     due_at: float = 0.0
     pause_s: float = 0.0
+
+    def on(self, event: UploadEvent) -> None:
+        """Something has happened."""
+        self.state = UPLOAD_STREAM.after(self.state, event)
 
 
 class Outbox:
@@ -96,7 +102,8 @@ class Outbox:
         if records:
             stream.pause_s = self._settings.pause_s[0]
             self._wait(stream, now)
-        if position.again and stream.uploads:
+        if position.again and stream.state is not UploadState.EMPTY:
+            stream.on(UploadEvent.ASKED)
             stream.due_at = min(stream.due_at, stream.sent_at + self._settings.shortest_s)
         return records
 
@@ -123,8 +130,9 @@ class Outbox:
         """What is to be sent again now, oldest first."""
         found: list[Upload] = []
         for stream in self._streams.values():
-            if not stream.uploads or stream.due_at > now:
+            if stream.state is UploadState.EMPTY or stream.due_at > now:
                 continue
+            stream.on(UploadEvent.SENT_AGAIN)
             found += list(stream.uploads.values())[: self._settings.burst]
             stream.pause_s = min(2 * stream.pause_s, self._settings.pause_s[1])
             self._wait(stream, now)
@@ -133,7 +141,8 @@ class Outbox:
 
     def next_due(self) -> float | None:
         """When something is to be sent again; None if nothing is kept."""
-        return min((s.due_at for s in self._streams.values() if s.uploads), default=None)
+        kept = (s for s in self._streams.values() if s.state is not UploadState.EMPTY)
+        return min((stream.due_at for stream in kept), default=None)
 
     def _keep(self, upload: Upload) -> _Stream:
         key = (upload.boot, upload.stream)
@@ -143,6 +152,7 @@ class Outbox:
             stream = self._streams[key] = _Stream(gone=start, pause_s=self._settings.pause_s[0])
         stream.uploads[upload.seq] = upload
         stream.last = upload.seq
+        stream.on(UploadEvent.KEPT)
         self._bytes += len(upload.payload)
         return stream
 
@@ -185,6 +195,7 @@ class Outbox:
     @staticmethod
     def _advance(stream: _Stream) -> None:
         """What is kept no more cannot come; numbers in between went the same way."""
+        stream.on(UploadEvent.SOME_OVER if stream.uploads else UploadEvent.ALL_OVER)
         stream.gone = next(iter(stream.uploads)) - 1 if stream.uploads else stream.last
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from twintier.broker.bus import Qos
-from twintier.protocol.catalogue import Care
+from twintier.protocol.catalogue import Guarantee
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Outgoing:
     ttl_s: float | None
     stream: str
     seq: int
-    care: Care = "plain"
+    guarantee: Guarantee = "plain"
     bulk: bool = False
     """Whether it may travel in chunks."""
     cid: bytes | None = None

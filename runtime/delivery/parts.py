@@ -78,22 +78,22 @@ def way_out(
     settings: RuntimeSettings,
 ) -> WayOut:
     """The way out of a process, with the uploads that its store remembers."""
-    src, boot = f"{role}:{sender}", settings.boot
+    src, incarnation = f"{role}:{sender}", settings.incarnation
     outbox = Outbox(src, store.uploads(src), settings.delivery.outbox)
     encoder = Encoder(
         role,
         sender,
-        boot,
+        incarnation,
         root=settings.root,
         clock_id=settings.clock_id,
-        low_watermark=lambda stream: outbox.low_watermark(boot, stream),
+        low_watermark=lambda stream: outbox.low_watermark(incarnation, stream),
     )
     signer = Signer(role, settings.sign_key)
     queue, limit = SendQueue(settings.queue_limit), settings.queue_limit
     bulk = None if connections.bulk is None else Bulk(connections.bulk, limit)
     route = ChunkRoute(queue, bulk)
     meter = Meter(role, connections.control, decoder, queue, outbox, bulk=bulk)
-    ledger, presence = Ledger(settings.ledger_path), Presence(src, boot)
+    ledger, presence = Ledger(settings.ledger_path), Presence(src, incarnation)
     chunk_bytes = settings.delivery.chunk_bytes
     large = LargeSender(encoder, signer, clock, queue=queue, route=route, chunk_bytes=chunk_bytes)
     uploads = UploadSender(src, outbox, store, clock, queue=queue, large=large, meter=meter)

@@ -1,4 +1,4 @@
-"""A receiver's side of care `outbox`: each number of a stream once and in order. Pure.
+"""A receiver's side of guarantee `outbox`: each number of a stream once and in order. No I/O.
 
 Of a stream exactly the next number is taken, or the one that equals a floor above it: then nothing
 below comes any more. What comes ahead of that is not taken, for its sender sends it again.
@@ -38,7 +38,7 @@ class Owed(NamedTuple):
 
 def is_upload(envelope: Envelope, row: Row) -> bool:
     """Whether the sender keeps a message until we acknowledge it."""
-    return row.care == "outbox" and envelope.floor is not None
+    return row.guarantee == "outbox" and envelope.floor is not None
 
 
 def key_of(envelope: Envelope) -> StreamKey:

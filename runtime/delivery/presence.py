@@ -1,8 +1,8 @@
-"""What a process says of itself, and what it hears of others under its own name. Pure.
+"""What a process says of itself, and what it hears of others under its own name. No I/O.
 
-Boots are time-ordered. Of two living processes of one source the younger goes on; the elder hears
-its live status and ends. What a predecessor says last must not stand: we say again that we are
-here.
+Incarnations are time-ordered. Of two living processes of one source the younger goes on; the elder
+hears its live status and ends. What a predecessor says last must not stand: we say again that we
+are here.
 """
 
 import secrets
@@ -24,17 +24,17 @@ class TakenOverError(BrokerError):
     """Another process of this source was started later; stop one of them."""
 
 
-def new_boot() -> str:
-    """A nonce for a process, greater than that of an earlier one; also part of its client id."""
+def new_incarnation() -> str:
+    """Names one start of a process, greater than an earlier one; part of its client id too."""
     return f"{int(time.time() * 1000):011x}-{secrets.token_hex(3)}"
 
 
 class Presence:
     """Of one process."""
 
-    def __init__(self, src: str, boot: str) -> None:
+    def __init__(self, src: str, incarnation: str) -> None:
         self._src = src
-        self._boot = boot
+        self._incarnation = incarnation
         self._status: Publish | None = None
 
     @property
@@ -52,7 +52,7 @@ class Presence:
         envelope, message = decoded.envelope, decoded.message
         if not isinstance(message, Status) or envelope.src != self._src:
             return "nothing"
-        if delivery.retain or envelope.boot == self._boot:
+        if delivery.retain or envelope.boot == self._incarnation:
             return "nothing"
-        younger = envelope.boot > self._boot and message.state == "online"
+        younger = envelope.boot > self._incarnation and message.state == "online"
         return "successor" if younger else "predecessor"

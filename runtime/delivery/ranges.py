@@ -1,4 +1,4 @@
-"""A set of numbers that come nearly in order, in bounded memory. Pure."""
+"""A set of numbers that come nearly in order, in bounded memory. No I/O."""
 
 from bisect import bisect_right
 

@@ -63,12 +63,14 @@ class UploadSender:
         self._meter = meter
         self._wake = asyncio.Event()
 
-    def planned(self, outgoings: Iterable[Outgoing], boot: str, now: float) -> list[JournalRecord]:
+    def planned(
+        self, outgoings: Iterable[Outgoing], incarnation: str, now: float
+    ) -> list[JournalRecord]:
         """What of uploads is to be saved; then call `keep`, then send them."""
         uploads: list[Upload] = []
         for outgoing in outgoings:
             until = now + (LONGEST_S if outgoing.ttl_s is None else outgoing.ttl_s)
-            place = (self._src, boot, outgoing.stream, outgoing.seq)
+            place = (self._src, incarnation, outgoing.stream, outgoing.seq)
             uploads.append(Upload(*place, outgoing.topic, outgoing.payload, until))
         return self._outbox.planned(uploads)
 
@@ -119,7 +121,7 @@ class UploadSender:
                     ttl_s=upload.expires_at - now,
                     stream=upload.stream,
                     seq=upload.seq,
-                    care="outbox",
+                    guarantee="outbox",
                     bulk=True,
                 )
             )

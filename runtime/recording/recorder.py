@@ -1,4 +1,4 @@
-"""Recording a core's inbox: the core as it was, then every input with what followed.
+"""Recording a core: the core as it was, then every input with what followed.
 
 A recording is self-contained: `runtime.recording.replay` rebuilds the core from its first frame and
 gives it the same inputs again. Each frame is with the system before the next input is taken, so a
@@ -67,7 +67,7 @@ class Recorder:
             pickles.loads(first)
         except (UnreadableError, UnwritableError) as error:
             raise RecordingError(
-                f"this core cannot be recorded: {error}; run it without an inbox"
+                f"this core cannot be recorded: {error}; run it without --inbox"
             ) from error
         self._path = path
         self._file: BinaryIO | None = None

@@ -78,7 +78,7 @@ def ask_again(why: str) -> Publish:
 
 
 def granted(plvn: PlvnId = P1, fence: int = 1) -> Publish:
-    message = RegistrationGranted(grant=grant(plvn, E1, fence))
+    message = RegistrationGranted(grant=grant(plvn, E1, fence), unknown_inmfs=())
     return Publish(message, Address(plvn=plvn), cid=CID, fence=Fence(fence))
 
 

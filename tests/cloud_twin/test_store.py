@@ -66,7 +66,7 @@ def test_the_newest_meta_model_survives(tmp_path: Path) -> None:
     assert len(found) == 1
     assert isinstance(found[0], MetaModel)
     assert (found[0].version, found[0].adaptation_reward_last) == (2, 0.75)
-    assert found[0].weights.init.tobytes() == weights(3.0).parameters.tobytes()
+    assert found[0].weights.init.tobytes() == weights(3.0).init.tobytes()
     assert found[0].weights.log_step_sizes.tobytes() == weights(3.0).log_step_sizes.tobytes()
 
 

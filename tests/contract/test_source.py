@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from tests.support.roads import write_road
-from twintier.plvn_agent.source import Source
+from twintier.plvn_agent.source import Source, SourceError
 from twintier.plvn_agent.sources.builtin import BuiltinSource
-from twintier.plvn_agent.sources.measuring import MeasuredTwiceError
 from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource
-from twintier.protocol.ids import check_level
+from twintier.protocol.ids import InmfId, check_level
 
-PAIRS = 3
+LINKS = 3
 Start = Callable[[Path], Source]
 
 
@@ -53,7 +52,7 @@ def test_slots_count_up_from_the_history(make: Start, tmp_path: Path) -> None:
                 seen = await source.observe()
                 assert list(seen) == plvns
                 assert [seen[p].slot for p in plvns] == [slot + step for slot in last]
-                assert all(o.sim_time_s == o.slot for o in seen.values())
+                assert all(o.sim_time_s == o.slot * source.slot_s for o in seen.values())
 
     asyncio.run(scenario())
 
@@ -67,10 +66,10 @@ def test_every_number_can_go_on_the_wire(make: Start, tmp_path: Path) -> None:
                 assert profile.site.road in {"highway", "arterial", "local"}
             for _ in range(50):
                 for seen in (await source.observe()).values():
-                    assert seen.objects.shape == seen.distance_m.shape == (PAIRS,)
-                    assert seen.present.shape == (PAIRS,)
-                    assert np.isfinite([*seen.objects, *seen.distance_m, seen.bandwidth_hz]).all()
-                    assert seen.bandwidth_hz >= 0.0
+                    assert seen.link_objects.shape == seen.link_distance_m.shape == (LINKS,)
+                    assert seen.link_present.shape == (LINKS,)
+                    assert np.isfinite([*seen.link_objects, *seen.link_distance_m]).all()
+                    assert 0.0 <= seen.activity <= 1.0
                     assert seen.hour is not None
                     assert 0.0 <= seen.hour < 24.0
                     assert len(seen.vehicles) <= 64
@@ -79,17 +78,19 @@ def test_every_number_can_go_on_the_wire(make: Start, tmp_path: Path) -> None:
 
 
 @sources
-def test_only_present_pairs_carry_out_modes_and_only_once(make: Start, tmp_path: Path) -> None:
+def test_a_source_of_traffic_has_a_seed_for_worlds_and_no_fields(
+    make: Start, tmp_path: Path
+) -> None:
     async def scenario() -> None:
         async with started(make, tmp_path) as source:
             plvn = source.plvns[0].plvn
-            for _ in range(20):
-                seen = (await source.observe())[plvn]
-                measured = source.measure(plvn, np.ones(PAIRS, dtype=bool))
-                assert measured.slot == seen.slot
-                assert measured.modes.tolist() == seen.present.tolist()
-            with pytest.raises(MeasuredTwiceError, match="measure each slot once"):
-                source.measure(plvn, np.ones(PAIRS, dtype=bool))
+            seed = source.world_seed(plvn)
+            assert seed is not None
+            assert (seed.seed, seed.plvn) == (4, plvn)
+            await source.observe()
+            assert source.fields(plvn, InmfId("any")) is None
+            with pytest.raises(SourceError, match="carries out no actions of any"):
+                source.act(plvn, InmfId("any"), np.ones(LINKS, dtype=bool))
 
     asyncio.run(scenario())
 
@@ -98,15 +99,11 @@ def test_only_present_pairs_carry_out_modes_and_only_once(make: Start, tmp_path:
 def test_the_same_seed_gives_the_same_slots(make: Start, tmp_path: Path) -> None:
     async def take() -> list[object]:
         async with started(make, tmp_path) as source:
-            taken: list[object] = []
-            for _ in range(20):
-                for plvn, seen in (await source.observe()).items():
-                    measured = source.measure(plvn, np.array([True, False, True]))
-                    taken.append(
-                        (plvn, seen.bandwidth_hz, *seen.objects, *seen.distance_m, seen.vehicles)
-                    )
-                    taken.append(measured.reward_j)
-            return taken
+            return [
+                (plvn, seen.human_driven, *seen.link_objects, *seen.link_distance_m, seen.vehicles)
+                for _ in range(20)
+                for plvn, seen in (await source.observe()).items()
+            ]
 
     assert asyncio.run(take()) == asyncio.run(take())
 

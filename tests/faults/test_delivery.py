@@ -105,10 +105,13 @@ def runtime(
         clock=LoopClock(),
         jobs=InlineJobs(),
         store=MemoryStore(),
-        settings=RuntimeSettings(boot=f"b-{core.id}", delivery=delivery or DeliverySettings()),
+        settings=RuntimeSettings(
+            incarnation=f"b-{core.id}", delivery=delivery or DeliverySettings()
+        ),
     )
 
 
+@pytest.mark.slow
 def test_lost_doubled_late_and_cut_off_uploads_have_one_effect_each_in_order() -> None:
     found = run(history(WORST))
     assert found.effects == list(range(COUNT))

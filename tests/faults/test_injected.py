@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.platform import Outcome, run_platform
 from twintier.broker.faulty import Faults
 from twintier.launch.instruments import Instruments, injected
@@ -34,6 +36,7 @@ def counters(outcome: Outcome) -> dict[str, int]:
     }
 
 
+@pytest.mark.slow
 def test_clocks_that_differ_by_an_hour_expire_nothing(tmp_path: Path) -> None:
     outcome = play(tmp_path, Faults(skew_s=3600.0))
     assert managed(outcome) == PLVNS
@@ -44,6 +47,7 @@ def test_clocks_that_differ_by_an_hour_expire_nothing(tmp_path: Path) -> None:
     assert max(offsets) - min(offsets) > 600.0  # they do differ
 
 
+@pytest.mark.slow
 def test_the_loop_goes_on_under_loss_doubles_delays_and_cuts_and_all_are_counted(
     tmp_path: Path,
 ) -> None:

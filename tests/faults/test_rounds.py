@@ -214,7 +214,7 @@ def toy_runtime(core: ToyEdge | ToyAgent, make_bus: MakeBus, route: Subscribe) -
         clock=LoopClock(),
         jobs=InlineJobs(),
         store=MemoryStore(),
-        settings=RuntimeSettings(boot=f"boot-{core.id}", health_interval_s=30.0),
+        settings=RuntimeSettings(incarnation=f"boot-{core.id}", health_interval_s=30.0),
     )
 
 

@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from twintier.broker.certs.folder import Identities, create
 from twintier.broker.errors import CertificateError, LocalBusError
+from twintier.broker.mqtt.link import MqttSettings
 from twintier.launch.connection import ClientName, Connection
 from twintier.launch.demo.certs import ensure_certificates
 from twintier.launch.demo.settings import DemoOptions
@@ -63,6 +64,15 @@ def test_a_certificate_that_has_ended_stops_a_start_and_one_that_ends_soon_is_to
     assert logs == [
         {"event": "certificate ends soon", "identity": "p1", "days_left": 6, "log_level": "warning"}
     ]
+
+
+def test_every_client_has_the_times_and_limits_of_the_settings() -> None:
+    mqtt = Settings(Given(sets=("mqtt.keepalive_s=7", "mqtt.backoff_s=0.5,9"))).of(MqttSettings)
+    connection = Connection("mqtt://broker.example", mqtt=mqtt)
+    settings = connection.bus(NAME)._settings
+    assert (settings.client_id, settings.keepalive_s, settings.qos0_limit) == ("plvn-p1-0", 7, 1000)
+    assert settings.backoff_s == (0.5, 9.0)
+    assert connection.watcher(qos0_limit=5)._settings.qos0_limit == 5
 
 
 def test_user_and_password_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,8 +54,10 @@ def test_a_problem_is_said_as_what_why_and_what_next(capsys: pytest.CaptureFixtu
 def test_the_end_of_a_message_is_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None:
     say(OSError("x is full; empty it"), ExitCode.FAILED)
     say("x is full", ExitCode.FAILED)
+    say("x failed; it said:\nno", ExitCode.FAILED)
     why = "  why: Something unforeseen happened. (exit code 1)\n"
     assert capsys.readouterr().err == (
         f"twintier: x is full\n{why}  next: empty it\n"
         f"twintier: x is full\n{why}  next: twintier exit-code 1\n"
+        f"twintier: x failed; it said:\nno\n{why}  next: twintier exit-code 1\n"
     )

@@ -44,7 +44,8 @@ def test_no_help_loads_anything_heavy() -> None:
 def test_help_is_that_of_the_command_that_the_words_name() -> None:
     code, shown, _ = run("up", "edge", "--lat", "x", "--help")
     assert (code, shown.splitlines()[0]) == (0, "Usage: twintier up edge [OPTIONS] {ID}")
-    assert shown == help_of(typer.main.get_group(app), ["up", "edge"], "twintier") + "\n"
+    named = help_of(typer.main.get_group(app), ["up", "edge"], "twintier")
+    assert shown.split() == named.split()  # a runner without a terminal has lines of its own width
 
 
 def test_an_option_of_a_setting_says_path_unit_bounds_and_default() -> None:

@@ -64,6 +64,7 @@ def _told(one: EncoderPolicy, sign: float) -> torch.Tensor:
     return one.summary(np.full((5, 2), (sign, 1.0), np.float32))
 
 
+@pytest.mark.slow
 def test_it_learns_to_act_by_what_transitions_tell() -> None:
     one = policy()
     train_encoder(one, hidden_sign, 60, np.random.default_rng(2))

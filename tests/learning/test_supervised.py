@@ -48,6 +48,7 @@ def test_the_gradient_of_an_adapted_regression_is_that_of_torch(
         assert loss[task] == pytest.approx(float(losses[-1](adapted).detach()))
 
 
+@pytest.mark.slow
 def test_a_short_training_adapts_to_sinusoids_and_second_order_does_better() -> None:
     errors = {}
     for algorithm in ("maml", "fomaml"):

@@ -1,6 +1,7 @@
 """The teacher's gaps in closed form, its gradient by finite differences, and that it escapes."""
 
 import numpy as np
+import pytest
 
 from twintier.inmf.actor import Actor, PolicySpec
 from twintier.inmf.evaluate import greedy_actions, mean_reward
@@ -67,6 +68,7 @@ def test_deviations_are_left_alone() -> None:
     assert result.gradient[-SPEC.action_dim :].tolist() == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_it_learns_more_than_any_fixed_choice_earns() -> None:
     """Fixed modes are where policy gradient alone gets stuck; two seeds must get well past."""
     held_out = episodes(60, 99, nominal=True)

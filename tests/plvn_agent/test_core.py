@@ -1,53 +1,59 @@
 """Whom an agent obeys, and what it makes of acknowledgements and refusals."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.support.names import COOP_PERCEPTION
-from twintier.plvn_agent.core import POLICY, AgentCore, AgentRecord
+from tests.plvn_agent.agents import (
+    CHECKING,
+    E1,
+    E2,
+    EDGE,
+    OPEN,
+    OTHER,
+    P1,
+    PROFILE,
+    THIEF,
+    TOY,
+    actions,
+    agent,
+    baseline,
+    granted,
+    managed,
+    measured,
+    messages,
+    model,
+    received,
+    row_of_slot,
+    run,
+)
+from tests.support.toy_inmf import toy
+from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.keys import Timer
-from twintier.plvn_agent.settings import AgentSettings
-from twintier.plvn_agent.source import PlvnProfile
-from twintier.protocol.address import Address
-from twintier.protocol.catalogue import row_of
-from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import EdgeId, PlvnId
+from twintier.plvn_agent.ownership import AgentRecord, Order
+from twintier.protocol.ids import InmfId, PlvnId
 from twintier.protocol.messages import (
-    BaselineOrdered,
-    Grant,
     MessageReturned,
     ModelApplied,
-    ModelDispatched,
+    ModelRefused,
     ModelRequested,
-    RegistrationGranted,
-    Site,
+    RegistrationRequested,
     StreamPosition,
+    TelemetryReported,
     UploadsAcknowledged,
 )
-from twintier.protocol.messages.base import Message
-from twintier.protocol.signing import Signature, sign_grant, sign_message, verify_key_of
-from twintier.protocol.tensors import Tensors, model_id
 from twintier.protocol.values import Fence
 from twintier.runtime.core import Received, Started, TimerFired
 from twintier.runtime.effects import (
     CancelTimer,
     ConfirmUploads,
     Count,
-    Effect,
     Publish,
     Save,
     StartTimer,
 )
 
-P1, E1, E2 = PlvnId("p1"), EdgeId("e1"), EdgeId("e2")
-CLOUD, EDGE, THIEF = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
-PROFILE = PlvnProfile(P1, Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4))
-OPEN, CHECKING = AgentSettings(), AgentSettings(cloud_key=verify_key_of(CLOUD))
-DOWN = Address(plvn=P1, inmf=COOP_PERCEPTION)
 ACKNOWLEDGED = UploadsAcknowledged(
     positions=(StreamPosition(boot="b", stream="s", seq=3, again=False),)
 )
@@ -57,66 +63,13 @@ RETURNED = MessageReturned(
 NOT_OWNER = [Count("not_owner")]
 
 
-def received(
-    message: Message,
-    src: str = "edge:e1",
-    *,
-    fence: int = 1,
-    boot: str = "b1",
-    key: Ed25519PrivateKey | None = None,
-) -> Received:
-    envelope = Envelope(
-        type=row_of(type(message)).name,
-        id=bytes(16),
-        src=src,
-        boot=boot,
-        stream="s",
-        seq=1,
-        ts_ns=0,
-        fence=Fence(fence),
-    )
-    signature = None if key is None else Signature("t", b"x", sign_message(key, "t", b"x"))
-    return Received(message, envelope, DOWN, signature)
-
-
-def granted(edge: EdgeId = E1, fence: int = 1, key: Ed25519PrivateKey | None = None) -> Received:
-    grant = Grant(
-        plvn=P1, edge=edge, fence=Fence(fence), valid_s=60.0, edge_key=verify_key_of(EDGE)
-    )
-    signed = grant if key is None else sign_grant(key, grant)
-    return received(RegistrationGranted(grant=signed), "cloud:cloud", fence=fence)
-
-
-def managed(settings: AgentSettings = OPEN) -> AgentCore:
-    core = AgentCore(PROFILE, settings)
-    core.receive(granted(key=CLOUD), 0.0)
-    return core
-
-
-def baseline(version: int) -> BaselineOrdered:
-    return BaselineOrdered(inmf=COOP_PERCEPTION, version=version, reason="guard")
-
-
-def model(version: int) -> ModelDispatched:
-    parameters = np.zeros(POLICY.parameters, np.float32)
-    return ModelDispatched(
-        inmf=COOP_PERCEPTION,
-        version=version,
-        purpose="final",
-        model=model_id(POLICY.schema_id, parameters),
-        schema_id=POLICY.schema_id,
-        parameters=Tensors.pack({"parameters": parameters}),
-        trajectory_slots=15,
-    )
-
-
-def answers(effects: Sequence[Effect]) -> list[Message]:
-    return [effect.message for effect in effects if isinstance(effect, Publish)]
+def acts(core: AgentCore, inmf: InmfId = TOY) -> str:
+    return core.controllers[inmf].policy.acts
 
 
 def pauses(plvn: str) -> list[float]:
     """Between the first eight requests of an agent that nobody answers."""
-    core = AgentCore(replace(PROFILE, plvn=PlvnId(plvn)), OPEN)
+    core = AgentCore(replace(PROFILE, plvn=PlvnId(plvn)), OPEN, {TOY: toy()})
     effects = [*core.receive(Started(), 0.0)]
     for _ in range(7):
         effects += core.receive(TimerFired(Timer.REGISTER), 0.0)
@@ -128,49 +81,73 @@ class TestRegistration:
         for pause_s, factor in zip(pauses("p1"), [1, 2, 4, 8, 16, 16, 16, 16], strict=True):
             assert 0.5 <= pause_s / (OPEN.retry_s * factor) < 1.5
 
+    def test_all_inmfs_are_asked_for_at_once(self) -> None:
+        core = agent(inmfs=[toy(), toy("other")])
+        (asked,) = messages(core.receive(TimerFired(Timer.REGISTER), 0.0))
+        assert isinstance(asked, RegistrationRequested)
+        assert asked.requested_inmfs == (TOY, OTHER)
+
     def test_a_fleet_does_not_ask_in_step(self) -> None:
         assert len({pauses(f"p{number}")[5] for number in range(100)}) == 100
 
 
 class TestGrants:
     def test_a_grant_is_kept_and_the_model_asked_for(self) -> None:
-        core = AgentCore(PROFILE, OPEN)
+        core = agent()
         effects = core.receive(granted(), 0.0)
         assert effects[:2] == [CancelTimer(Timer.REGISTER), Save(AgentRecord(P1, E1, Fence(1)))]
-        assert answers(effects) == [ModelRequested(inmf=COOP_PERCEPTION)]
+        assert messages(effects) == [ModelRequested(inmf=TOY)]
 
     def test_a_fence_never_falls_not_even_over_a_restart(self) -> None:
-        core = AgentCore(PROFILE, OPEN, record=AgentRecord(P1, E2, Fence(5)))
+        core = agent(record=AgentRecord(P1, E2, Fence(5)))
         assert core.receive(granted(fence=4), 0.0) == [Count("stale_fence")]
-        assert core.record == AgentRecord(P1, E2, Fence(5))
+        assert core.owner.record == AgentRecord(P1, E2, Fence(5))
 
     @pytest.mark.parametrize("key", [None, THIEF])
     def test_a_grant_that_the_cloud_twin_did_not_sign_is_void(
         self, key: Ed25519PrivateKey | None
     ) -> None:
-        core = AgentCore(PROFILE, CHECKING)
+        core = agent(CHECKING)
         assert core.receive(granted(key=key), 0.0) == [Count("grants_forged")]
-        assert core.record is None
+        assert core.owner.record is None
 
     def test_who_moves_begins_to_count_orders_anew(self) -> None:
         core = managed()
         core.receive(received(baseline(7), boot="b9"), 1.0)
         core.receive(granted(E2, 2), 2.0)
-        assert core.record == AgentRecord(P1, E2, Fence(2))
+        assert core.owner.record == AgentRecord(P1, E2, Fence(2))
         core.receive(granted(E2, 3), 3.0)
         effects = core.receive(received(baseline(1), "edge:e2", fence=3, boot="b1"), 4.0)
-        assert Save(AgentRecord(P1, E2, Fence(3), "b1", 1)) in effects
+        assert Save(AgentRecord(P1, E2, Fence(3), ((TOY, Order("b1", 1)),))) in effects
+
+    def test_an_inmf_that_nobody_knows_is_no_obstacle_for_the_others(self) -> None:
+        core = agent(inmfs=[toy("other"), toy()])
+        effects = core.receive(granted(unknown=(OTHER,)), 0.0)
+        assert messages(effects) == [ModelRequested(inmf=TOY)]
+        assert Count("inmfs_unknown") in effects
+        for slot in range(2):
+            effects = core.receive(measured(slot, toy=row_of_slot(), other=row_of_slot()), 0.0)
+            assert actions(effects) == {TOY: (0.0, 1.0), OTHER: (0.0, 1.0)}
+        (reported,) = messages(effects)
+        assert isinstance(reported, TelemetryReported)
+        assert [each.inmf for each in reported.measured] == [TOY]
+
+    def test_what_is_not_granted_is_not_uploaded(self) -> None:
+        core = agent()
+        effects = run(core, range(6))
+        assert messages(effects) == []
+        assert effects.count(Count("slots_unowned")) == 6
 
 
 class TestOrders:
     def test_the_owners_order_is_obeyed_and_remembered(self) -> None:
         core = managed()
         effects = core.receive(received(model(3)), 1.0)
-        assert Save(AgentRecord(P1, E1, Fence(1), "b1", 3)) in effects
-        (applied,) = answers(effects)
+        assert Save(AgentRecord(P1, E1, Fence(1), ((TOY, Order("b1", 3)),))) in effects
+        (applied,) = messages(effects)
         assert isinstance(applied, ModelApplied)
         assert (applied.version, applied.model) == (3, model(3).model)
-        assert core.actor is not None
+        assert acts(core) == "individual_model"
 
     @pytest.mark.parametrize(
         "order",
@@ -183,7 +160,7 @@ class TestOrders:
     def test_nobody_elses_order_is_obeyed(self, order: Received) -> None:
         core = managed()
         assert core.receive(order, 1.0) == NOT_OWNER
-        assert core.actor is None
+        assert acts(core) == "baseline"
 
     @pytest.mark.parametrize("key", [None, THIEF])
     def test_a_stolen_key_of_another_edge_server_rules_nothing_here(
@@ -191,26 +168,47 @@ class TestOrders:
     ) -> None:
         core = managed(CHECKING)
         assert core.receive(received(model(3), key=key), 1.0) == NOT_OWNER
-        assert answers(core.receive(received(model(3), key=EDGE), 1.0)) != []
+        assert messages(core.receive(received(model(3), key=EDGE), 1.0)) != []
 
     def test_an_order_from_before_is_void_even_after_a_restart(self) -> None:
-        record = AgentRecord(P1, E1, Fence(1), "b5", 4)
+        record = AgentRecord(P1, E1, Fence(1), ((TOY, Order("b5", 4)),))
         for boot, version in (("b5", 3), ("b4", 9)):
-            core = AgentCore(PROFILE, OPEN, record=record)
+            core = agent(record=record)
             outdated = core.receive(received(baseline(version), boot=boot), 1.0)
             assert outdated == [Count("models_outdated")]
-        core = AgentCore(PROFILE, OPEN, record=record)
-        assert answers(core.receive(received(model(4), boot="b5"), 1.0)) != []
-        assert core.actor is not None
+        core = agent(record=record)
+        assert messages(core.receive(received(model(4), boot="b5"), 1.0)) != []
+        assert acts(core) == "individual_model"
 
     def test_a_repeated_order_is_answered_again_and_changes_nothing(self) -> None:
         core = managed()
         core.receive(received(model(3)), 1.0)
-        actor = core.actor
+        obeyed = core.controllers[TOY].policy.model
         (again,) = core.receive(received(model(3)), 2.0)
         assert isinstance(again, Publish)
         assert isinstance(again.message, ModelApplied)
-        assert core.actor is actor
+        assert core.controllers[TOY].policy.model is obeyed
+
+    def test_an_order_concerns_its_inmf_alone(self) -> None:
+        core = managed(inmfs=[toy(), toy("other")])
+        core.receive(received(model(3)), 1.0)
+        assert (acts(core), acts(core, OTHER)) == ("individual_model", "baseline")
+        effects = core.receive(received(model(1, toy("other"))), 2.0)
+        orders = ((OTHER, Order("b1", 1)), (TOY, Order("b1", 3)))
+        assert Save(AgentRecord(P1, E1, Fence(1), orders)) in effects
+        core.receive(received(baseline(4)), 3.0)
+        assert (acts(core), acts(core, OTHER)) == ("baseline", "individual_model")
+
+    def test_an_inmf_that_is_not_here_is_refused(self) -> None:
+        core = managed()
+        order = model(1, toy("other"))
+        refused, counted = core.receive(received(order), 1.0)
+        assert isinstance(refused, Publish)
+        assert refused.message == ModelRefused(
+            inmf=OTHER, version=1, code="unknown_inmf", reason="other is not installed here"
+        )
+        assert counted == Count("models_refused")
+        assert core.receive(received(baseline(1, OTHER)), 1.0) == [Count("models_refused")]
 
 
 class TestUploads:

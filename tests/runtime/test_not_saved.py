@@ -80,7 +80,7 @@ def node(hub: MemoryHub, core: ToyCore, *routes: Subscribe) -> Node:
         clock=LoopClock(),
         jobs=InlineJobs(),
         store=store,
-        settings=RuntimeSettings(boot=f"boot-{core.id}"),
+        settings=RuntimeSettings(incarnation=f"boot-{core.id}"),
     )
     return Node(core, runtime, store)
 

@@ -86,7 +86,7 @@ def node(hub: MemoryHub, core: ToyCore, *routes: Subscribe, path: Path | None = 
         clock=LoopClock(),
         jobs=InlineJobs(),
         store=store,
-        settings=RuntimeSettings(boot=f"boot-{core.id}", clock_id="sim", ledger_path=path),
+        settings=RuntimeSettings(incarnation=f"boot-{core.id}", clock_id="sim", ledger_path=path),
     )
     return Node(core, runtime, bus, store)
 

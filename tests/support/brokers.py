@@ -17,7 +17,7 @@ from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.mosquitto import find_mosquitto, start_mosquitto
 from twintier.broker.servers.nats import find_nats, start_nats
 from twintier.broker.servers.process import RunningBroker
-from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.presence import new_incarnation
 
 KINDS = (
     "memory",
@@ -73,7 +73,7 @@ class Server:
 
     def client(self, name: str) -> MqttBus:
         """A client with a nonce in its id, as every process has one."""
-        return MqttBus(self.running.url, self.settings(f"{name}-{new_boot()}"))
+        return MqttBus(self.running.url, self.settings(f"{name}-{new_incarnation()}"))
 
     def kill(self) -> None:
         self.running.process.kill()

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from tests.support.platform import run_platform
 from twintier.edge_twin.settings import EdgeSettings
+from twintier.inmf.perception.world import PerceptionWorld
 from twintier.launch.inspect.projection import View
+from twintier.plvn_agent.source import PlvnProfile
 from twintier.plvn_agent.sources.builtin import BuiltinSource
 from twintier.protocol.messages import IndividualModelReported
 
@@ -13,6 +15,12 @@ PLVNS = 4
 
 def models_of(view: View) -> dict[str, IndividualModelReported]:
     return {p: own.newest for (p, _), own in view.models().items() if own.newest is not None}
+
+
+def world_of(source: BuiltinSource, profile: PlvnProfile) -> PerceptionWorld:
+    seed = source.world_seed(profile.plvn)
+    assert seed is not None
+    return PerceptionWorld(profile.site, seed)
 
 
 def test_every_plvn_gets_an_individual_model_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -48,7 +56,7 @@ def test_a_hidden_change_triggers_retraining_and_the_old_model_goes(tmp_path: Pa
     first = min(
         event.sim_time_s
         for profile in source.plvns
-        for event in source.events_until(profile.plvn, 4000.0)
+        for event in world_of(source, profile).events_until(4000.0)
     )
     gone: list[str] = []
 

@@ -21,7 +21,7 @@ from tests.support.autojump import LoopClock
 from tests.support.names import COOP_PERCEPTION
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.cloud_twin.settings import CloudSettings
-from twintier.edge_twin.jobs import POLICY, MetaTask
+from twintier.edge_twin.jobs import MetaTask, policy_of
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.deployment import Deployment
 from twintier.launch.twins import cloud_runtime, edge_runtime
@@ -31,7 +31,7 @@ from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import RegistrationGranted, RegistrationRequested, Site
 from twintier.protocol.topics import subscription
 from twintier.runtime.delivery.encoder import Encoder
-from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.presence import new_incarnation
 from twintier.runtime.effects import Job, Publish
 from twintier.runtime.jobs import InlineJobs
 from twintier.runtime.runtime import Runtime
@@ -44,7 +44,7 @@ PASSES = 3
 MOST_GROWTH_BYTES = 16 * 1024 * 1024
 """Over 9,000 rounds, or over another 10,000 registrations of known ids: under 2 kB each."""
 SITE = Site(city="berlin", road="highway", lat_deg=1.0, lon_deg=2.0)
-ZEROS = np.zeros(POLICY.parameters, np.float32)
+ZEROS = np.zeros(policy_of(COOP_PERCEPTION).parameters, np.float32)
 
 
 def resident_bytes() -> int:
@@ -88,7 +88,7 @@ class Platform:
         async with MemoryBus(self.hub) as bus:
             await bus.subscribe([everything])
             for plvn in plvns:
-                encoder = Encoder("plvn", plvn, new_boot(), root="twintier")
+                encoder = Encoder("plvn", plvn, new_incarnation(), root="twintier")
                 request = RegistrationRequested(site=SITE, requested_inmfs=(COOP_PERCEPTION,))
                 outgoing = encoder.encode(Publish(request, Address(plvn=plvn)), LoopClock().now())
                 await bus.publish(outgoing.topic, outgoing.payload, qos=1)

@@ -85,7 +85,9 @@ def test_a_tape_or_anything_else_is_no_recording(
 ) -> None:
     (tmp_path / "x").write_bytes(b"twintier tape\n")
     assert run_replay(tmp_path / "x", verify=False, as_json=False) == ExitCode.USAGE
-    assert "is no recording; make one with the option --inbox" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is no recording\n" in said
+    assert "  next: make one with the option --inbox\n" in said
     assert run_replay(tmp_path / "none", verify=False, as_json=False) == ExitCode.USAGE
     assert "none" in capsys.readouterr().err
 

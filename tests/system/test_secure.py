@@ -108,4 +108,5 @@ def test_a_demo_says_what_it_cannot_secure(tmp_path: Path) -> None:
     demo = twintier("demo", "--secure", "--broker", "nats", "--state", str(tmp_path))
     output, _ = demo.communicate(timeout=END_S)
     assert demo.returncode == 2
-    assert "cannot secure 'nats'; leave --broker out" in output
+    assert "cannot secure 'nats'\n" in output
+    assert "  next: leave --broker out" in output

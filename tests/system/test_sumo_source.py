@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from tests.support.roads import FLOW, write_road
-from twintier.plvn_agent.source import SlotObserved, SourceError
+from twintier.inmf.traffic import Traffic
+from twintier.plvn_agent.source import SourceError
 from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, demo_scenarios, load_scenario
 from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource
 from twintier.protocol.ids import PlvnId
@@ -41,7 +42,7 @@ async def running(
         await source.stop()
 
 
-async def slots(source: SumoSource, count: int) -> list[SlotObserved]:
+async def slots(source: SumoSource, count: int) -> list[Traffic]:
     return [seen for _ in range(count) for seen in (await source.observe()).values()]
 
 
@@ -76,7 +77,7 @@ def alive(pid: int) -> bool:
 def test_bologna_gives_plvns_with_pairs_and_stays_untouched() -> None:
     before = snapshot(BOLOGNA.parent)
 
-    async def scenario() -> tuple[list[PlvnId], list[SlotObserved], list[SlotObserved]]:
+    async def scenario() -> tuple[list[PlvnId], list[Traffic], list[Traffic]]:
         loaded = load_scenario(BOLOGNA, city="bologna")
         settings = SumoSettings(warmup_s=240, duration_sim_s=600.0)
         async with running(loaded, settings) as source:
@@ -88,7 +89,7 @@ def test_bologna_gives_plvns_with_pairs_and_stays_untouched() -> None:
     assert ids == [f"bologna-local-rsu{number}" for number in (1, 2, 3, 4)]
     assert len(history) == 4 * 120
     assert [slot.slot for slot in history[:120]] == list(range(120, 240))
-    assert np.mean([slot.present for slot in seen]) > 0.8
+    assert np.mean([slot.link_present for slot in seen]) > 0.8
     shares = [slot.mean_speed_share for slot in seen if slot.mean_speed_share is not None]
     assert 0.0 <= min(shares) <= max(shares) < 1.5
     vehicles = [vehicle for slot in seen for vehicle in slot.vehicles]
@@ -206,7 +207,7 @@ def test_parked_vehicles_are_no_members(tmp_path: Path) -> None:
         for n in range(20)
     )
 
-    async def run() -> list[SlotObserved]:
+    async def run() -> list[Traffic]:
         settings = SumoSettings(rsus=1, warmup_s=400, duration_sim_s=600.0, cav_share=1.0)
         moving = FLOW.replace('period="2"', 'period="40"')
         moving += '<trip id="last" depart="990" from="first" to="second"/>'
@@ -219,26 +220,29 @@ def test_parked_vehicles_are_no_members(tmp_path: Path) -> None:
 
 
 def test_every_vehicle_automated_or_none(tmp_path: Path) -> None:
-    async def run(share: float) -> list[SlotObserved]:
+    async def run(share: float) -> list[Traffic]:
         settings = replace(SHORT, cav_share=share)
         async with running(write_road(tmp_path), settings) as source:
             return await slots(source, 50)
 
     none, every = asyncio.run(run(0.0)), asyncio.run(run(1.0))
-    assert not any(slot.present.any() for slot in none)
-    assert all(slot.bandwidth_hz == 10e6 for slot in every)
-    assert np.mean([slot.present for slot in every]) > 0.8
+    assert not any(slot.link_present.any() for slot in none)
+    assert all(slot.human_driven == 0 for slot in every)
+    assert np.mean([slot.link_present for slot in every]) > 0.8
 
 
-def test_the_hour_sets_how_many_human_driven_vehicles_are_active(tmp_path: Path) -> None:
-    async def run(hour: float) -> float:
+def test_human_driven_vehicles_are_counted_and_the_hour_says_how_active(tmp_path: Path) -> None:
+    async def run(hour: float) -> list[Traffic]:
         settings = replace(SHORT, cav_share=0.0, start_hour=hour, rsus=1)
         demand = FLOW.replace('period="2"', 'period="1"')
         async with running(write_road(tmp_path, demand), settings) as source:
-            return float(np.mean([slot.bandwidth_hz for slot in await slots(source, 300)]))
+            return await slots(source, 20)
 
-    assert asyncio.run(run(7.0)) == 5e6
-    assert asyncio.run(run(12.0)) == pytest.approx(6e6, rel=0.02)
+    for hour, activity in ((7.0, 1.0), (12.0, 0.8)):
+        seen = asyncio.run(run(hour))
+        assert {slot.activity for slot in seen} == {activity}
+        assert all(isinstance(slot.human_driven, int) for slot in seen)
+        assert all(slot.human_driven == slot.vehicle_number for slot in seen)
 
 
 def test_too_little_traffic_is_refused(tmp_path: Path) -> None:
@@ -272,7 +276,7 @@ def test_the_demo_networks_give_four_plvns_each(index: int) -> None:
     scenario = demo_scenarios()[index]
     before = snapshot(scenario.network.parent)
 
-    async def run() -> tuple[list[PlvnId], list[SlotObserved]]:
+    async def run() -> tuple[list[PlvnId], list[Traffic]]:
         settings = SumoSettings(warmup_s=300, duration_sim_s=600.0)
         async with running(scenario, settings) as source:
             return [profile.plvn for profile in source.plvns], await slots(source, 60)
@@ -280,5 +284,5 @@ def test_the_demo_networks_give_four_plvns_each(index: int) -> None:
     ids, seen = asyncio.run(run())
     name = ("berlin-highway", "braunschweig-local")[index]
     assert ids == [f"{name}-rsu{number}" for number in (1, 2, 3, 4)]
-    assert np.mean([slot.present for slot in seen]) > 0.4
+    assert np.mean([slot.link_present for slot in seen]) > 0.4
     assert snapshot(scenario.network.parent) == before

@@ -21,6 +21,7 @@ def misfits(trajectories: Trajectories, hidden: Array) -> Array:
     return PerceptionCalibration().misfits(rows_of(trajectories), hidden)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emulator", [URBAN, DENSE], ids=["urban", "dense"])
 def test_hardly_any_fit_explains_the_slots_worse_than_the_truth(
     emulator: EmulatorParameters,

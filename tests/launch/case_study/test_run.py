@@ -22,6 +22,7 @@ def study(out: Path, settings: CaseStudySettings = TINY, seeds: int = 2) -> dict
     return run(out=out, seeds=seeds, settings=settings, quiet=True)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_picture_the_curves_and_the_summary(tmp_path: Path) -> None:
     summary = study(tmp_path)
     assert (tmp_path / "fig6.png").read_bytes().startswith(b"\x89PNG")
@@ -35,6 +36,7 @@ def test_a_run_leaves_the_picture_the_curves_and_the_summary(tmp_path: Path) -> 
     assert len(rows) == 1 + len(ARMS) * TINY.epochs
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_to_the_same_curves(tmp_path: Path) -> None:
     study(tmp_path)
     whole = (tmp_path / "curves.csv").read_bytes()
@@ -46,6 +48,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_curves(tmp_path: Path) -> No
     assert (tmp_path / "parts" / "arm-PPO-random-0.safetensors").stat().st_mtime_ns == kept
 
 
+@pytest.mark.slow
 def test_parts_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
     study(tmp_path, seeds=1)
     with pytest.raises(CaseStudyError, match="choose another --out"):
@@ -71,6 +74,7 @@ def test_intervals_are_those_of_students_t() -> None:
     assert epochs_to(np.array([1.0, 2.0, 3.0]), 2.0) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_short_study_shows_the_papers_order(tmp_path: Path) -> None:
     arms = study(tmp_path, SHORT, seeds=3)["arms"]
@@ -113,6 +117,7 @@ def test_adaptation_over_the_in_memory_bus_has_the_direct_curves_bit_by_bit() ->
     assert curves_of(adapted) == curves_of(run_arm("PPO-ML", MIXTURE, TINY, 0, nothing))
 
 
+@pytest.mark.slow
 def test_a_study_over_the_bus_has_the_curves_of_the_direct_one(tmp_path: Path) -> None:
     study(tmp_path / "direct", seeds=1)
     run(out=tmp_path / "bus", seeds=1, settings=TINY, quiet=True, over_bus="memory")

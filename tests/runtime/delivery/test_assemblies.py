@@ -192,6 +192,7 @@ class TestBadFaith:
 
         virtual(main())
 
+    @pytest.mark.slow
     def test_ten_thousand_heads_cost_four_and_are_given_up_in_silence(self) -> None:
         async def main() -> None:
             hub = MemoryHub()

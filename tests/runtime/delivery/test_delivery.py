@@ -84,7 +84,9 @@ def node(
         clock=LoopClock(),
         jobs=InlineJobs(),
         store=MemoryStore(),
-        settings=RuntimeSettings(boot=boot, delivery=DeliverySettings(chunk_bytes=chunk_bytes)),
+        settings=RuntimeSettings(
+            incarnation=boot, delivery=DeliverySettings(chunk_bytes=chunk_bytes)
+        ),
     )
     return Node(core, runtime, second)
 

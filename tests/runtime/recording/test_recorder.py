@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.walker import Walker
 from twintier.edge_twin.cusum import ResidualWatch
 from twintier.inmf.actor import Actor, PolicySpec
+from twintier.inmf.perception.inmf import CoopPerception
+from twintier.inmf.spec import MultiBinary
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.source import PlvnProfile
@@ -35,9 +38,8 @@ from twintier.runtime.recording.recorder import (
 from twintier.runtime.recording.replay import difference, replay
 
 SITE = Site(city="Berlin", road="Highway", lat_deg=52.5, lon_deg=13.4)
-AGENT = AgentCore(
-    PlvnProfile(PlvnId("p1"), SITE), AgentSettings(), {COOP_PERCEPTION: inmf_of(COOP_PERCEPTION)}
-)
+INMFS = {COOP_PERCEPTION: CoopPerception()}
+AGENT = AgentCore(PlvnProfile(PlvnId("p1"), SITE), AgentSettings(), INMFS)
 INPUTS: list[Input] = [Started(), *[Observed(None)] * 5, TimerFired("tick")]
 
 
@@ -97,7 +99,7 @@ def test_a_recorder_that_cannot_write_ends_the_recording_and_nothing_else(tmp_pa
 
 
 def test_a_core_that_could_not_be_read_again_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"may not hold tests.*; run it without an inbox"):
+    with pytest.raises(RecordingError, match=r"may not hold tests.*; run it without --inbox"):
         Recorder(tmp_path / "inbox", Walker())
     assert not (tmp_path / "inbox").exists()
 

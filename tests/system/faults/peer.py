@@ -30,7 +30,7 @@ from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Observed, Received
 from twintier.runtime.delivery.outbox import OutboxSettings
 from twintier.runtime.delivery.positions import Positions
-from twintier.runtime.delivery.presence import new_boot
+from twintier.runtime.delivery.presence import new_incarnation
 from twintier.runtime.delivery.settings import DeliverySettings
 from twintier.runtime.effects import Effect, Publish, Record, Save, Subscribe
 from twintier.runtime.jobs import InlineJobs
@@ -159,7 +159,7 @@ def runtime(
     pauses = (NEVER, NEVER) if options.no_resend else (0.5, 4.0)
     shortest_s = NEVER if options.no_resend else 0.1
     outbox = OutboxSettings(pause_s=pauses, shortest_s=shortest_s)
-    boot = new_boot()
+    boot = new_incarnation()
     bus: Bus = MqttBus(options.url, MqttSettings(f"{core.role}-{core.id}-{boot}"))
     if options.faults:
         bus = FaultyBus(bus, Faults.parse(options.faults), core.id)
@@ -170,7 +170,7 @@ def runtime(
         clock=WallClock(),
         jobs=InlineJobs(),
         store=store,
-        settings=RuntimeSettings(boot=boot, delivery=DeliverySettings(outbox=outbox)),
+        settings=RuntimeSettings(incarnation=boot, delivery=DeliverySettings(outbox=outbox)),
     )
 
 
