@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
+from twintier.inmf.contract import ACTION, REWARD, SAMPLE
 from twintier.inmf.perception.paper import TASK_LOW
 from twintier.launch.case_study.arms import (
     Arm,
@@ -104,7 +105,7 @@ async def _act(endpoint: Endpoint, player: Player) -> None:
             last = message.version
             flat = message.parameters.floats("parameters")
             rollout = await asyncio.to_thread(player.play, flat)
-            await endpoint.send(_report(last, rollout))
+            await endpoint.send(_report(last, message.schema_id, rollout))
 
 
 def _dispatch(settings: CaseStudySettings, epoch: int, flat: Vector) -> ModelDispatched:
@@ -122,19 +123,19 @@ def _dispatch(settings: CaseStudySettings, epoch: int, flat: Vector) -> ModelDis
     )
 
 
-def _report(version: int, rollout: Rollout) -> TrajectoriesReported:
+def _report(version: int, schema_id: str, rollout: Rollout) -> TrajectoriesReported:
     slots = {
-        "observations": rollout.observations,
-        "samples": rollout.samples,
-        "actions": rollout.actions,
-        "rewards": rollout.rewards,
+        "observation": rollout.observations,
+        SAMPLE: rollout.samples,
+        ACTION: rollout.actions,
+        REWARD: rollout.rewards,
     }
     return TrajectoriesReported(
         policy="individual_model",
         model_version=version,
         batch=version,
         slot_first=version * rollout.slots,
-        schema_id=INMF,
+        schema_id=schema_id,
         slots=Tensors.pack(slots, dtype="<f8"),
     )
 
@@ -142,8 +143,8 @@ def _report(version: int, rollout: Rollout) -> TrajectoriesReported:
 def _rollout(slots: Tensors) -> Rollout:
     arrays = slots.unpack()
     return Rollout(
-        arrays["observations"].astype(np.float32),
-        arrays["samples"].astype(np.float32),
-        arrays["actions"].astype(np.bool_),
-        arrays["rewards"].astype(np.float64),
+        arrays["observation"].astype(np.float32),
+        arrays[SAMPLE].astype(np.float32),
+        arrays[ACTION].astype(np.bool_),
+        arrays[REWARD].astype(np.float64),
     )

@@ -157,7 +157,7 @@ async def _lead(
     incoming = endpoint.messages()
     for iteration in range(settings.meta_iterations):
         model = {
-            "parameters": training.parameters,
+            "init": training.parameters,
             "log_step_sizes": training.log_step_sizes,
         }
         await endpoint.send(_round(settings, seed, iteration, Tensors.pack(model)))
@@ -213,7 +213,7 @@ def _compute(asked: MetaRoundStarted, settings: CaseStudySettings) -> dict[str, 
     ordered = [rngs[plvn] for plvn in asked.plvns]
     results = adaptation_gradients(
         settings.policy,
-        asked.model.floats("parameters"),
+        asked.model.floats("init"),
         asked.model.floats("log_step_sizes"),
         tasks_of(ordered, asked.settings.episodes),
         settings=settings.meta,
