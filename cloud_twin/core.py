@@ -263,8 +263,8 @@ class CloudCore:
     def _finish(self, training: Training, now: float, *, reopen: bool = True) -> list[Effect]:
         """Put the model into the library, tell everyone whom it fits, and go on."""
         model = self.planner.close_training(training.job)
-        done = CancelTimer(RoundDeadline(training.job))
-        effects: list[Effect] = [done, *self._publish_model(model)]
+        saved, *told = self._publish_model(model)
+        effects: list[Effect] = [saved, CancelTimer(RoundDeadline(training.job)), *told]
         if reopen:
             effects += self._open_trainings(now)
         if self.phase == "planning" and not self.planner.trainings and not self.planner.wanted():

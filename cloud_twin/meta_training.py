@@ -196,8 +196,8 @@ class Training:
         shape = self.model.init.shape
         for plvn, each in self.rows.items():
             shapes = [each.gradient.shape, each.step_size_gradient.shape]
-            if self.model.prior is not None:
-                shapes.append(() if each.prior_gradient is None else each.prior_gradient.shape)
+            if each.prior_gradient is not None:
+                shapes.append(each.prior_gradient.shape)
             if any(found != shape for found in shapes):
                 reasons[plvn] = f"gradients of {shapes}, expected {shape} each"
         good = {p: row for p, row in self.rows.items() if p not in reasons}
@@ -217,7 +217,7 @@ class Training:
                 self.model.init, self.model.log_step_sizes, mean, step_mean
             )
             prior = self.model.prior
-            if prior is not None:
+            if prior is not None and priors:
                 prior = self.optimizer.step_prior(prior, average_gradients(priors)[0])
         except LearningError:
             return False

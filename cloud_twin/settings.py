@@ -63,4 +63,5 @@ class CloudSettings:
     expected_plvns: int = 0
     """Planning waits for this many twins; 0 waits until none has come for `planning_pause_s`."""
     planning_pause_s: float = 3.0
+    """Without a new twin for this long, planning begins."""
     seed: int = 1

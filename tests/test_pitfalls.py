@@ -29,7 +29,7 @@ SHOWN = {
     "aws-iot-device-sdk-embedded-C#32": "plvn_agent/test_core.py::test_a_repeated_order_is_answered_again_and_changes_nothing",
     "aws-iot-device-sdk-embedded-C#15": "plvn_agent/test_core.py::test_an_order_from_before_is_void_even_after_a_restart",
     "aws-iot-device-sdk-js#100": "edge_twin/test_adaptation.py::test_a_dispatch_is_sent_again_until_it_is_applied",
-    "thingsboard/thingsboard#1264": "edge_twin/test_mirror.py::test_the_newest_telemetry_is_that_of_the_latest_slot",
+    "thingsboard/thingsboard#1264": "edge_twin/test_twin.py::test_the_newest_telemetry_is_that_of_the_latest_slot",
     "thingsboard/thingsboard-gateway#2119": "test_pitfalls.py::test_an_upload_sent_again_keeps_the_time_of_its_first_sending",
     "flwrlabs/flower#4147": "cloud_twin/test_core.py::test_a_deadline_ends_a_round_with_what_is_there",
     "flwrlabs/flower#7645": "cloud_twin/test_meta_training.py::test_a_round_without_gradients_changes_nothing",

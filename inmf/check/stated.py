@@ -61,6 +61,7 @@ def schema_follows_fields(subject: Subject) -> str:
         replace(first, nullable=not first.nullable),
     ):
         other = copy(inmf)
+        vars(other).pop("schema_id", None)  # it is kept once it was asked for
         other.measured = (changed, *rest)
         require(other.schema_id != inmf.schema_id, f"{changed} does not change the schema id")
     require(copy(inmf).schema_id == inmf.schema_id, "the schema id is not repeatable")

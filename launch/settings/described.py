@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 
 from twintier.launch.settings.tree import (
-    CHOICES,
     COMPUTED,
     MEANINGS,
     SECTIONS,
     bounds_of,
+    choices_of,
     unit_of,
 )
 
@@ -48,7 +48,7 @@ class Described:
         """The words that it may be; empty if any."""
         if self.annotation.startswith("Literal["):
             return tuple(ast.literal_eval(f"({self.annotation[8:-1]},)"))
-        return CHOICES.get(self.path, ())
+        return choices_of(self.path)
 
     @property
     def metavar(self) -> str:

@@ -22,7 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from twintier.launch.settings.tree import CHOICES, COMPUTED, SECTIONS, Section, bounds_of
+from twintier.launch.settings.tree import COMPUTED, SECTIONS, Section, bounds_of, choices_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -143,8 +143,8 @@ def _fields_of(start: "DataclassInstance", prefix: str) -> dict[str, tuple[objec
 
 
 def _field(path: str, hint: object, value: object) -> object:
-    if path in CHOICES:
-        words = "|".join(re.escape(word) for word in CHOICES[path])
+    if choices := choices_of(path):
+        words = "|".join(re.escape(word) for word in choices)
         return Field(default=value, pattern=f"^({words})$")
     if {int, float} & set(_alternatives(hint)):
         bounds = bounds_of(path)

@@ -6,6 +6,7 @@ a plain dataclass cannot say: bounds, choices, and defaults that a deployment ne
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,32 +92,32 @@ BOUNDS: Mapping[str, Bounds] = {
 }
 """Bounds of the numbers that may be less, or not as little or as much, as any other."""
 
-CHOICES: Mapping[str, tuple[str, ...]] = {"cloud.algorithm": ("maml", "fomaml", "reptile")}
-"""Words of settings whose class takes any text."""
+PLUGINS: Mapping[str, str] = {"cloud.algorithm": "twintier.learner"}
+"""Settings that name what is installed, with the group of its entry points."""
 
 MEANINGS: Mapping[str, str] = {
     "mqtt.version": "Version of MQTT; auto takes 5 where the broker speaks it.",
     "mqtt.keepalive_s": "A client that is silent for longer shows that it is there.",
     "mqtt.connect_timeout_s": "Longest wait for a connection.",
     "mqtt.close_timeout_s": "Longest wait for what is still to be sent at the end.",
-    "cloud.algorithm": "How meta models are trained.",
     "cloud.inner_steps": "Adaptation steps within an iteration (K).",
     "cloud.first_stage_learning_rate": "Step size of Adam in the first stage.",
     "cloud.round_deadline_s": "Longest wait for the gradients of a round.",
     "cloud.pause_s": "Pause of a training that nobody answers.",
     "cloud.parallel_trainings": "Meta models that are trained at the same time.",
-    "cloud.settle_s": "Without a new twin for this long, planning begins.",
     "cloud.seed": "Seed of the cloud twin.",
     "edge.lat_deg": "Latitude at which the edge server stands.",
     "edge.lon_deg": "Longitude at which the edge server stands.",
     "edge.capacity": "Twins that the edge server has room for.",
     "edge.attributes_window_s": "Window that attributes are computed over.",
-    "edge.calibration_slots": "Newest true slots that a calibration fits.",
     "edge.cached_models": "Meta models that an edge server keeps.",
     "edge.seed": "Seed of an edge server.",
     "host.ready_poll_s": "Pause between two looks whether planning is over.",
 }
 """Meanings of fields that have no docstring of their own."""
+
+FIRST_STAGE = "teacher"
+"""A learner that the first stage asks for itself."""
 
 UNITS = {
     "_sim_s": "simulated seconds",
@@ -135,3 +136,11 @@ def bounds_of(path: str) -> Bounds:
 def unit_of(path: str) -> str:
     """The unit that the end of a name says, empty if it says none."""
     return next((unit for end, unit in UNITS.items() if path.endswith(end)), "")
+
+
+def choices_of(path: str) -> tuple[str, ...]:
+    """The words that a setting may be; empty if any."""
+    if path not in PLUGINS:
+        return ()
+    names = {each.name for each in entry_points(group=PLUGINS[path])}
+    return tuple(sorted(names - {FIRST_STAGE}))

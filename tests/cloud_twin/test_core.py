@@ -360,7 +360,7 @@ class TestLibrary:
         offered = self.request("").message
         assert isinstance(offered, MetaModelOffered)
         assert (offered.version, offered.schema_id) == (1, "test/v1")
-        assert offered.model == model_id("test/v1", offered.parameters.floats("parameters"))
+        assert offered.model == model_id("test/v1", offered.parameters.floats("init"))
         assert offered.parameters.floats("log_step_sizes").shape == (SIZE,)
 
     @pytest.mark.parametrize(

@@ -25,7 +25,10 @@ def planner(
     lattice = Lattice()
     for plvn, key in plvns.items():
         lattice.place(plvn, key)
-    return Planner(settings, {INMF: Blueprint("test/v1", zeros())}, Library(), lattice)
+    made = Planner(settings, {INMF: Blueprint("test/v1", zeros())}, Library(), lattice)
+    for plvn in plvns:
+        made.request(plvn, (INMF,))
+    return made
 
 
 def trained(training: Training, iterations: int) -> Training:

@@ -124,7 +124,7 @@ class ToyEdge:
 
 
 def gradients(started: MetaRoundStarted) -> GradientsComputed:
-    size = started.model.floats("parameters").size
+    size = started.model.floats("init").size
     rows = np.full((len(started.plvns), size), 1e-3, np.float32)
     return GradientsComputed(
         job=started.job,

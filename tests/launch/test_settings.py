@@ -95,7 +95,7 @@ def test_several_words_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) 
         ("edge.lon_deg", "nan", "it must be a number, -180 to 180"),
         ("broker.port", "1.5", "it must be a whole number, 1 to 65535"),
         ("broker.kind", "kafka", "it must be one of auto, mosquitto, nats"),
-        ("cloud.algorithm", "sgd", "it must be one of maml, fomaml, reptile"),
+        ("cloud.algorithm", "sgd", "it must be one of fomaml, maml, reptile"),
         ("deployment.wait", "maybe", "it must be yes or no"),
     ],
 )

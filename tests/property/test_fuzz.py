@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.examples import examples
 from tests.support.wire import GOLDEN, address, rows
+from twintier.protocol.catalogue import row_of
 from twintier.protocol.codec import Decoded, decode, encode
 from twintier.protocol.errors import RemoteProtocolError
 from twintier.protocol.topics import topic_for
@@ -69,7 +70,9 @@ def test_a_mutated_message_is_a_message_or_refused(seed: int) -> None:
         decoded = attempt(payload, topic)
         assert time.process_time() - start < SLOWEST_S
         if decoded is not None:
-            again = decode(encode(decoded.envelope, decoded.message), topic)
+            present = row_of(type(decoded.message)).name  # what was an older version is no more
+            envelope = decoded.envelope.model_copy(update={"type": present})
+            again = decode(encode(envelope, decoded.message), topic)
             assert again == decoded
 
 

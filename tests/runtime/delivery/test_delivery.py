@@ -15,6 +15,7 @@ from tests.support.toy import Behaviour, ToyCore, nothing, performance, status
 from twintier.broker.faulty import Faults, FaultyBus
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.address import Address
+from twintier.protocol.catalogue import row_of
 from twintier.protocol.codec import announce, decode, encode
 from twintier.protocol.envelope import Envelope
 from twintier.protocol.ids import EdgeId, PlvnId
@@ -133,7 +134,7 @@ def offered(values: int, version: int = 1) -> MetaModelOffered:
         version=version,
         model="0" * 64,
         schema_id="s",
-        parameters=Tensors.pack({"parameters": vector, "log_step_sizes": -vector}),
+        parameters=Tensors.pack({"init": vector, "log_step_sizes": -vector}),
     )
 
 
@@ -157,7 +158,7 @@ class TestRefusals:
                     seq=7,
                     code="unknown_version",
                     reason="performance-reported.v9 is not a version known here; "
-                    "send performance-reported.v1",
+                    "send performance-reported.v2",
                 )
             ]
             assert edge.runtime.meter.counts["refused.unknown_version"] == 1
@@ -329,7 +330,7 @@ class TestLargeMessages:
 def foreign_head() -> tuple[str, bytes]:
     stream = "edge/e1/down/library/coop-perception"
     envelope = Envelope(
-        type="meta-model-offered.v2",
+        type=row_of(MetaModelOffered).name,
         id=bytes(16),
         src="cloud:cloud",
         boot="elsewhere",
