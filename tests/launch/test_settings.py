@@ -14,7 +14,7 @@ from twintier.launch.settings.errors import SettingError
 from twintier.launch.settings.model import defaults
 from twintier.launch.settings.own import CertsSettings, DeploymentSettings
 from twintier.launch.settings.resolve import Given, Settings, variable
-from twintier.launch.settings.tree import BOUNDS, CHOICES, COMPUTED, MEANINGS
+from twintier.launch.settings.tree import BOUNDS, COMPUTED, MEANINGS, PLUGINS
 
 NESTED = """
 [cloud]
@@ -43,7 +43,7 @@ def test_every_setting_is_described_as_its_class_has_it() -> None:
     starts = defaults()
     assert set(described()) == set(starts) - COMPUTED
     assert [path for path, setting in described().items() if not setting.meaning] == []
-    assert {*BOUNDS, *CHOICES, *MEANINGS} <= set(starts)
+    assert {*BOUNDS, *PLUGINS, *MEANINGS} <= set(starts)
 
 
 def test_a_meaning_is_written_once() -> None:
