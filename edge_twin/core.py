@@ -18,6 +18,7 @@ from twintier.edge_twin.keys import (
     Adapting,
     ChangeTesting,
     DispatchRetry,
+    Exporting,
     FetchRetry,
     MetaRound,
     Timer,
@@ -211,6 +212,9 @@ class EdgeCore:
                 return self._on_adapted(key, result)
             case ChangeTesting(), ChangeResult():
                 return self._on_change_tested(key, result)
+            case Exporting(inmf=inmf), bytes():
+                self.hosting.programs.done(inmf, result)
+                return self.hosting.on_program(inmf)
             case _:
                 return [Count("results_unknown")]
 
@@ -230,6 +234,9 @@ class EdgeCore:
         match key:
             case MetaRound():
                 return self.rounds.failed(key, reason)
+            case Exporting(inmf=inmf):
+                self.hosting.programs.failed(inmf)
+                return [Count("exports_failed")]
             case Adapting(attempt=attempt) | ChangeTesting(attempt=attempt):
                 managed = self._managed(key)
                 return managed.on_failure(attempt) if managed else []

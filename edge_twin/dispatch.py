@@ -62,6 +62,12 @@ class Orders:
         self.version += 1
         return self._send(BaselineOrdered(inmf=self.inmf, version=self.version, reason=reason))
 
+    def lend(self, program: bytes) -> None:
+        """Take the graph of a network of the INMF's own, for all orders from now on."""
+        self.program = program
+        if isinstance(self.newest, ModelDispatched):
+            self.newest = self.newest.model_copy(update={"program": program})
+
     def again(self, *, asked: bool = False) -> list[Effect]:
         """Send the newest order again: asked for, or unanswered."""
         if self.newest is None or (self.acknowledged and not asked):

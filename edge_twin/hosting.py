@@ -7,6 +7,7 @@ from twintier.edge_twin.cache import MetaModelCache, Wanted
 from twintier.edge_twin.individual_model import IndividualModel
 from twintier.edge_twin.isolation import guarded
 from twintier.edge_twin.mirror import KeptTrajectories
+from twintier.edge_twin.programs import Programs
 from twintier.edge_twin.routes import plvn_route
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.twin import Twin, TwinRecord
@@ -31,6 +32,7 @@ class Hosting:
     edge: EdgeId
     settings: EdgeSettings
     cache: MetaModelCache
+    programs: Programs = field(default_factory=Programs)
     twins: dict[PlvnId, Twin] = field(default_factory=dict)
 
     def restore(self, record: EdgeRecord) -> None:
@@ -115,6 +117,10 @@ class Hosting:
         match = managed.match
         if match is None:
             return []
+        program = self.programs.of(inmf)
+        if program is None:
+            return self.programs.make(inmf)
+        managed.orders.lend(program)
         cached = self.cache.get(inmf, match.category, match.version)
         if cached is None:
             return self.cache.fetch(inmf, match.category)
@@ -135,6 +141,14 @@ class Hosting:
             if self.cache.get(inmf, category, wanted.version) is None:  # the library has no newer
                 effects.append(Count("offers_outdated"))
             else:
+                effects += self.give_meta_model(twin, inmf)
+        return effects
+
+    def on_program(self, inmf: InmfId) -> list[Effect]:
+        """The graph of a network is made: what waited for it goes on."""
+        effects: list[Effect] = []
+        for twin in self.twins.values():
+            if inmf in twin.managed:
                 effects += self.give_meta_model(twin, inmf)
         return effects
 

@@ -5,7 +5,7 @@ same bits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -21,8 +21,8 @@ from twintier.learning.emulated import adaptation_gradient
 from twintier.learning.errors import LearningError
 from twintier.learning.meta import MetaGradient, MetaSettings
 from twintier.learning.policy import Policy, Vector
+from twintier.learning.prior import prior_gradient
 from twintier.learning.rollout import collect, mean_reward
-from twintier.learning.teacher import teacher_gradient
 from twintier.protocol.ids import InmfId
 
 Origin = Literal["meta_model", "present_model"]
@@ -79,8 +79,9 @@ class MetaTask:
     log_step_sizes: Vector
     settings: MetaSettings
     prior_share: float
-    teacher: bool = False
-    """Whether the first stage is on: learn from the emulator's answers, without adaptation."""
+    """Share of tasks whose hidden parameters are an expert's."""
+    prior: Vector | None = None
+    """The meta model's other vector, if it has one of its own."""
 
     def run(self) -> dict[str, MetaGradient | TaskFailure]:
         """Each twin's gradient of its adaptation loss, or why there is none."""
@@ -95,9 +96,7 @@ class MetaTask:
             return twin.emulator.draw(self.settings.episodes, generator, hidden)
 
         try:
-            if self.teacher:
-                return teacher_gradient(policy, self.parameters, make_batch(rng), rng)
-            return adaptation_gradient(
+            gradient = adaptation_gradient(
                 policy,
                 self.parameters,
                 self.log_step_sizes,
@@ -105,6 +104,10 @@ class MetaTask:
                 settings=self.settings,
                 rng=rng,
             )
+            if self.prior is None:
+                return gradient
+            of_prior = prior_gradient(policy, self.prior, make_batch(rng), rng)
+            return replace(gradient, prior_gradient=of_prior)
         except LearningError as error:
             return TaskFailure(str(error))
 

@@ -1,6 +1,5 @@
 """Long work on true slots alone, for an INMF without an emulator: the paper's pure loop."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,24 +7,29 @@ import numpy as np
 from twintier.edge_twin.jobs import AdaptationResult, Start, TaskFailure, policy_of
 from twintier.inmf.contract import LOG_PROB, REWARD, SAMPLE, Columns
 from twintier.inmf.registry import inmf_of
+from twintier.learning.aggregate import Adam
 from twintier.learning.errors import LearningError
 from twintier.learning.logged import Logged, adapt_logged, logged_gradient
 from twintier.learning.meta import MetaGradient, MetaSettings
 from twintier.learning.policy import Vector
+from twintier.learning.ppo import PpoSettings
 from twintier.protocol.ids import InmfId
+
+LEAST_SHARE = 0.3
+"""Effective share of the true slots below which a candidate is too far from what sampled them."""
 
 
 def logged_of(inmf: InmfId, true: Columns) -> Logged:
     """True slots whose actions were sampled, in whole episodes."""
     known = inmf_of(inmf)
     sampled = ~np.isnan(true[LOG_PROB])
-    rows: Mapping[str, np.ndarray] = {name: array[sampled] for name, array in true.items()}
-    return Logged(
-        observations=known.observe(rows),
-        samples=rows[SAMPLE].astype(np.float32),
-        log_prob=rows[LOG_PROB].astype(np.float32),
-        rewards=rows[REWARD],
-        slots=known.spec.slots,
+    rows = {name: array[sampled] for name, array in true.items()}
+    return Logged.of(
+        known.spec,
+        known.observe(rows),
+        rows[SAMPLE].astype(np.float32),
+        rows[LOG_PROB].astype(np.float32),
+        rows[REWARD],
     )
 
 
@@ -40,18 +44,27 @@ class LoggedJob:
     true: Columns
     rule_reward: float | None
     """What the baseline has lately earned here."""
+    updates: int
+    """PPO updates at most."""
+    ppo: PpoSettings
     seed: int
 
     def run(self) -> AdaptationResult:
         """Adapt what acted; its worth is what it measured."""
         rng = np.random.default_rng(self.seed)
         logged = logged_of(self.inmf, self.true)
-        adapted = adapt_logged(
-            policy_of(self.inmf), inmf_of(self.inmf).spec, self.start.parameters, logged, rng=rng
-        )
+        policy, parameters = policy_of(self.inmf), self.start.parameters
+        adam = Adam(self.ppo.learning_rate)
+        for _ in range(self.updates):
+            adapted = adapt_logged(
+                policy, parameters, logged, settings=self.ppo, rng=rng, adam=adam
+            )
+            if adapted.effective_share < LEAST_SHARE:
+                break  # the slots say little of this candidate; the one before stays
+            parameters = adapted.parameters
         reward = float(self.true[REWARD].mean())
         return AdaptationResult(
-            parameters=adapted.parameters,
+            parameters=parameters,
             origin=self.origin or self.start,
             emulator=None,
             posterior=None,
@@ -60,8 +73,8 @@ class LoggedJob:
             reward_after=reward,
             baseline_reward=self.rule_reward,
             bound_reward=None,
-            updates=adapted.updates,
-            true_slots=int(logged.rewards.size),
+            updates=self.updates,
+            true_slots=logged.log_prob.size,
             synthetic_slots=0,
         )
 
@@ -94,7 +107,6 @@ class LoggedTask:
         try:
             return logged_gradient(
                 policy_of(self.inmf),
-                inmf_of(self.inmf).spec,
                 self.parameters,
                 self.log_step_sizes,
                 logged_of(self.inmf, twin.true),

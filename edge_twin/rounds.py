@@ -27,8 +27,6 @@ from twintier.runtime.effects import Count, Effect, Publish, StartJob
 
 META_PRIORITY = 10
 """After adaptations: a PLVN that waits is dearer than a round."""
-TEACHER = "teacher"
-"""Name of the model-assisted first stage among the learners."""
 
 
 @dataclass(slots=True)
@@ -91,9 +89,8 @@ class Rounds:
         self, started: MetaRoundStarted, inmf: InmfId, twins: Sequence[Twin]
     ) -> MetaTask | LoggedTask:
         settings = started.settings
-        teacher = settings.algorithm == TEACHER
         learning = MetaSettings(
-            algorithm="maml" if teacher else settings.algorithm,
+            algorithm=settings.algorithm,
             inner_steps=settings.inner_steps,
             episodes=settings.episodes,
         )
@@ -102,9 +99,15 @@ class Rounds:
         emulated = [twin.task(inmf, seed_of(settings.seed, twin.plvn)) for twin in twins]
         tasks = [task for task in emulated if isinstance(task, TaskTwin)]
         if len(tasks) == len(twins):
-            share = self.settings.prior_share
+            prior = "prior" in started.model.unpack()
             return MetaTask(
-                inmf, tuple(tasks), parameters, log_step_sizes, learning, share, teacher=teacher
+                inmf,
+                tuple(tasks),
+                parameters,
+                log_step_sizes,
+                learning,
+                self.settings.prior_share,
+                started.model.floats("prior") if prior else None,
             )
         logged = tuple(
             LoggedTwin(twin.plvn, twin.managed[inmf].mirror.trajectories.newest(2**31))
@@ -145,16 +148,19 @@ def gradient_messages(
     ordered = sorted(rows)
     for begin in range(0, len(ordered), rows_per_message):
         chosen = ordered[begin : begin + rows_per_message]
+        arrays = {
+            "gradient": np.stack([rows[p].gradient for p in chosen]),
+            "step_size_gradient": np.stack([rows[p].step_size_gradient for p in chosen]),
+        }
+        priors = [rows[p].prior_gradient for p in chosen]
+        of_prior = [vector for vector in priors if vector is not None]
+        if len(of_prior) == len(chosen):
+            arrays["prior_gradient"] = np.stack(of_prior)
         yield GradientsComputed(
             job=started.job,
             iteration=started.iteration,
             rows=tuple(_row(plvn, rows[plvn]) for plvn in chosen),
-            gradients=Tensors.pack(
-                {
-                    "gradient": np.stack([rows[p].gradient for p in chosen]),
-                    "step_size_gradient": np.stack([rows[p].step_size_gradient for p in chosen]),
-                }
-            ),
+            gradients=Tensors.pack(arrays),
         )
 
 

@@ -84,7 +84,17 @@ class Trainer:
         """The job of an exchange, on true slots alone whose actions were sampled."""
         sampled = ~np.isnan(true[SAMPLE]).any(axis=-1)
         slots = {name: array[sampled] for name, array in true.items()}
-        job = LoggedJob(self.inmf, start, self.tries.origin, slots, rule_reward, self._next_seed())
+        adaptation = self.settings.adaptation
+        job = LoggedJob(
+            self.inmf,
+            start,
+            self.tries.origin,
+            slots,
+            rule_reward,
+            adaptation.updates,
+            adaptation.ppo,
+            self._next_seed(),
+        )
         return StartJob(Adapting(self.plvn, self.inmf, self.attempt), job)
 
     def examine(self, before: Columns, after: Columns) -> StartJob:

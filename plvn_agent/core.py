@@ -199,21 +199,31 @@ class AgentCore:
             case _:
                 return []
 
-    def _on_grant(self, grant: Grant, unknown: Sequence[InmfId] = ()) -> Sequence[Effect]:
-        before = self.granted
-        effects = list(self.owner.on_grant(grant))
-        if before or not self.granted:
+    def _on_grant(self, grant: Grant, unknown: Sequence[InmfId] | None = None) -> list[Effect]:
+        """Begin or go on under an owner; only a registration's answer says what nobody knows."""
+        objection = self.owner.objection(grant)
+        if objection is not None:
+            return [objection]
+        first = not self.granted
+        effects = self.owner.take(grant)
+        if unknown is not None:
+            effects += self._leave_out(unknown)
+        if not first:
             return effects
-        counts: list[Effect] = []
-        for name, controller in self.controllers.items():
-            controller.managed = name not in unknown
-            counts += [] if controller.managed else [Count("inmfs_unknown")]
         asks = [
             self.owner.publish(ModelRequested(inmf=name))
             for name, controller in self.controllers.items()
             if controller.managed
         ]
-        return [*effects, *counts, *self._upload_history(), *asks]
+        return [*effects, *self._upload_history(), *asks]
+
+    def _leave_out(self, unknown: Sequence[InmfId]) -> list[Effect]:
+        """INMFs that nobody knows run on the baseline, and nothing of them is uploaded."""
+        left_out = 0
+        for name, controller in self.controllers.items():
+            left_out += controller.managed and name in unknown
+            controller.managed = name not in unknown
+        return [Count("inmfs_unknown", left_out)] if left_out else []
 
     def _on_order(
         self, order: ModelDispatched | BaselineOrdered, received: Received

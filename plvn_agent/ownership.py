@@ -104,15 +104,19 @@ class Ownership:
         pause = StartTimer(Timer.REGISTER, max(refused.retry_s, 0.1))
         return [pause, Count("registrations_refused")]
 
-    def on_grant(self, grant: Grant) -> Sequence[Effect]:
-        """Obey the owner that a grant names; one that is void or older changes nothing."""
+    def objection(self, grant: Grant) -> Count | None:
+        """Why a grant changes nothing; None if it is in force."""
         if grant.plvn != self.plvn:
-            return [NOT_OWNER]
+            return NOT_OWNER
         if self._settings.cloud_key and not is_grant_by(self._settings.cloud_key, grant):
-            return [Count("grants_forged")]
+            return Count("grants_forged")
+        if self.record is not None and grant.fence < self.record.fence:
+            return Count("stale_fence")
+        return None
+
+    def take(self, grant: Grant) -> list[Effect]:
+        """Obey the owner that a grant in force names; another one's orders count anew."""
         before = self.record
-        if before is not None and grant.fence < before.fence:
-            return [Count("stale_fence")]
         record = AgentRecord(self.plvn, grant.edge, grant.fence)
         if before is not None and before.edge == grant.edge:
             record = replace(before, fence=grant.fence)

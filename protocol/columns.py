@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from twintier.protocol.tensors import Tensors
 
@@ -68,7 +69,7 @@ def pack(columns: Mapping[str, Array], fields: Sequence[ColumnField]) -> Tensors
 
     Raises:
         ColumnsError: if a field is missing, has another shape or number of slots, or is out of its
-            limits, or there is no slot.
+            limits, there is no slot, or there are more columns than travel in one message.
     """
     count = _slots(columns, fields)
     arrays: dict[str, npt.NDArray[np.float32]] = {}
@@ -80,7 +81,10 @@ def pack(columns: Mapping[str, Array], fields: Sequence[ColumnField]) -> Tensors
         arrays[field.name] = _within(column, field, null)
         if null.any():
             arrays[field.name + NULL] = null.astype(np.float32)
-    return Tensors.pack(arrays)
+    try:
+        return Tensors.pack(arrays)
+    except ValidationError as error:  # too many, or with names that are too long
+        raise ColumnsError(f"{len(arrays)} columns cannot travel: {error}") from error
 
 
 def unpack(tensors: Tensors, fields: Sequence[ColumnField]) -> dict[str, Array]:

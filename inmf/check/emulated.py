@@ -17,7 +17,7 @@ from twintier.inmf.check.subject import (
 )
 from twintier.inmf.contract import Emulator
 from twintier.inmf.episodes import EpisodeBatch, Scored
-from twintier.inmf.spec import Array, Discrete, MultiBinary
+from twintier.inmf.spec import Discrete, MultiBinary
 
 NEAR = 1e-6
 AGREEMENT = 0.8
@@ -136,7 +136,7 @@ def rule_plays_episodes(subject: Subject) -> str:
 
 def rule_is_one_rule(subject: Subject) -> str:
     """Slot by slot in a world and at once in its replay the rule does the same."""
-    batch = subject.replay(_best_hidden(subject))
+    batch = subject.replay()
     done, _ = subject.done(batch)
     same = (np.asarray(subject.inmf.rule_actions(batch)) == done).all(axis=-1).mean()
     require(same >= AGREEMENT, f"the same action in {same:.1%} of the slots only")
@@ -190,7 +190,7 @@ def fit_stays_sane(subject: Subject) -> str:
 
 def replay_gives_what_was_measured(subject: Subject) -> str:
     """Who does what the PLVN did, gets what the PLVN got."""
-    batch = subject.replay(_best_hidden(subject))
+    batch = subject.replay()
     done, earned = subject.done(batch)
     rewards, own = batch.measured(done)
     share = float(own.mean())
@@ -205,7 +205,7 @@ def calibration_is_a_posterior(subject: Subject) -> str:
     """Weights, shapes and deviations of a fit are those of a posterior."""
     calibration, columns = subject.calibration(), subject.columns
     drawn = calibration.prior(5, subject.rng())
-    found = calibration.fit(columns, drawn[:0], subject.rng())
+    found = subject.posterior
     hidden = (drawn.shape[1],)
     require(found.best.shape == hidden, f"best {found.best.shape} must be {hidden}")
     require(found.particles.shape[1:] == hidden, f"particles are {found.particles.shape}")
@@ -224,23 +224,14 @@ def calibration_is_a_posterior(subject: Subject) -> str:
 def calibration_predicts_the_emulator(subject: Subject) -> str:
     """Predicted rewards are those of the emulator for the same states and actions."""
     calibration = subject.calibration()
-    best = _best_hidden(subject)
-    assert best is not None
-    batch = subject.replay(best)
+    best = subject.posterior.best[None]
+    batch = subject.replay()
     done, _ = subject.done(batch)
     emulated, (_, own) = batch.rewards(done), batch.measured(done)
     predicted = calibration.predict(subject.columns, best)[0][-emulated.size :]
     apart = float(np.abs(predicted.reshape(emulated.shape) - emulated)[own].max())
     require(apart < 1e-4, f"they differ by {apart}")
     return f"largest difference {apart:.1e}"
-
-
-def _best_hidden(subject: Subject) -> Array | None:
-    calibration = subject.inmf.calibration
-    if calibration is None:
-        return None
-    known = calibration.prior(1, subject.rng())[:0]
-    return calibration.fit(subject.columns, known, subject.rng()).best[None]
 
 
 def teacher_scores_choices(subject: Subject) -> str:

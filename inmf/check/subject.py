@@ -7,7 +7,17 @@ from functools import cached_property
 import numpy as np
 
 from twintier.inmf.check.findings import NotStatedError, require
-from twintier.inmf.contract import ACTION, REWARD, Calibration, Columns, Emulator, Inmf, Row, World
+from twintier.inmf.contract import (
+    ACTION,
+    REWARD,
+    Calibration,
+    Columns,
+    Emulator,
+    Inmf,
+    Posterior,
+    Row,
+    World,
+)
 from twintier.inmf.episodes import Actions, EpisodeBatch, Replayed
 from twintier.inmf.spec import Array, Box, Discrete, MultiBinary, Observation
 from twintier.inmf.traffic import Traffic, WorldSeed
@@ -100,13 +110,25 @@ class Subject:
         except NotStatedError:
             return drawn_rows(self.inmf, DRAWN_ROWS, self.rng())
 
-    def replay(self, hidden: Array | None = None) -> Replayed:
-        """The simulated slots to try other actions on.
+    @cached_property
+    def posterior(self) -> Posterior:
+        """Hidden parameters from the simulated slots."""
+        calibration = self.calibration()
+        nothing_known = calibration.prior(1, self.rng())[:0]
+        return calibration.fit(self.columns, nothing_known, self.rng())
+
+    @cached_property
+    def best(self) -> Array | None:
+        """The best hidden parameters, (1, h); None where nothing is calibrated."""
+        return None if self.inmf.calibration is None else self.posterior.best[None]
+
+    def replay(self) -> Replayed:
+        """The simulated slots under the best hidden parameters, to try other actions on.
 
         Raises:
             NotStatedError: if the emulator does not replay.
         """
-        made = self.emulator().replay(self.columns, hidden)
+        made = self.emulator().replay(self.columns, self.best)
         if made is None:
             raise NotStatedError("candidates are judged on emulated episodes alone")
         return made

@@ -1,8 +1,9 @@
 """The physical side of cooperative perception in one simulated PLVN.
 
 From what a source shows of the traffic it makes what a PLVN measures, and it says what modes were
-worth under a hidden condition that only it knows. It must stay other code than the emulator; what
-both share is the physics of radio and computing, as long as the strength of other effects is 0.
+worth under a hidden condition that only it knows. It must stay other code than the emulator; both
+share the physics of radio and computing, and at a strength above 0 this one has two more effects:
+signals fade faster beyond some distance, and retransmissions take bandwidth from loaded pairs.
 """
 
 import numpy as np
@@ -26,6 +27,13 @@ SPREAD_HZ = 0.3e6
 """Deviation of the bandwidth left around an average activity."""
 REWARD_NOISE_J = 0.35
 """Deviation of a measured reward from the true one, per slot (assumed)."""
+SECOND_REGIME_M = 40.0
+"""Distance beyond which signals fade faster where the strength is not 0 (assumed)."""
+CONGESTION = 0.3
+"""Share of the bandwidth that retransmissions take at strength 1, all human-driven vehicles active
+and all pairs loaded (assumed)."""
+FULL_LOAD = 24.0
+"""Objects of all cooperating pairs that load them fully (assumed)."""
 NOISE_DB = {"toronto": 1.0, "vancouver": 5.0}
 """Rise of the noise floor in cities that have a known one (assumed: within the prior); drawn from
 the prior elsewhere."""
@@ -44,15 +52,14 @@ class PerceptionWorld:
         Args:
             site: of the PLVN.
             seed: what everything random follows from.
-            strength: of effects that the emulator does not know; only 0 for now.
+            strength: of effects that the emulator does not know, from 0 to 1.
 
         Raises:
-            ValueError: if the strength is not 0.
+            ValueError: if the strength is not within 0 and 1.
         """
-        if strength != 0.0:
-            raise ValueError(
-                f"strength {strength}: this world has no effects beyond the emulator's form; use 0"
-            )
+        if not 0.0 <= strength <= 1.0:
+            raise ValueError(f"strength {strength} of effects must be within 0 and 1")
+        self._strength = strength
         start = start_condition(seed, NOISE_DB.get(site.city))
         self._schedule = ConditionSchedule(seed, start)
         self._radio = seed.generator("radio")
@@ -89,9 +96,9 @@ class PerceptionWorld:
         modes = np.asarray(action, bool) & present
         result = outcome(
             self._physics_at(traffic.sim_time_s),
-            row["bandwidth_hz"],
+            self._usable_hz(traffic, row, modes),
             row["objects"],
-            row["distance_m"],
+            self._faded_m(row["distance_m"]),
             present,
             modes_before=self._modes,
             modes=modes,
@@ -130,6 +137,17 @@ class PerceptionWorld:
             return RADIO_HZ - HDV_HZ * float(self._radio.binomial(driven, traffic.activity))
         mean_hz = RADIO_HZ - HDV_HZ * driven * traffic.activity
         return max(0.0, float(self._radio.normal(mean_hz, SPREAD_HZ)))
+
+    def _usable_hz(self, traffic: Traffic, row: Row, modes: Mask) -> Array:
+        """The bandwidth () that retransmissions leave: they grow with what pairs have to send."""
+        load = min(float(row["objects"][modes].sum()) / FULL_LOAD, 1.0)
+        lost = self._strength * CONGESTION * traffic.activity * load
+        return np.asarray(row["bandwidth_hz"] * (1.0 - lost))
+
+    def _faded_m(self, distance_m: Array) -> Array:
+        """Distances (3,) with the same path loss in one regime; beyond the second it is steeper."""
+        beyond = np.maximum(distance_m / SECOND_REGIME_M, 1.0)
+        return np.asarray(distance_m * beyond**self._strength)
 
     def _physics_at(self, sim_time_s: float) -> Physics:
         condition = self.condition_at(sim_time_s)

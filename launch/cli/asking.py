@@ -47,7 +47,7 @@ NOUNS = (
         "plvn",
         "Physical local vehicular networks that are heard on the bus.",
         "Id of the PLVN.",
-        ("id", "edge_server", "category", "vehicles", "reward"),
+        ("id", "edge_server", "category", "vehicles", "rewards"),
     ),
     Noun(
         "twin",

@@ -34,10 +34,12 @@ from twintier.plvn_agent.keys import Timer
 from twintier.plvn_agent.ownership import AgentRecord, Order
 from twintier.protocol.ids import InmfId, PlvnId
 from twintier.protocol.messages import (
+    GrantRenewed,
     MessageReturned,
     ModelApplied,
     ModelRefused,
     ModelRequested,
+    RegistrationGranted,
     RegistrationRequested,
     StreamPosition,
     TelemetryReported,
@@ -131,6 +133,17 @@ class TestGrants:
         (reported,) = messages(effects)
         assert isinstance(reported, TelemetryReported)
         assert [each.inmf for each in reported.measured] == [TOY]
+
+    def test_what_nobody_knows_may_be_said_after_the_first_grant(self) -> None:
+        core = agent(inmfs=[toy("other"), toy()])
+        registered = granted().message
+        assert isinstance(registered, RegistrationGranted)
+        renewed = GrantRenewed(grant=registered.grant)
+        assert len(messages(core.receive(received(renewed, "cloud:cloud"), 0.0))) == 2
+        effects = core.receive(granted(unknown=(OTHER,)), 1.0)
+        assert effects == [CancelTimer(Timer.REGISTER), Count("inmfs_unknown")]
+        assert core.receive(granted(unknown=(OTHER,)), 2.0) == [CancelTimer(Timer.REGISTER)]
+        assert not core.controllers[OTHER].uploads
 
     def test_what_is_not_granted_is_not_uploaded(self) -> None:
         core = agent()

@@ -11,7 +11,7 @@ from twintier.protocol.ids import EdgeId, InmfId, PlvnId
 from twintier.protocol.upcast import FIRST_INMF
 from twintier.protocol.values import Fence
 
-KEPT = Path(__file__).parents[1] / "kept" / "agent" / "agent-builtin-1.sqlite"
+KEPT = Path(__file__).parents[1] / "kept" / "0.1" / "agent-builtin-1.sqlite"
 P1 = PlvnId("p1")
 RECORD = AgentRecord(
     P1, EdgeId("e1"), Fence(2), ((InmfId("a"), Order("b1", 3)), (InmfId("b"), Order("b2", 1)))

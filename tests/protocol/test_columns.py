@@ -140,3 +140,10 @@ def test_a_row_is_held_to_its_fields() -> None:
     with pytest.raises(ColumnsError, match=r"free_hz is 0.5 Hz, not within"):
         check_row({"free_hz": np.array(0.5), "there": np.ones(2)}, FIELDS)
     assert check_row({}, ()) == {}
+
+
+def test_more_columns_than_a_message_holds_are_refused() -> None:
+    fields = [Column(f"field{number}") for number in range(40)]
+    many = {field.name: np.zeros(2) for field in fields}
+    with pytest.raises(ColumnsError, match="40 columns cannot travel"):
+        pack(many, fields)

@@ -159,5 +159,33 @@ def test_the_truth_names_the_event() -> None:
 def test_the_inmf_makes_its_world() -> None:
     made = CoopPerception().world(Site(), WorldSeed(2, PLVN))
     assert made.condition_at(0.0) == world().condition_at(0.0)
-    with pytest.raises(ValueError, match=r"strength 0\.5: this world has no effects"):
-        CoopPerception().world(Site(), WorldSeed(2, PLVN), strength=0.5)
+    with pytest.raises(ValueError, match=r"strength 1\.5 of effects must be within 0 and 1"):
+        CoopPerception().world(Site(), WorldSeed(2, PLVN), strength=1.5)
+
+
+def rewards(strength: float, *, distance_m: float = 20.0, human_driven: float = 8.0) -> np.ndarray:
+    seed = WorldSeed(2, PLVN, constant=True)
+    measuring = PerceptionWorld(Site(), seed, strength=strength)
+    found = []
+    for slot in range(200):
+        seen = replace(traffic(slot, human_driven), link_distance_m=np.full(3, distance_m))
+        measuring.measure(seen if human_driven else replace(seen, activity=0.0))
+        found.append(float(measuring.act(ALL_CP)["reward"]))
+    return np.array(found)
+
+
+def test_retransmissions_take_bandwidth_from_loaded_pairs() -> None:
+    means = [rewards(strength).mean() for strength in (0.0, 0.5, 1.0)]
+    assert means[0] > means[1] > means[2]
+
+
+def test_signals_fade_faster_beyond_a_distance() -> None:
+    quiet = {"human_driven": 0.0}
+    assert np.array_equal(
+        rewards(1.0, distance_m=39.0, **quiet), rewards(0.0, distance_m=39.0, **quiet)
+    )
+    near, far = (
+        rewards(0.0, distance_m=at_m).mean() - rewards(1.0, distance_m=at_m).mean()
+        for at_m in (20.0, 75.0)
+    )
+    assert far > near

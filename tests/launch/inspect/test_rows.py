@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.names import COOP_PERCEPTION
 from tests.support.peers import Peer
 from tests.support.toy import performance
 from twintier.launch.cli.app import app
@@ -23,7 +24,7 @@ from twintier.launch.inspect.rows import (
     twin_rows,
 )
 from twintier.protocol.address import Address
-from twintier.protocol.ids import COOP_PERCEPTION, EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
     EdgeStatusReported,
@@ -43,6 +44,7 @@ MODEL = IndividualModelReported(
     origin_version=1,
     adaptation_steps=3,
     exchanges=2,
+    evidence="emulated",
     reward_before=0.5,
     reward_after=0.75,
     baseline_reward=0.6,
@@ -62,8 +64,7 @@ ATTRIBUTES = AttributesReported(
     lat_deg=52.5,
     lon_deg=13.4,
     vehicle_number=12.5,
-    workload_objects=None,
-    bandwidth_hz=None,
+    inmfs=(),
     category=CATEGORY,
 )
 
@@ -89,10 +90,11 @@ def view() -> View:
     for model in (indexed("", 3), indexed(CATEGORY, 1)):
         seen.library[model.inmf, model.category] = model
     first = seen.plvn(P1)
-    first.edge, first.attributes, first.model = E1, ATTRIBUTES, MODEL
-    first.performance = performance(0)
-    first.recent.append((7.5, 10))
-    seen.plvn(P2)
+    first.edge, first.attributes = E1, ATTRIBUTES
+    own = first.inmf(COOP_PERCEPTION)
+    own.model, own.performance = MODEL, performance(0)
+    own.recent.append((7.5, 10))
+    seen.plvn(P2).inmf(COOP_PERCEPTION)
     return seen
 
 
@@ -104,9 +106,10 @@ def test_a_plvn_is_shown_as_a_network(view: View) -> None:
         "category": CATEGORY,
         "vehicles": 12.5,
     }
-    assert first["reward"] == 0.75
+    assert first["rewards"] == {COOP_PERCEPTION: 0.75}
     assert first["attributes"] == ATTRIBUTES.model_dump(mode="json")
-    assert set(second.values()) == {"p2", None}
+    assert second["rewards"] == {COOP_PERCEPTION: None}
+    assert {second[name] for name in ("id", "edge_server", "category")} == {"p2", None}
 
 
 def test_a_report_of_a_twin_says_which_server_hosts_it() -> None:
