@@ -14,7 +14,6 @@ import stable_baselines3
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
-from twintier.inmf.perception.live import all_modes
 from twintier.inmf.perception.paper import COOP_PERCEPTION_PAPER, TASK_LOW, PaperEpisodes
 from twintier.inmf.spec import Array, Observation
 
@@ -44,9 +43,8 @@ class CaseStudyEnvs(VecEnv):
 
     def _draw(self) -> None:
         batch = PaperEpisodes(TASK_LOW, self.num_envs, self._rng)
-        shape = (self.num_envs, SPEC.slots, SPEC.action_dim)
-        held = [np.broadcast_to(choice, shape) for choice in all_modes(SPEC.action_dim)]
-        self._rewards = np.stack([batch.rewards(modes) for modes in held], axis=-1)
+        nobody = np.zeros((self.num_envs, SPEC.slots, SPEC.action_dim), bool)
+        self._rewards = batch.scores(nobody)
         self._seen = batch.observe_all()
         self._slot, self._total = 0, np.zeros(self.num_envs)
 

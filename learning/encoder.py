@@ -2,7 +2,7 @@
 
 Each transition (what was seen, done and earned) goes through one network; the mean over them is a
 context that does not depend on their order (Zaheer et al., arXiv 1703.06114; Rakelly et al., arXiv
-1903.08254), and a second network values every choice of modes from observation and context. No
+1903.08254), and a second network values every choice of actions from observation and context. No
 model form is needed where it acts; where it is trained, the emulator tells what every choice is
 worth. The largest expected value is then the right choice also while the condition is uncertain;
 learning the best choice by cross-entropy is not, and earned half as much. Gradients are torch's.
@@ -26,20 +26,20 @@ Choices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """Sizes and training; all assumed, found on `coop-perception-hidden` v1."""
+    """Sizes and training; all assumed, found on the hidden conditions of the meta bench."""
 
     observation_dim: int
     transition_dim: int
     """Numbers of a transition."""
     choices: int
-    """Joint choices of modes, 2^A."""
+    """Joint choices of actions, 2^A of A yes-or-no components."""
     transition_hidden: int = 96
     context_dim: int = 32
     policy_hidden: int = 128
     longest: int = 300
     """Transitions beyond which more count as so many; training shows no more."""
-    value_scale_j: float = 3.0
-    """J of a unit of the outputs."""
+    value_scale: float = 3.0
+    """Reward of a unit of the outputs."""
     passes: int = 4
     """Steps on each batch, each with other transitions known."""
     learning_rate: float = 3e-3
@@ -54,15 +54,15 @@ class EncoderBatch:
     """(tasks, n, transition_dim) float32; training shows some of them, in any order."""
     observations: Observation
     """(tasks, rows, observation_dim) float32."""
-    worth_j: Observation
-    """(tasks, rows, choices) float32 J of every choice, by the emulator."""
+    worth: Observation
+    """(tasks, rows, choices) float32 reward of every choice, by the emulator."""
 
 
 DrawBatch = Callable[[np.random.Generator], EncoderBatch]
 
 
 class EncoderPolicy(nn.Module):
-    """Values choices of modes from an observation and the transitions that are known."""
+    """Values choices of actions from an observation and the transitions that are known."""
 
     def __init__(self, settings: EncoderSettings, rng: np.random.Generator) -> None:
         """Draw the weights, uniform within 1/sqrt(fan-in)."""
@@ -92,7 +92,7 @@ class EncoderPolicy(nn.Module):
         return torch.cat([total / number.clamp(min=1.0), amount], -1)
 
     def forward(self, observations: Tensor, context: Tensor) -> Tensor:
-        """Value of each choice in `value_scale_j`, (tasks, rows, choices)."""
+        """Value of each choice in `value_scale`, (tasks, rows, choices)."""
         shown = context[:, None].expand(len(observations), observations.shape[1], -1)
         values: Tensor = self._decide(torch.cat([observations, shown], -1))
         return values
@@ -147,7 +147,7 @@ def train_encoder(
         rng: source of the tasks, and of what is known of them.
 
     Returns:
-        Mean squared error of the last tenth of the batches, in `value_scale_j` squared.
+        Mean squared error of the last tenth of the batches, in `value_scale` squared.
 
     Raises:
         NumericsError: if an error is not finite; the step is not taken.
@@ -185,4 +185,4 @@ def value_error(policy: EncoderPolicy, batch: EncoderBatch, rng: np.random.Gener
     shown = batch.transitions[:, rng.permutation(there)[:most]]
     context = policy.context(torch.from_numpy(shown), torch.from_numpy(np.minimum(counts, most)))
     values = policy(torch.from_numpy(batch.observations), context)
-    return nn.functional.mse_loss(values, torch.from_numpy(batch.worth_j) / settings.value_scale_j)
+    return nn.functional.mse_loss(values, torch.from_numpy(batch.worth) / settings.value_scale)

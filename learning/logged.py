@@ -32,23 +32,7 @@ towards the policy that sampled, and their variance is bounded)."""
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """True sampled slots of one PLVN, in order of time."""
-
-    observations: Observation
-    """(n, observation_dim) float32."""
-    samples: Array
-    """(n, A) what the actions were made of."""
-    log_prob: Array
-    """(n,) of the samples when they were drawn."""
-    rewards: Rewards
-    """(n,) measured."""
-    slots: int
-    """Of an episode."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedEpisodes:
-    """True sampled slots in whole episodes, oldest first."""
+    """True sampled slots of one PLVN in whole episodes, oldest first."""
 
     inmf: InmfSpec
     rollout: Rollout
@@ -57,26 +41,40 @@ class LoggedEpisodes:
     """(episodes, slots) of the samples when they were drawn."""
 
     @classmethod
-    def of(cls, inmf: InmfSpec, logged: Logged) -> "LoggedEpisodes":
-        """The newest slots in episodes; older ones that do not fill one are left out."""
-        episodes = len(logged.rewards) // logged.slots
-        first, shape = len(logged.rewards) - episodes * logged.slots, (episodes, logged.slots)
-        samples = logged.samples[first:].reshape(*shape, logged.samples.shape[-1])
-        samples = samples.astype(np.float32)
+    def of(
+        cls,
+        inmf: InmfSpec,
+        observations: Observation,
+        samples: Array,
+        log_prob: Array,
+        rewards: Rewards,
+    ) -> "Logged":
+        """The newest slots in episodes of the INMF's length; what does not fill one is left out.
+
+        Args:
+            inmf: slots of an episode and discounting.
+            observations: (n, observation_dim) float32, one row a slot, in order of time.
+            samples: (n, A) what the actions were made of.
+            log_prob: (n,) of the samples when they were drawn.
+            rewards: (n,) measured.
+        """
+        episodes = len(rewards) // inmf.slots
+        first, shape = len(rewards) - episodes * inmf.slots, (episodes, inmf.slots, -1)
+        cut = samples[first:].reshape(shape).astype(np.float32)
         rollout = Rollout(
-            logged.observations[first:].reshape(*shape, logged.observations.shape[-1]),
-            samples,
-            samples,
-            logged.rewards[first:].reshape(shape).astype(np.float64),
+            observations[first:].reshape(shape),
+            cut,
+            cut,
+            rewards[first:].reshape(shape[:2]).astype(np.float64),
         )
-        return cls(inmf, rollout, logged.log_prob[first:].reshape(shape))
+        return cls(inmf, rollout, log_prob[first:].reshape(shape[:2]))
 
     @property
     def episodes(self) -> int:
         """Whole episodes."""
         return len(self.log_prob)
 
-    def part(self, chosen: slice) -> "LoggedEpisodes":
+    def part(self, chosen: slice) -> "Logged":
         """Some of the episodes."""
         whole = self.rollout
         rollout = Rollout(
@@ -85,9 +83,9 @@ class LoggedEpisodes:
             whole.actions[chosen],
             whole.rewards[chosen],
         )
-        return LoggedEpisodes(self.inmf, rollout, self.log_prob[chosen])
+        return Logged(self.inmf, rollout, self.log_prob[chosen])
 
-    def halves(self) -> tuple["LoggedEpisodes", "LoggedEpisodes"]:
+    def halves(self) -> tuple["Logged", "Logged"]:
         """The older episodes, to adapt to, and the newer ones, which are held out.
 
         Raises:
@@ -95,7 +93,7 @@ class LoggedEpisodes:
         """
         if self.episodes < 2:
             raise SettingsError(
-                f"{self.episodes} logged episodes; a meta gradient "
+                f"{self.episodes} logged episodes of {self.inmf.slots} slots; a meta gradient "
                 "needs two: one to adapt to and one that is held out"
             )
         middle = self.episodes // 2
@@ -140,7 +138,7 @@ class LoggedStep:
 
 
 def logged_step(
-    policy: Policy, parameters: Array, logged: LoggedEpisodes, *, normalise: bool = True
+    policy: Policy, parameters: Array, logged: Logged, *, normalise: bool = True
 ) -> LoggedStep:
     """Differentiate -mean(clipped ratio * advantage) at (1, n) parameters."""
     rollout = logged.rollout
@@ -160,8 +158,8 @@ class LoggedRounds:
     """Adapts to older episodes of one twin and is judged by newer ones; see `meta.Rounds`."""
 
     policy: Policy
-    shown: LoggedEpisodes
-    held_out: LoggedEpisodes
+    shown: Logged
+    held_out: Logged
     normalise_outer: bool
 
     @property
@@ -194,7 +192,6 @@ class LoggedRounds:
 
 def logged_gradient(
     policy: Policy,
-    inmf: InmfSpec,
     parameters: Vector,
     log_step_sizes: Vector,
     logged: Logged,
@@ -205,7 +202,6 @@ def logged_gradient(
 
     Args:
         policy: network and head.
-        inmf: discounting.
         parameters: (n,) float32 meta parameters.
         log_step_sizes: (n,) float32 logarithms of the inner step sizes (alpha).
         logged: the twin's slots; the newer half of the episodes is held out.
@@ -217,7 +213,7 @@ def logged_gradient(
     """
     learner = learner_of(settings.algorithm)
     learner.check(settings)
-    shown, held_out = LoggedEpisodes.of(inmf, logged).halves()
+    shown, held_out = logged.halves()
     rounds = LoggedRounds(policy, shown, held_out, settings.normalise_outer)
     return learner.gradients(rounds, parameters, log_step_sizes, settings)[0]
 
@@ -228,8 +224,6 @@ class LoggedAdaptation:
 
     parameters: Vector
     """(n,) float32."""
-    updates: int
-    """PPO updates."""
     true_slots: int
     """Slots that were learned from."""
     effective_share: float
@@ -241,38 +235,36 @@ class LoggedAdaptation:
 
 def adapt_logged(
     policy: Policy,
-    inmf: InmfSpec,
     start: Vector,
     logged: Logged,
     *,
+    settings: PpoSettings,
     rng: np.random.Generator,
-    settings: PpoSettings | None = None,
     adam: Adam | None = None,
 ) -> LoggedAdaptation:
     """One PPO update from true sampled slots, clipped around what sampled them.
 
     Args:
         policy: network and head.
-        inmf: discounting.
         start: (n,) float32, the policy in force or a meta model.
         logged: at least one episode.
+        settings: hyper-parameters of the update.
         rng: source of the minibatches' order.
-        settings: hyper-parameters of the update; None for the usual ones.
         adam: the optimiser, if its memory goes on from update to update.
 
     Raises:
         NumericsError: if the new parameters are not finite.
         SettingsError: if there is no whole episode.
     """
-    whole, ppo = LoggedEpisodes.of(inmf, logged), settings or PpoSettings()
-    if not whole.episodes:
-        raise SettingsError(f"no whole episode of {logged.slots} slots; wait for more")
-    advantage = linear_advantages(inmf, whole.rollout)
-    experience = Experience.of(whole.rollout, advantage, whole.log_prob.astype(start.dtype))
-    optimizer = adam or Adam(ppo.learning_rate)
-    stepped = update(policy, start, experience, optimizer, settings=ppo, rng=rng)
+    if not logged.episodes:
+        raise SettingsError(f"no whole episode of {logged.inmf.slots} slots; wait for more")
+    advantage = linear_advantages(logged.inmf, logged.rollout)
+    experience = Experience.of(logged.rollout, advantage, logged.log_prob)
+    stepped = update(
+        policy, start, experience, adam or Adam(settings.learning_rate), settings=settings, rng=rng
+    )
     now = Likelihood(policy, stepped, experience.observations, experience.samples).log_prob
     with np.errstate(over="ignore"):
-        ratio = np.exp((now - whole.log_prob.reshape(-1)).astype(np.float64))
+        ratio = np.exp((now - logged.log_prob.reshape(-1)).astype(np.float64))
     share = float(ratio.sum() ** 2 / (ratio.size * (ratio**2).sum()))
-    return LoggedAdaptation(stepped, 1, ratio.size, share, float(ratio.max()))
+    return LoggedAdaptation(stepped, ratio.size, share, float(ratio.max()))

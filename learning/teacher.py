@@ -22,8 +22,7 @@ from twintier.learning.rollout import collect
 SHARPNESS = 1.702
 """A logistic of this slope is within 0.01 of the normal distribution function."""
 LARGEST_GAP = 10.0
-"""One slot weighs this much at most, in the reward's unit (assumed; the penalty of modes that do
-not fit in cooperative perception)."""
+"""One slot weighs this much at most, in the reward's unit (assumed)."""
 
 
 def gaps(values: Array) -> Array:

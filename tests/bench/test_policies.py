@@ -37,9 +37,9 @@ def test_an_encoder_batch_values_every_choice_of_every_slot() -> None:
     rng = np.random.default_rng(0)
     policy = EncoderPolicy(_encoder.SETTINGS, rng)
     batch = _encoder.draw_batch(policy, rng)
-    assert batch.worth_j.shape == (_encoder.TASKS, 75, 8)
+    assert batch.worth.shape == (_encoder.TASKS, 75, 8)
     assert batch.transitions.shape == (_encoder.TASKS, 300, 14)
-    assert batch.worth_j.min() > -12.0
+    assert batch.worth.min() > -12.0
 
 
 def test_six_pairs_in_another_order_are_the_same_slots() -> None:

@@ -53,10 +53,10 @@ def test_without_transitions_the_context_is_nothing() -> None:
 
 def test_values_are_in_their_scale_and_the_error_is_squared() -> None:
     batch = hidden_sign(np.random.default_rng(0))
-    blind = EncoderBatch(batch.transitions[:, :0], batch.observations, 3.0 * batch.worth_j)
+    blind = EncoderBatch(batch.transitions[:, :0], batch.observations, 3.0 * batch.worth)
     one = policy()
     values = one(torch.from_numpy(blind.observations), torch.zeros(32, SETTINGS.context_dim + 1))
-    expected = ((values - torch.from_numpy(batch.worth_j)) ** 2).mean()
+    expected = ((values - torch.from_numpy(batch.worth)) ** 2).mean()
     torch.testing.assert_close(value_error(one, blind, np.random.default_rng(1)), expected)
 
 
@@ -85,7 +85,7 @@ def test_a_loss_that_is_not_finite_leaves_the_policy_as_it_was() -> None:
 
     def broken(rng: np.random.Generator) -> EncoderBatch:
         batch = hidden_sign(rng)
-        batch.worth_j[0, 0, 0] = np.nan
+        batch.worth[0, 0, 0] = np.nan
         return batch
 
     with pytest.raises(NumericsError, match="not finite in batch 0"):

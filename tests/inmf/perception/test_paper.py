@@ -114,6 +114,16 @@ def test_the_switching_cost_is_paid_by_every_pair_that_changes() -> None:
     assert less == pytest.approx(0.4 * changes)
 
 
+def test_every_choice_is_scored_after_what_was_played() -> None:
+    batch = PaperEpisodes(pattern(6.0), 5, np.random.default_rng(3), PaperSettings(0.4))
+    modes = np.random.default_rng(4).random(batch.objects.shape) < 0.5
+    index = (modes * (1 << np.arange(3))).sum(axis=-1)
+    scores = batch.scores(modes)
+    of_played = np.take_along_axis(scores, index[..., None], axis=-1)[..., 0]
+    assert of_played == pytest.approx(batch.rewards(modes), abs=1e-6)
+    assert scores[..., 0] == pytest.approx(-0.4 * before(modes).sum(axis=-1))
+
+
 def test_an_observation_holds_scaled_bandwidth_workloads_and_distances() -> None:
     batch = PaperEpisodes(pattern(5.0), 3, np.random.default_rng(5))
     seen = batch.observe_all()

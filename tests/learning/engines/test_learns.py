@@ -68,8 +68,7 @@ def meta_gradient(
             steps.append(step)
             current = current - 0.3 * step.gradient
     last = {len(steps): outer[len(steps)]}
-    step_sizes = np.full(flat.size, 0.3)
-    return backpropagate(steps, last, step_sizes, settings, second_order=True)
+    return backpropagate(steps, last, np.full(flat.size, 0.3), settings, second_order=True)
 
 
 @pytest.mark.parametrize("exogenous", [True, False])
