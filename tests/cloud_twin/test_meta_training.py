@@ -77,7 +77,9 @@ def test_a_row_of_another_size_is_refused() -> None:
     run = training()
     run.sample(PLVNS[:1])
     run.add(gradients("super-1", 0, {"p0": [1.0] * (SIZE + 1)}))
-    assert run.close() == {"p0": f"gradients of [({SIZE + 1},), ({SIZE + 1},)], expected ({SIZE},) each"}
+    assert run.close() == {
+        "p0": f"gradients of [({SIZE + 1},), ({SIZE + 1},)], expected ({SIZE},) each"
+    }
     assert run.iteration == 0
 
 
