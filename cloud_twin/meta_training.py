@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from twintier.cloud_twin.round_states import TRAINING_ROUND, RoundEvent, RoundState
 from twintier.cloud_twin.settings import CloudSettings
-from twintier.learning.aggregate import MetaOptimizer, average_gradients
+from twintier.learning.aggregate import MetaOptimizer
+from twintier.learning.aggregators.registry import aggregator_of
 from twintier.learning.errors import LearningError
 from twintier.protocol.ids import CategoryKey, InmfId, ModelId, PlvnId
 from twintier.protocol.messages import GradientRow, GradientsComputed, MetaTrainingSettings
@@ -202,13 +203,13 @@ class Training:
                 reasons[plvn] = f"gradients of {shapes}, expected {shape} each"
         good = {p: row for p, row in self.rows.items() if p not in reasons}
         if good:
-            _, outliers = average_gradients({p: each.gradient for p, each in good.items()})
+            _, outliers = self._combined({p: each.gradient for p, each in good.items()})
             reasons.update({PlvnId(p): reason for p, reason in outliers.items()})
         return {p: row for p, row in good.items() if p not in reasons}, reasons
 
     def _step(self, good: Mapping[PlvnId, Contribution]) -> bool:
-        mean, _ = average_gradients({p: each.gradient for p, each in good.items()})
-        step_mean, _ = average_gradients({p: each.step_size_gradient for p, each in good.items()})
+        mean, _ = self._combined({p: each.gradient for p, each in good.items()})
+        step_mean, _ = self._combined({p: each.step_size_gradient for p, each in good.items()})
         priors: dict[str, Vector] = {
             p: each.prior_gradient for p, each in good.items() if each.prior_gradient is not None
         }
@@ -218,11 +219,15 @@ class Training:
             )
             prior = self.model.prior
             if prior is not None and priors:
-                prior = self.optimizer.step_prior(prior, average_gradients(priors)[0])
+                prior = self.optimizer.step_prior(prior, self._combined(priors)[0])
         except LearningError:
             return False
         self.model = MetaParameters(init, log_step_sizes, prior)
         return True
+
+    def _combined(self, rows: Mapping[str, Vector]) -> tuple[Vector, dict[str, str]]:
+        """The outer direction of rows by PLVN, and why some were refused."""
+        return aggregator_of(self.settings.aggregator).combine(rows)
 
     def _learning_rate(self) -> float:
         """Of the present stage; the first one's falls to a fifth on its way."""

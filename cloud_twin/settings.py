@@ -24,6 +24,8 @@ class CloudSettings:
     """Emulated episodes of a twin in each round of data collection."""
     algorithm: str = "maml"
     """Learner of meta training: maml, fomaml, reptile, or one of another package."""
+    aggregator: str = "mean"
+    """What becomes of the twins' gradients: mean, median, trimmed-mean, or another package's."""
     train_prior: bool = True
     """Whether a meta model has a prior of its own, trained on the mixture of tasks after the first
     stage; otherwise the meta learned vector stands for both."""

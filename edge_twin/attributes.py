@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 
 from twintier.edge_twin.mirror import Mirror, length
@@ -75,9 +76,9 @@ def extract(  # one argument an attribute
         parts.append(
             InmfAttributes(
                 inmf=name,
-                workload=own.workload,
+                workload=_amount(own.workload),
                 workload_unit=own.workload_unit,
-                resources=own.resources,
+                resources=_amount(own.resources),
                 resources_unit=own.resources_unit,
             )
         )
@@ -93,3 +94,8 @@ def extract(  # one argument an attribute
         inmfs=tuple(parts),
         category=category_of(site, time_of_day),
     )
+
+
+def _amount(value: float | None) -> float | None:
+    """An amount as the wire takes it; what is none is not known."""
+    return value if value is not None and isfinite(value) and value >= 0.0 else None

@@ -1,10 +1,11 @@
 """Meta models that an edge server has: fetched when a match asks for one, bounded. No I/O."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from twintier.edge_twin.cache_policies.port import CachePolicy, Use, Wanted
 from twintier.edge_twin.keys import FetchRetry
 from twintier.inmf.contract import Inmf
 from twintier.learning.policy import Vector
@@ -12,9 +13,6 @@ from twintier.protocol.address import Address
 from twintier.protocol.ids import EdgeId, InmfId
 from twintier.protocol.messages import LibraryIndexed, MetaModelOffered, MetaModelRequested
 from twintier.runtime.effects import Count, Effect, Publish, StartTimer
-
-Wanted = tuple[InmfId, str]
-"""INMF and category."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +40,20 @@ class MetaModelCache:
     edge: EdgeId
     capacity: int
     retry_s: float
+    policy: CachePolicy
     models: dict[Wanted, CachedModel] = field(default_factory=dict)
+    uses: dict[Wanted, Use] = field(default_factory=dict)
+    offers: int = 0
 
     def get(self, inmf: InmfId, category: str, version: int) -> CachedModel | None:
         """The model, if it is there in this version or a newer one."""
         cached = self.models.get((inmf, category))
         return None if cached is None or cached.version < version else cached
+
+    def used(self, inmf: InmfId, category: str) -> None:
+        """A twin is given a model that is there."""
+        use = self.uses[inmf, category]
+        self.uses[inmf, category] = replace(use, times=use.times + 1)
 
     def fetch(self, inmf: InmfId, category: str) -> list[Effect]:
         """Ask the cloud twin for a model, and again until it answers."""
@@ -82,6 +88,9 @@ class MetaModelCache:
         if present is None or present.version < offered.version:
             self._make_room(frozenset(in_use))
             prior = arrays.get("prior")
+            self.offers += 1
+            times = self.uses[key].times if key in self.uses else 0
+            self.uses[key] = Use(self.offers, times)
             self.models[key] = CachedModel(
                 offered.category,
                 offered.version,
@@ -95,13 +104,15 @@ class MetaModelCache:
         """A newer version in the library makes the cached one stale."""
         if self.get(indexed.inmf, indexed.category, indexed.version) is not None:
             return []
-        stale = self.models.pop((indexed.inmf, str(indexed.category)), None)
-        return [] if stale is None else [Count("cache_invalidated")]
+        key = (indexed.inmf, str(indexed.category))
+        self.uses.pop(key, None)
+        return [] if self.models.pop(key, None) is None else [Count("cache_invalidated")]
 
     def _make_room(self, in_use: frozenset[Wanted]) -> None:
-        """Forget models that no twin is matched with, the oldest first."""
+        """Forget models that no twin is matched with, as the policy says."""
         while len(self.models) >= self.capacity:
-            victim = next((key for key in self.models if key not in in_use), None)
-            if victim is None:
+            candidates = {key: use for key, use in self.uses.items() if key not in in_use}
+            if not candidates:
                 return
-            del self.models[victim]
+            victim = self.policy.victim(candidates)
+            del self.models[victim], self.uses[victim]

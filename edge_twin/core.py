@@ -11,6 +11,7 @@ from typing import Literal
 
 from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.cache import MetaModelCache
+from twintier.edge_twin.cache_policies.registry import cache_policy_of
 from twintier.edge_twin.hosting import EdgeRecord, Hosting
 from twintier.edge_twin.isolation import guarded
 from twintier.edge_twin.jobs import AdaptationResult, ChangeResult, policy_of
@@ -76,7 +77,9 @@ class EdgeCore:
         self.id: str = edge
         self.edge = edge
         self.settings = settings
-        self.cache = MetaModelCache(edge, settings.cached_models, settings.retry_s)
+        self.cache = MetaModelCache(
+            edge, settings.cached_models, settings.retry_s, cache_policy_of(settings.cache_policy)
+        )
         self.hosting = Hosting(edge, settings, self.cache)
         self.rounds = Rounds(edge, settings)
         for record in records:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from twintier.edge_twin.cache import MetaModelCache, Wanted
+from twintier.edge_twin.cache import MetaModelCache
+from twintier.edge_twin.cache_policies.port import Wanted
 from twintier.edge_twin.individual_model import IndividualModel
 from twintier.edge_twin.isolation import guarded
 from twintier.edge_twin.mirror import KeptTrajectories
@@ -124,6 +125,7 @@ class Hosting:
         cached = self.cache.get(inmf, match.category, match.version)
         if cached is None:
             return self.cache.fetch(inmf, match.category)
+        self.cache.used(inmf, match.category)
         category = twin.category or CategoryKey("")
         begun = guarded(managed, lambda: managed.on_meta_model(cached))
         moved = guarded(managed, lambda: managed.on_category(category, twin.sim_time_s))

@@ -82,6 +82,8 @@ class MetaTask:
     """Share of tasks whose hidden parameters are an expert's."""
     prior: Vector | None = None
     """The meta model's other vector, if it has one of its own."""
+    device: str = "cpu"
+    """Where networks of an INMF's own are computed."""
 
     def run(self) -> dict[str, MetaGradient | TaskFailure]:
         """Each twin's gradient of its adaptation loss, or why there is none."""
@@ -90,7 +92,7 @@ class MetaTask:
     def _one(self, twin: TaskTwin) -> MetaGradient | TaskFailure:
         rng = np.random.default_rng(twin.seed)
         hidden = self._hidden(twin, rng)
-        policy = policy_of(self.inmf)
+        policy = policy_of(self.inmf, self.device)
 
         def make_batch(generator: np.random.Generator) -> EpisodeBatch:
             return twin.emulator.draw(self.settings.episodes, generator, hidden)
@@ -167,11 +169,13 @@ class AdaptationJob:
     settings: AdaptationSettings
     evaluation_episodes: int
     seed: int
+    device: str = "cpu"
+    """Where networks of an INMF's own are computed."""
 
     def run(self) -> AdaptationResult:
         """Calibrate, choose the better start, adapt it, and compare on common traces."""
         rng = np.random.default_rng(self.seed)
-        inmf, policy = inmf_of(self.inmf), policy_of(self.inmf)
+        inmf, policy = inmf_of(self.inmf), policy_of(self.inmf, self.device)
         posterior = self._calibrated(inmf, rng)
         emulated = _Emulated(self.emulator, posterior)
         common = emulated(self.evaluation_episodes, rng)

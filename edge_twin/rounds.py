@@ -108,6 +108,7 @@ class Rounds:
                 learning,
                 self.settings.prior_share,
                 started.model.floats("prior") if prior else None,
+                self.settings.device,
             )
         logged = tuple(
             LoggedTwin(twin.plvn, twin.managed[inmf].mirror.trajectories.newest(2**31))

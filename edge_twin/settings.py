@@ -46,6 +46,11 @@ class EdgeSettings:
     """Share of meta-training tasks drawn from the prior of hidden conditions instead of the
     calibrated one: conditions change, and a category's model must serve the next one too."""
     cached_models: int = 32
+    """Meta models that an edge server keeps."""
+    cache_policy: str = "oldest"
+    """Which one goes to make room: oldest, least-used, or another package's."""
+    device: str = "cpu"
+    """Where networks of INMFs' own are computed: cpu, or cuda where there is one."""
     rows_per_message: int = 5
     """Rows of gradients of 45 kB in a message below the chunk size."""
     adaptation: AdaptationSettings = field(

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -16,7 +17,6 @@ from sqlalchemy import (
     String,
     Table,
     delete,
-    func,
     select,
 )
 from sqlalchemy.dialects.sqlite import insert
@@ -63,10 +63,11 @@ _trajectories = Table(
     "trajectories",
     _metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("plvn", String, nullable=False, index=True),
+    Column("plvn", String, nullable=False),
     Column("inmf", String, nullable=False, server_default=FIRST_INMF),
     Column("slots", Integer, nullable=False),
     Column("message", LargeBinary, nullable=False),
+    Index("ix_trajectories_of", "plvn", "inmf", "number"),
 )
 
 
@@ -154,13 +155,19 @@ class EdgeStore(SqlStore):
             "message": msgpack.packb({"type": _TYPE, **record.message.model_dump()}),
         }
         connection.execute(insert(table).values(values))
-        newer = table.alias()
-        same = (newer.c.plvn == table.c.plvn) & (newer.c.inmf == table.c.inmf)
-        after = same & (newer.c.number > table.c.number)
-        slots_after = select(func.coalesce(func.sum(newer.c.slots), 0)).where(after)
-        enough = slots_after.scalar_subquery() >= self._trajectory_slots
+        self._forget_trajectories(connection, record)
+
+    def _forget_trajectories(self, connection: Connection, record: KeptTrajectories) -> None:
+        """Let those go that more than enough newer slots follow; the cost is that of what stays."""
+        table = _trajectories
         ours = (table.c.plvn == record.plvn) & (table.c.inmf == record.inmf)
-        connection.execute(delete(table).where(ours & enough))
+        newest_first = select(table.c.number, table.c.slots).where(ours)
+        slots = 0
+        for number, more in connection.execute(newest_first.order_by(table.c.number.desc())):
+            if slots >= self._trajectory_slots:
+                connection.execute(delete(table).where(ours & (table.c.number <= number)))
+                return
+            slots += more
 
     def _delete_model(self, connection: Connection, record: IndividualModelDeleted) -> None:
         key: ColumnElement[bool] = (
@@ -218,6 +225,10 @@ def _of_any_inmf(connection: Connection) -> None:
     """Version 2 keeps trajectories by INMF, and reports that say what rewards rest on."""
     connection.exec_driver_sql(
         f"ALTER TABLE trajectories ADD COLUMN inmf VARCHAR NOT NULL DEFAULT '{FIRST_INMF}'"
+    )
+    connection.exec_driver_sql("DROP INDEX IF EXISTS ix_trajectories_plvn")
+    connection.exec_driver_sql(
+        "CREATE INDEX ix_trajectories_of ON trajectories (plvn, inmf, number)"
     )
     rows = connection.exec_driver_sql("SELECT rowid, report FROM individual_models").all()
     for rowid, report in rows:

@@ -77,6 +77,7 @@ class Trainer:
             settings=self.settings.adaptation,
             evaluation_episodes=self.settings.evaluation_episodes,
             seed=self._next_seed(),
+            device=self.settings.device,
         )
         return StartJob(Adapting(self.plvn, self.inmf, self.attempt), job)
 

@@ -64,7 +64,7 @@ class VnfScaling(Inmf):
         """Mean load, and mean of what runs beyond it; both in instances."""
         if not len(measured["load"]):
             return Attributes()
-        spare = measured["running"] - measured["load"]
+        spare = np.maximum(measured["running"] - measured["load"], 0.0)
         return Attributes(
             workload=float(measured["load"].mean()),
             workload_unit="1",

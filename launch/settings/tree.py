@@ -92,7 +92,11 @@ BOUNDS: Mapping[str, Bounds] = {
 }
 """Bounds of the numbers that may be less, or not as little or as much, as any other."""
 
-PLUGINS: Mapping[str, str] = {"cloud.algorithm": "twintier.learner"}
+PLUGINS: Mapping[str, str] = {
+    "cloud.algorithm": "twintier.learner",
+    "cloud.aggregator": "twintier.aggregator",
+    "edge.cache_policy": "twintier.cache_policy",
+}
 """Settings that name what is installed, with the group of its entry points."""
 
 MEANINGS: Mapping[str, str] = {
@@ -110,7 +114,6 @@ MEANINGS: Mapping[str, str] = {
     "edge.lon_deg": "Longitude at which the edge server stands.",
     "edge.capacity": "Twins that the edge server has room for.",
     "edge.attributes_window_s": "Window that attributes are computed over.",
-    "edge.cached_models": "Meta models that an edge server keeps.",
     "edge.seed": "Seed of an edge server.",
     "host.ready_poll_s": "Pause between two looks whether planning is over.",
 }
