@@ -1,8 +1,11 @@
 """What every test stands on: one thread a process, no clock in hypothesis, marks and order."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from twintier.runtime.one_thread import use_one_thread
@@ -15,6 +18,14 @@ use_one_thread()  # before a test loads numpy; the workers have the cores alread
 settings.register_profile("full", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("full")
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """What a command does to the logs of its process must not outlive its test and its streams."""
+    yield
+    structlog.reset_defaults()
+    logging.basicConfig(force=True)
 
 
 @pytest.hookimpl(tryfirst=True)
