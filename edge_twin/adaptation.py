@@ -28,12 +28,12 @@ from twintier.edge_twin.life_cycle import (
     Waiting,
     follows,
 )
-from twintier.edge_twin.mirror import Mirror
+from twintier.edge_twin.mirror import Mirror, length
 from twintier.edge_twin.probation import judged, margin
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.training import Making, Trainer, Tries, category_change
 from twintier.edge_twin.watching import Watching
-from twintier.inmf.contract import REWARD, Columns, Emulator, Inmf
+from twintier.inmf.contract import REWARD, Attributes, Columns, Emulator, Inmf
 from twintier.inmf.registry import inmf_of
 from twintier.inmf.spec import Windows
 from twintier.protocol.ids import InmfId, PlvnId
@@ -118,6 +118,12 @@ class ManagedInmf:
         self.fitted = expert.fit(rows) if expert is not None and rows else expert
         self.fitted_at = seen
         return self.fitted
+
+    def attributes(self, window_s: float) -> tuple[Attributes, int] | None:
+        """Its part of the attributes over a window, and the slots that it rests on, if any."""
+        inmf = self.inmf
+        rows = self.mirror.telemetry.newest(max(1, int(window_s / inmf.spec.slot_s)))
+        return (inmf.attributes(rows), length(rows)) if rows else None
 
     def restore(self, model: IndividualModel) -> None:
         """Go on with a model that was in force before a restart; the watch begins anew."""

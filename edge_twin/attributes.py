@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from statistics import median
 
-from twintier.edge_twin.mirror import Mirror, length
-from twintier.inmf.contract import Inmf
+from twintier.inmf.contract import Attributes
 from twintier.protocol.ids import CategoryKey, InmfId, category_key
 from twintier.protocol.messages import AttributesReported, InmfAttributes, Site
 
@@ -51,11 +50,11 @@ def _slug(value: str) -> str:
 
 
 def extract(  # one argument an attribute
-    managed: Mapping[InmfId, tuple[Inmf, Mirror]],
+    parts: Mapping[InmfId, Attributes],
     site: Site,
     time_of_day: TimeOfDay,
     *,
-    window_s: float,
+    n_samples: int,
     sim_time_s: float,
     hour: float | None,
     vehicle_numbers: Sequence[int],
@@ -65,15 +64,16 @@ def extract(  # one argument an attribute
     Vehicle number is the median of reports; workload and resources are what each INMF says of its
     own slots.
     """
-    parts, samples = [], 0
-    for name, (inmf, mirror) in managed.items():
-        slots = max(1, int(window_s / inmf.spec.slot_s))
-        rows = mirror.telemetry.newest(slots)
-        if not rows:
-            continue
-        samples = max(samples, length(rows))
-        own = inmf.attributes(rows)
-        parts.append(
+    return AttributesReported(
+        sim_time_s=sim_time_s,
+        n_samples=n_samples,
+        hour=hour,
+        city=site.city,
+        road=site.road,
+        lat_deg=site.lat_deg,
+        lon_deg=site.lon_deg,
+        vehicle_number=float(median(vehicle_numbers)) if vehicle_numbers else None,
+        inmfs=tuple(
             InmfAttributes(
                 inmf=name,
                 workload=_amount(own.workload),
@@ -81,17 +81,8 @@ def extract(  # one argument an attribute
                 resources=_amount(own.resources),
                 resources_unit=own.resources_unit,
             )
-        )
-    return AttributesReported(
-        sim_time_s=sim_time_s,
-        n_samples=samples,
-        hour=hour,
-        city=site.city,
-        road=site.road,
-        lat_deg=site.lat_deg,
-        lon_deg=site.lon_deg,
-        vehicle_number=float(median(vehicle_numbers)) if vehicle_numbers else None,
-        inmfs=tuple(parts),
+            for name, own in parts.items()
+        ),
         category=category_of(site, time_of_day),
     )
 

@@ -5,14 +5,25 @@ is caught, counted and answered: the baseline acts, and the next attempt waits.
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.life_cycle import Waiting, follows
 from twintier.protocol.columns import ColumnsError
 from twintier.runtime.effects import Count, Effect
 
+T = TypeVar("T")
 LONGEST_WAIT = 6
 """Doublings of the wait after errors in a row."""
+
+
+def spared(managed: ManagedInmf, call: Callable[[], T]) -> T | None:
+    """What an INMF's code says, or nothing if it raises; only for what can be done without."""
+    try:
+        return call()
+    except Exception:  # noqa: BLE001  # see above
+        managed.errors += 1
+        return None
 
 
 def guarded(managed: ManagedInmf, call: Callable[[], list[Effect]]) -> list[Effect]:

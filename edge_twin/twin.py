@@ -2,9 +2,11 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 
 from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.attributes import TimeOfDay, category_of, extract
+from twintier.edge_twin.isolation import spared
 from twintier.edge_twin.jobs import TaskTwin
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.inmf.registry import is_known
@@ -86,11 +88,16 @@ class Twin:
         self.attributes_due_s = (self.sim_time_s // period + 1) * period
         window_s = self.settings.attributes_window_s
         since = (0 if self.latest is None else self.latest.slot_first) - window_s
+        parts, samples = {}, 0
+        for inmf, managed in self.managed.items():
+            own = spared(managed, partial(managed.attributes, window_s))
+            if own is not None:
+                parts[inmf], samples = own[0], max(samples, own[1])
         return extract(
-            {inmf: (managed.inmf, managed.mirror) for inmf, managed in self.managed.items()},
+            parts,
             self.record.site,
             self.time_of_day,
-            window_s=window_s,
+            n_samples=samples,
             sim_time_s=self.sim_time_s,
             hour=None if self.latest is None else self.latest.hour,
             vehicle_numbers=[number for slot, number in self.vehicle_numbers if slot > since],
@@ -103,7 +110,7 @@ class Twin:
     def task(self, inmf: InmfId, seed: int) -> TaskTwin | None:
         """Its part in a meta task that emulates; None where the INMF has no emulator."""
         managed = self.managed[inmf]
-        emulator, posterior = managed.emulator(), managed.trainer.posterior
+        emulator, posterior = spared(managed, managed.emulator), managed.trainer.posterior
         if emulator is None:
             return None
         particles = None if posterior is None else posterior.particles

@@ -16,6 +16,7 @@ from twintier.broker.clock import Clock
 from twintier.inmf.registry import inmf_of
 from twintier.launch.connection import ClientName
 from twintier.launch.instruments import Instruments, count_faults
+from twintier.launch.settings.own import DeploymentSettings
 from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.routes import routes as agent_routes
 from twintier.plvn_agent.settings import AgentSettings
@@ -32,8 +33,6 @@ from twintier.runtime.runtime import Runtime
 from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import Store
 
-DEFAULT_INMFS = ("coop-perception",)
-"""What PLVNs of a simulated source ask for, unless they are told otherwise."""
 MakeBus = Callable[[ClientName], Bus]
 """A bus for a client, not connected yet."""
 
@@ -139,7 +138,7 @@ def agent_runtimes(
     settings: AgentSettings,
     host_settings: HostSettings,
     *,
-    inmfs: Sequence[str] = DEFAULT_INMFS,
+    inmfs: Sequence[str] = DeploymentSettings().inmfs,
     wait_for_planning: bool = True,
 ) -> Agents:
     """An agent for each PLVN of a started source.

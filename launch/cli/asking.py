@@ -128,7 +128,7 @@ def inmf_list(*, output: Output = "table") -> None:
     from twintier.launch.inspect.output import print_rows  # noqa: PLC0415
     from twintier.launch.inspect.rows import inmf_rows  # noqa: PLC0415
 
-    columns = ("id", "package", "version", "object")
+    columns = ("id", "package", "version", "loop", "bound", "problem")
     raise typer.Exit(print_rows(inmf_rows(), columns, as_json=is_json(output)))
 
 

@@ -16,7 +16,7 @@ from twintier.protocol.catalogue import CATALOGUE, Row
 from twintier.protocol.topics import prefix
 
 IDLE_S = 1.0
-NAMES = {"plvn": "somebody", "edge": "somebody", "inmf": "coop-perception", "role": "edge"}
+NAMES = {"plvn": "somebody", "edge": "somebody", "inmf": "any", "role": "edge"}
 SECURE_FIX = "twintier certs create certs, then twintier up broker --certs certs"
 
 

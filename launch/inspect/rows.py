@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
+from twintier.inmf.registry import UnknownInmfError, inmf_of
 from twintier.launch.inspect.output import Row
 from twintier.launch.inspect.projection import InmfView, PlvnView, View
 
@@ -123,6 +124,24 @@ def inmf_rows(installed: Sequence[EntryPoint] | None = None) -> list[Row]:
             "package": None if each.dist is None else each.dist.name,
             "version": None if each.dist is None else each.dist.version,
             "object": each.value,
+            **_stated(each.name),
         }
         for each in sorted(found, key=lambda each: each.name)
     ]
+
+
+def _stated(name: str) -> Row:
+    """What an INMF states, and so which loop the platform runs for it."""
+    try:
+        inmf = inmf_of(name)
+    except UnknownInmfError as error:
+        return {"loop": None, "problem": str(error)}
+    return {
+        "loop": "emulated and true trajectories" if inmf.is_emulated else "true trajectories",
+        "calibration": inmf.calibration is not None,
+        "teacher": inmf.teaches,
+        "bound": None if inmf.bound is None else inmf.bound.kind,
+        "schema": inmf.schema_id,
+        "reward_unit": inmf.spec.reward_unit,
+        "problem": None,
+    }

@@ -5,50 +5,28 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.edge_twin.managing import INMF
+from tests.edge_twin.managing import INMF, waiting
 from tests.edge_twin.played import CLEAR, played, rows_of
 from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.attributes import HYSTERESIS_H, TimeOfDay, category_of, extract
-from twintier.edge_twin.mirror import Mirror
+from twintier.inmf.contract import Attributes
 from twintier.protocol.columns import pack
 from twintier.protocol.messages import AttributesReported, InmfSlots, Site, TelemetryReported
 
 SITE = Site(city="São Paulo", road="Highway", lat_deg=1.0, lon_deg=2.0)
 
 
-def mirror(*, present: bool = True, chunks: int = 3) -> Mirror:
-    made = Mirror.of(INMF, 1000, 1000)
-    for number in range(chunks):
-        rows = dict(rows_of(played(CLEAR, 10, number)))
-        rows["bandwidth_hz"] = np.full(10, 5e6 + 1e6 * number)
-        rows["objects"] = np.full((10, 3), 4.0 + number)
-        rows["present"] = np.full((10, 3), float(present))
-        slots = InmfSlots(
-            inmf=COOP_PERCEPTION, schema_id=INMF.schema_id, slots=pack(rows, INMF.measured)
-        )
-        telemetry = TelemetryReported(
-            slot_first=10 * number,
-            hour=8.0,
-            vehicle_number=None,
-            mean_speed_share=None,
-            vehicles=(),
-            measured=(slots,),
-        )
-        made.add_telemetry(INMF, 10 * number, telemetry)
-    return made
+OWN = Attributes(5.5, "objects", 6.5e6, "Hz")
 
 
-def told(
-    mirrored: Mirror, *, window_s: float, hour: float | None = None, vehicles: Sequence[int] = ()
-) -> AttributesReported:
-    managed = {COOP_PERCEPTION: (INMF, mirrored)}
+def told(own: Attributes, *, vehicles: Sequence[int] = ()) -> AttributesReported:
     return extract(
-        managed,
+        {COOP_PERCEPTION: own},
         SITE,
         TimeOfDay("day"),
-        window_s=window_s,
+        n_samples=20,
         sim_time_s=30.0,
-        hour=hour,
+        hour=8.0,
         vehicle_numbers=vehicles,
     )
 
@@ -84,20 +62,45 @@ def test_a_category_holds_what_is_known_and_is_sorted() -> None:
     assert category_of(SITE, TimeOfDay()) == "city=são-paulo|road=highway"
 
 
-def test_attributes_are_those_of_the_window() -> None:
-    seen = told(mirror(), window_s=20, hour=8.0, vehicles=(9, 6))
+def test_attributes_hold_what_is_known_of_the_site_and_of_each_inmf() -> None:
+    seen = told(OWN, vehicles=(9, 6))
     assert (seen.n_samples, seen.vehicle_number) == (20, 7.5)
     (own,) = seen.inmfs
-    assert (own.inmf, own.workload_unit, own.resources_unit) == (COOP_PERCEPTION, "objects", "Hz")
-    assert own.workload == pytest.approx(5.5)
-    assert own.resources == pytest.approx(6.5e6)
+    assert own.model_dump() == {
+        "inmf": COOP_PERCEPTION,
+        "workload": 5.5,
+        "workload_unit": "objects",
+        "resources": 6.5e6,
+        "resources_unit": "Hz",
+    }
     assert (seen.hour, seen.city, seen.lat_deg) == (8.0, "São Paulo", 1.0)
 
 
-def test_what_nothing_was_seen_of_is_null() -> None:
-    empty = told(Mirror.of(INMF, 9, 9), window_s=20)
-    assert (empty.n_samples, empty.hour, empty.vehicle_number) == (0, None, None)
-    assert empty.inmfs == ()
-    (own,) = told(mirror(present=False, chunks=2), window_s=20).inmfs
-    assert own.workload is None
-    assert own.resources == pytest.approx(5.5e6)
+@pytest.mark.parametrize("value", [None, -0.5, float("nan"), float("inf")])
+def test_what_is_no_amount_is_not_known(value: float | None) -> None:
+    (own,) = told(Attributes(value, "objects", value, "Hz")).inmfs
+    assert (own.workload, own.resources) == (None, None)
+
+
+def test_an_inmf_says_its_part_of_the_window() -> None:
+    managed = waiting().managed
+    assert managed.attributes(20.0) is None
+    for number in range(3):
+        rows = dict(rows_of(played(CLEAR, 10, number)))
+        rows["bandwidth_hz"] = np.full(10, 5e6 + 1e6 * number)
+        rows["objects"] = np.full((10, 3), 4.0 + number)
+        slots = pack(rows, INMF.measured)
+        part = InmfSlots(inmf=COOP_PERCEPTION, schema_id=INMF.schema_id, slots=slots)
+        managed.on_telemetry(telemetry(10 * number, part))
+    assert managed.attributes(20.0) == (OWN, 20)
+
+
+def telemetry(slot_first: int, part: InmfSlots) -> TelemetryReported:
+    return TelemetryReported(
+        slot_first=slot_first,
+        hour=8.0,
+        vehicle_number=None,
+        mean_speed_share=None,
+        vehicles=(),
+        measured=(part,),
+    )

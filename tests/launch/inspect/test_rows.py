@@ -154,9 +154,16 @@ def test_an_edge_server_is_shown_with_its_twins(view: View) -> None:
 
 def test_an_inmf_is_shown_with_where_it_comes_from() -> None:
     entry = EntryPoint("toy", "toys.inmf:TOY", "twintier.inmf")
-    assert inmf_rows([entry]) == [
-        {"id": "toy", "package": None, "version": None, "object": "toys.inmf:TOY"}
-    ]
+    [row] = inmf_rows([entry])
+    assert (row["id"], row["object"], row["package"]) == ("toy", "toys.inmf:TOY", None)
+    assert "not installed" in str(row["problem"])
+
+
+def test_an_inmf_says_what_it_states() -> None:
+    rows = {row["id"]: row for row in inmf_rows()}
+    ours = rows[COOP_PERCEPTION]
+    assert (ours["loop"], ours["bound"]) == ("emulated and true trajectories", "clairvoyant")
+    assert (ours["calibration"], ours["teacher"], ours["problem"]) == (True, True, None)
 
 
 def test_every_noun_shows_its_columns(view: View) -> None:
