@@ -88,25 +88,25 @@ class _Moves:
         """Work out how far the backlog moves with loads (episodes, slots)."""
         place = (load.T[:, None] - CAPACITIES[:, None]) * ((levels - 1) / MOST_BACKLOG_S) + TINY
         below = np.floor(place)
-        moved = np.clip(below, -levels, levels - 1).astype(np.intp) + levels
-        ends = [moved] if rounded_down else [moved, moved + 1]
-        self._moved = np.stack(ends, axis=1)
-        self._part = (place - below)[..., None]
-        reached = np.arange(-levels, levels + 1)[:, None] + np.arange(levels)
-        self._reached = np.minimum(np.maximum(reached, 0), levels - 1)
-        """(moves, levels): the level that each comes to, at most the edge of the grid."""
-        rows = np.arange(moved[0].size) * levels
-        self._rows = np.repeat(rows, levels).reshape(*moved[0].shape, levels)
+        self._part = None if rounded_down else (place - below)[..., None]
+        self._moved = np.clip(below, -levels, levels - 1).astype(np.intp) + levels
+        # One level more than the grid has: the upper neighbour of the last.
+        width = levels if rounded_down else levels + 1
+        reached = np.arange(-levels, levels)[:, None] + np.arange(width)
+        self._reached = np.clip(reached, 0, levels - 1)
+        """(moves, width): the level that each comes to, at most the edge of the grid."""
+        rows = np.arange(self._moved[0].size) * levels
+        self._rows = np.repeat(rows, width).reshape(*self._moved[0].shape, width)
 
     def after(self, slot: int, values: Array) -> Array:
         """Values (capacities, episodes, levels) where each level comes to in a slot."""
         places = self._reached.take(self._moved[slot], axis=0)
         places += self._rows
         found: Array = values.take(places)
-        low: Array = found[0]
-        if len(found) == 1:
-            return low
-        between: Array = np.subtract(found[1], low, out=found[1])
+        if self._part is None:
+            return found
+        low = found[..., :-1]
+        between: Array = found[..., 1:] - low
         between *= self._part[slot]
         between += low
         return between
