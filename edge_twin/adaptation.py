@@ -13,14 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from twintier.edge_twin.cache import CachedModel
-from twintier.edge_twin.cusum import (
-    Alarm,
-    Block,
-    ResidualWatch,
-    RewardReference,
-    RewardWatch,
-    Watch,
-)
+from twintier.edge_twin.cusum import Alarm
 from twintier.edge_twin.dispatch import Orders
 from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
 from twintier.edge_twin.jobs import AdaptationResult, ChangeResult, Start
@@ -38,7 +31,8 @@ from twintier.edge_twin.life_cycle import (
 from twintier.edge_twin.mirror import Mirror, length
 from twintier.edge_twin.probation import judged, margin
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.edge_twin.training import Making, Trainer, Tries, category_change, degradation
+from twintier.edge_twin.training import Making, Trainer, Tries, category_change
+from twintier.edge_twin.watching import Watching
 from twintier.inmf.contract import REWARD, Attributes, Columns, Emulator, Inmf
 from twintier.inmf.registry import inmf_of
 from twintier.inmf.spec import Windows
@@ -67,7 +61,7 @@ class ManagedInmf:
     orders: Orders
     trainer: Trainer
     state: State
-    watch: Watch
+    watching: Watching
     match: MetaModelMatch | None = None
     meta_model: CachedModel | None = None
     model: IndividualModel | None = None
@@ -101,7 +95,7 @@ class ManagedInmf:
             orders,
             Trainer(plvn, inmf, settings),
             Waiting(0, windows.exchange if known.is_emulated else 0),
-            _watch_of(known, windows),
+            Watching.begin(known, windows),
         )
 
     @property
@@ -190,10 +184,10 @@ class ManagedInmf:
             return [Count("tests_outdated")]
         if not result.changed:
             self.trainer.posterior = result.joint
-            self.watch = _watch_of(self.inmf, self.windows)
+            self.watching.restart()
             self._move("unchanged", state.then)
             return [Count("watch.recalibrated")]
-        return self._retrain("changed", self._degradation(state.alarm), state.alarm.change_slot)
+        return self._retrain("changed", self.watching.cause(state.alarm), state.alarm.change_slot)
 
     def on_failure(self, attempt: int) -> list[Effect]:
         """A job has failed: try again with the next slots, for the same would fail again."""
@@ -328,7 +322,7 @@ class ManagedInmf:
         self.model = self.trainer.model(result, self.orders.version, self.orders.model, report)
         self.trainer.remember(result.posterior)
         self.trainer.tries, self.given_up = Tries(), 0
-        self.watch = _watch_of(self.inmf, self.windows)
+        self.watching.restart()
         self._move("model made", Probation())
         return [Save(self.model), *effects, self.orders.tell(report)]
 
@@ -350,34 +344,18 @@ class ManagedInmf:
     # Watching a model
 
     def _watch(self, rows: Columns, slot_first: int, sim_time_s: float) -> list[Effect]:
-        alarm = None
-        match self.watch:
-            case ResidualWatch() as watch:
-                calibration, posterior = self.inmf.calibration, self.trainer.posterior
-                assert calibration is not None, "residuals are watched where there is a calibration"
-                if posterior is None:  # after a restart
-                    return self._calibrate(sim_time_s)
-                block = Block.of(rows, calibration, posterior, slot_first, sim_time_s)
-                self.watch, alarm = watch.update(block)
-            case RewardReference() as reference:
-                self.watch = reference.add(float(rows[REWARD].mean()))
-            case RewardWatch() as watch_of_rewards:
-                reward = float(rows[REWARD].mean())
-                self.watch, alarm = watch_of_rewards.update(reward, slot_first, sim_time_s)
-        return [] if alarm is None else [*self._on_alarm(alarm), Count("alarms")]
-
-    def _on_alarm(self, alarm: Alarm) -> list[Effect]:
-        if isinstance(self.watch, ResidualWatch):
-            return self._test(alarm)
-        return self._retrain("changed", self._degradation(alarm), alarm.change_slot)
-
-    def _calibrate(self, sim_time_s: float) -> list[Effect]:
-        """Test the first slots after a restart: their joint fit is the new calibration."""
-        log = self.mirror.trajectories
-        if log.size < self.windows.exchange:
+        posterior = self.trainer.posterior
+        if posterior is None and self.watching.is_of_residuals:  # after a restart
+            log, threshold = self.mirror.trajectories, self.settings.change_threshold
+            first = self.watching.first_calibration(log, threshold, sim_time_s)
+            return [] if first is None else self._test(first)
+        alarm = self.watching.add(rows, posterior, slot_first, sim_time_s)
+        if alarm is None:
             return []
-        middle = log.chunks[len(log.chunks) // 2][0]
-        return self._test(Alarm(0.0, self.settings.change_threshold, 0, sim_time_s, middle))
+        if self.watching.is_of_residuals:
+            return [*self._test(alarm), Count("alarms")]
+        cause = self.watching.cause(alarm)
+        return [*self._retrain("changed", cause, alarm.change_slot), Count("alarms")]
 
     def _test(self, alarm: Alarm) -> list[Effect]:
         assert isinstance(self.state, Probation | InForce)
@@ -385,12 +363,6 @@ class ManagedInmf:
         job = self.trainer.examine(*self.mirror.trajectories.sides(alarm.change_slot, side))
         self._move("alarm", Testing(self.trainer.attempt, alarm, self.state))
         return [job]
-
-    def _degradation(self, alarm: Alarm) -> Cause:
-        of = "residual" if self.inmf.calibration is not None else "reward"
-        return degradation(
-            alarm.value, alarm.threshold, alarm.reference_n, of=of, at_s=alarm.sim_time_s
-        )
 
     def _on_probation(self, rows: Columns) -> list[Effect]:
         """Hold the model's reward against the baseline's on the same states."""
@@ -433,7 +405,7 @@ class ManagedInmf:
 
     def _retrain(self, happening: Happening, cause: Cause, since_slot: int) -> list[Effect]:
         self.trainer.tries = Tries(cause=cause)
-        self.watch = _watch_of(self.inmf, self.windows)
+        self.watching.restart()
         self._move(happening, Waiting(since_slot, self.windows.retrain))
         from_model = "" if self.model is None else self.model.model
         old, self.last_good = self.last_good, None  # the one on probation outlives it
@@ -453,10 +425,3 @@ class ManagedInmf:
         report = model.report.model_copy(update={"state": state})
         deleted = IndividualModelDeleted(model.plvn, model.inmf, model.version)
         return [Save(deleted), self.orders.tell(report)]
-
-
-def _watch_of(inmf: Inmf, windows: Windows) -> Watch:
-    """A watch that has seen nothing: of residuals where a calibration predicts rewards."""
-    if inmf.calibration is None:
-        return RewardReference()
-    return ResidualWatch(cool_down_s=windows.cool_down * inmf.spec.slot_s)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from twintier.edge_twin.adaptation import ManagedInmf
-from twintier.edge_twin.life_cycle import Waiting
+from twintier.edge_twin.life_cycle import Waiting, follows
 from twintier.protocol.columns import ColumnsError
 from twintier.runtime.effects import Count, Effect
 
@@ -35,7 +35,8 @@ def guarded(managed: ManagedInmf, call: Callable[[], list[Effect]]) -> list[Effe
     except Exception as error:  # noqa: BLE001  # see above
         managed.errors += 1
         wait = managed.windows.exchange * 2 ** min(managed.errors, LONGEST_WAIT)
-        managed.state = Waiting(managed.mirror.trajectories.next_slot, wait)
+        waiting = Waiting(managed.mirror.trajectories.next_slot, wait)
+        managed.state = follows(managed.state, "inmf failed", waiting)
         managed.model = managed.last_good = None
         reason = f"{type(error).__name__} in {managed.id}: {error}"
         return [*managed.orders.baseline(reason[:512]), Count(f"inmf_errors.{managed.id}")]

@@ -91,23 +91,28 @@ Happening = Literal[
     "category changed",
     "job failed",
     "refused",
+    "inmf failed",
 ]
 
+_ANYWHERE: Mapping[Happening, tuple[type[State], ...]] = {
+    "refused": (Waiting,),
+    "inmf failed": (Waiting,),
+}
 TRANSITIONS: Mapping[type[State], Mapping[Happening, tuple[type[State], ...]]] = {
     Waiting: {
         "restored": (InForce,),
         "begun": (Training,),
         "begun by sampling": (Exchanging,),
-        "refused": (Waiting,),
+        **_ANYWHERE,
     },
     Training: {
         "candidate made": (Exchanging,),
         "model made": (Probation,),
         "given up": (Waiting,),
         "job failed": (Waiting,),
-        "refused": (Waiting,),
+        **_ANYWHERE,
     },
-    Exchanging: {"block": (Exchanging,), "true slots back": (Training,), "refused": (Waiting,)},
+    Exchanging: {"block": (Exchanging,), "true slots back": (Training,), **_ANYWHERE},
     Probation: {
         "block": (Probation,),
         "passed": (InForce,),
@@ -115,22 +120,25 @@ TRANSITIONS: Mapping[type[State], Mapping[Happening, tuple[type[State], ...]]] =
         "alarm": (Testing,),
         "changed": (Waiting,),
         "category changed": (Waiting,),
-        "refused": (Waiting,),
+        **_ANYWHERE,
     },
     InForce: {
         "alarm": (Testing,),
         "changed": (Waiting,),
         "category changed": (Waiting,),
-        "refused": (Waiting,),
+        **_ANYWHERE,
     },
     Testing: {
         "unchanged": (Probation, InForce),
         "job failed": (Probation, InForce),
         "changed": (Waiting,),
-        "refused": (Waiting,),
+        **_ANYWHERE,
     },
 }
-"""From a state, what may happen there, to the states that may follow."""
+"""From a state, what may happen there, to the states that may follow.
+
+States carry what they need, and after a test two may follow, so this is no `runtime.machine`.
+"""
 
 
 class IllegalTransitionError(AssertionError):
@@ -150,12 +158,25 @@ def follows(state: State, happening: Happening, then: State) -> State:
     return then
 
 
-def drawn() -> str:
-    """The table as a Mermaid state diagram."""
-    lines = [
-        f"    {state.__name__} --> {then.__name__}: {happening}"
-        for state, moves in TRANSITIONS.items()
-        for happening, following in moves.items()
-        for then in following
-    ]
-    return "\n".join(["stateDiagram-v2", "    [*] --> Waiting", *lines])
+@dataclass(frozen=True, slots=True)
+class LifeCycle:
+    """The table as a page draws it."""
+
+    name: str
+    says: str
+
+    def drawn(self) -> str:
+        """A mermaid diagram."""
+        lines = [
+            f"    {state.__name__} --> {then.__name__}: {happening}"
+            for state, moves in TRANSITIONS.items()
+            for happening, following in moves.items()
+            for then in following
+        ]
+        return "\n".join(["stateDiagram-v2", "    [*] --> Waiting", *lines])
+
+
+INDIVIDUAL_MODEL = LifeCycle(
+    "individual model",
+    "The model of one PLVN and INMF at its edge twin (`adaptation.py`, Fig. 5(b)).",
+)

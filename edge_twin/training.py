@@ -184,18 +184,6 @@ class Making:
         )
 
 
-def degradation(value: float, threshold: float, reference_n: int, *, of: str, at_s: float) -> Cause:
-    """The cause of a retraining that a confirmed alarm asks for."""
-    return Cause(
-        trigger="degradation",
-        statistic=f"cusum_{of}",
-        value=value,
-        threshold=threshold,
-        reference_n=reference_n,
-        sim_time_s=at_s,
-    )
-
-
 def category_change(before: str, after: str, sim_time_s: float) -> Cause:
     """The cause of a retraining that another category asks for."""
     return Cause(

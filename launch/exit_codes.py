@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     DIFFERENT = 11
     UNHEALTHY = 12
     UNKNOWN = 13
+    OTHER_RELEASE = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,14 @@ PAGES: Mapping[ExitCode, Page] = {
             "It has not been heard within the time of listening.",
         ),
         ("List what is there: the same command with `list`.", "Listen longer with `--seconds`."),
+    ),
+    ExitCode.OTHER_RELEASE: Page(
+        "A recording of another release cannot be played again.",
+        ("The core that it begins with had parts that this release has no place for.",),
+        (
+            "Look at its steps: `twintier recording show FILE`.",
+            "Play it with the release that wrote it.",
+        ),
     ),
 }
 

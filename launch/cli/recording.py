@@ -1,4 +1,4 @@
-"""`twintier recording`: what a core was given, played back."""
+"""`twintier recording`: what a core was given, shown and played back."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +12,26 @@ recording = typer.Typer(
 )
 
 
-@recording.callback()
-def _recording() -> None:
-    """Keep `replay` a command of its own, also while it is the only one."""
+Inbox = Annotated[Path, typer.Argument(help="A recording that --inbox has made.")]
+
+
+@recording.command("show")
+def show(
+    inbox: Inbox,
+    *,
+    limit: Annotated[int, typer.Option(min=0, help="Print the first steps only; 0 all.")] = 0,
+    output: Output = "table",
+) -> None:
+    """Print its steps: time, input and effects; also of a recording of another release."""
+    as_json = is_json(output)
+    from twintier.launch.inspect.recorded import run_show  # noqa: PLC0415
+
+    raise typer.Exit(run_show(inbox, limit=limit, as_json=as_json))
 
 
 @recording.command("replay")
 def replay(
-    inbox: Annotated[Path, typer.Argument(help="A recording that --inbox has made.")],
+    inbox: Inbox,
     *,
     verify: Annotated[
         bool, typer.Option("--verify", help="Run its jobs again too, and compare the results.")

@@ -1,18 +1,23 @@
-"""`twintier replay`: give a recorded core its inputs again, and say where it goes another way."""
+"""`twintier recording replay`: give a core its inputs again, and say where it goes another way."""
 
 import json
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from twintier.cloud_twin.core import CloudCore
 from twintier.edge_twin.core import EdgeCore
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.inspect.old_keys import with_present_keys
-from twintier.launch.problems import say
+from twintier.launch.inspect.recorded import clock
+from twintier.launch.problems import Problem, say
 from twintier.plvn_agent.core import AgentCore
 from twintier.runtime.core import Core, Input, JobDone, JobFailed, Received, TimerFired
-from twintier.runtime.recording.recorder import RecordingError, read_beginning, read_steps
+from twintier.runtime.recording.recorder import (
+    OtherRecordingError,
+    RecordingError,
+    read_beginning,
+    read_steps,
+)
 from twintier.runtime.recording.replay import Replayed, replay
 
 
@@ -28,6 +33,8 @@ def run_replay(path: Path, *, verify: bool, as_json: bool) -> int:
     try:
         core = _core(path)
         outcome = replay(core, with_present_keys(core.role, read_steps(path)), run_jobs=verify)
+    except OtherRecordingError as error:
+        return say(_of_another_release(path, error), ExitCode.OTHER_RELEASE)
     except (RecordingError, OSError) as error:
         return say(error, ExitCode.USAGE)
     fields = as_fields(core, outcome)
@@ -47,12 +54,20 @@ def _core(path: Path) -> CloudCore | EdgeCore | AgentCore:
     )
 
 
+def _of_another_release(path: Path, error: OtherRecordingError) -> Problem:
+    return Problem(
+        f"{path} was recorded by another release, whose core had other parts",
+        f"it cannot be played again: {error.reason}",
+        f"twintier recording show {path} (or play it with the release that wrote it)",
+    )
+
+
 def as_fields(core: Core, outcome: Replayed) -> dict[str, object]:
     """The outcome as plain values."""
     found = outcome.difference
     first = found and {
         "step": found.index,
-        "at": _clock(found.now),
+        "at": clock(found.now),
         "input": name_of(found.taken),
         "reason": found.reason,
     }
@@ -90,9 +105,5 @@ def _print(core: Core, outcome: Replayed, wall_s: float, *, verify: bool) -> Non
     )
     found = outcome.difference
     if found is not None:
-        print(f"step {found.index} differs: {name_of(found.taken)} at {_clock(found.now)}")
+        print(f"step {found.index} differs: {name_of(found.taken)} at {clock(found.now)}")
         print(f"  {found.reason}")
-
-
-def _clock(now: float) -> str:
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")

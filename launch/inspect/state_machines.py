@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twintier.cloud_twin.round_states import TRAINING_ROUND
+from twintier.edge_twin.life_cycle import INDIVIDUAL_MODEL
 from twintier.runtime.delivery.states import LARGE_MESSAGE, UPLOAD_STREAM
 from twintier.runtime.machine import Drawable
 
 MACHINES: Sequence[Drawable] = (
     TRAINING_ROUND,
+    INDIVIDUAL_MODEL,
     UPLOAD_STREAM,
     LARGE_MESSAGE,
 )

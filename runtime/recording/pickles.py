@@ -38,6 +38,10 @@ class UnreadableError(BrokerError):
     """Bytes that are no pickle, or that hold what must not be read."""
 
 
+class OtherReleaseError(UnreadableError):
+    """A class that is gone in this build, or has other fields."""
+
+
 class UnwritableError(BrokerError):
     """A value that could not be read again, so it is not written."""
 
@@ -62,6 +66,7 @@ def loads(data: bytes) -> object:
     """The value in some bytes.
 
     Raises:
+        OtherReleaseError: if a class is gone in this build, or has other fields.
         UnreadableError: if there is none, or it holds another class than `dumps` writes.
     """
     try:
@@ -73,6 +78,11 @@ def loads(data: bytes) -> object:
     return value
 
 
+def is_ours(module: str, name: str) -> bool:
+    """Whether a class may be one of this project, by its name alone."""
+    return module.startswith(OURS) and "." not in name
+
+
 def blank(module: str, name: str) -> object:
     """An instance of a class of ours that is no record, without its constructor.
 
@@ -80,7 +90,7 @@ def blank(module: str, name: str) -> object:
         UnreadableError: if there is no such class, or it is none of ours.
     """
     module, name = present_class(module, name)
-    if not _is_ours(module, name):
+    if not is_ours(module, name):
         raise UnreadableError(f"may not hold {module}.{name}")
     found = _found(module, name)
     if _is_record(found):
@@ -103,7 +113,8 @@ def fill(record: object, values: Mapping[str, object]) -> None:
     """Set the fields of a frozen record; a field that it did not have then gets its default.
 
     Raises:
-        UnreadableError: if it is none of ours, or the fields of this build cannot take the values.
+        UnreadableError: if it is none of ours.
+        OtherReleaseError: if the fields of this build cannot take the values.
     """
     kind = type(record)
     if not _is_frozen(kind):
@@ -114,9 +125,8 @@ def fill(record: object, values: Mapping[str, object]) -> None:
     wrong = [name for name in values if name not in fields]
     wrong += [name for name, value in defaults.items() if value is dataclasses.MISSING]
     if wrong:
-        raise UnreadableError(
-            f"{kind.__module__}.{kind.__name__} had other fields then: {', '.join(wrong)}; "
-            "play this with the build that recorded it"
+        raise OtherReleaseError(
+            f"{kind.__module__}.{kind.__name__} had other fields then: {', '.join(wrong)}"
         )
     for name, value in {**values, **defaults}.items():
         object.__setattr__(record, name, value)
@@ -128,7 +138,7 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: object) -> Any:  # noqa: ANN401  # pickle's own signature
         """How an instance is written; `NotImplemented` is pickle's word for `as usual`."""
         kind = type(value)
-        if isinstance(value, type) or not _is_ours(kind.__module__, kind.__qualname__):
+        if isinstance(value, type) or not is_ours(kind.__module__, kind.__qualname__):
             return NotImplemented
         if _is_frozen(kind):
             values = {name: getattr(value, name) for name in _names(kind)}
@@ -158,16 +168,12 @@ class _Unpickler(pickle.Unpickler):
         if name in PLAIN.get(module, ()):
             plain: object = super().find_class(module, name)
             return plain
-        if not _is_ours(module, name):
+        if not is_ours(module, name):
             raise UnreadableError(f"may not hold {module}.{name}")
         found = _found(module, name)
         if not _is_record(found):
             raise UnreadableError(f"may not hold {module}.{name}, which is no record")
         return found
-
-
-def _is_ours(module: str, name: str) -> bool:
-    return module.startswith(OURS) and "." not in name
 
 
 def _is_record(kind: type) -> bool:
@@ -190,7 +196,10 @@ def _default(field: "dataclasses.Field[object]") -> object:
 
 
 def _found(module: str, name: str) -> type:
-    found: object = getattr(importlib.import_module(module), name, None)
+    try:
+        found: object = getattr(importlib.import_module(module), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise OtherReleaseError(f"{module}.{name} is gone") from error
     if not isinstance(found, type):
         raise UnreadableError(f"{module}.{name} is no class")
     return found

@@ -7,7 +7,8 @@ recording, never the process. Reading runs no code (`runtime.recording.pickles`)
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +19,7 @@ from twintier.broker.errors import BrokerError
 from twintier.runtime.core import Core, Input, Role
 from twintier.runtime.effects import Effect
 from twintier.runtime.recording import pickles
-from twintier.runtime.recording.pickles import UnreadableError, UnwritableError
+from twintier.runtime.recording.pickles import OtherReleaseError, UnreadableError, UnwritableError
 
 log = structlog.get_logger()
 
@@ -30,6 +31,15 @@ _LENGTH = struct.Struct("<I")
 
 class RecordingError(BrokerError):
     """A file that is no recording of ours, or a core that cannot be recorded."""
+
+
+class OtherRecordingError(RecordingError):
+    """A recording of another release, whose core had other parts."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        """Say what this build has no place for."""
+        super().__init__(f"{path} was recorded by another release: {reason}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +146,11 @@ def read_beginning(path: Path) -> Beginning:
 
     Raises:
         OSError: if it cannot be read.
+        OtherRecordingError: if another release has written it, with other classes.
         RecordingError: if it is no recording, or of another version.
     """
-    with path.open("rb") as file:
-        return _beginning(file, path)
+    with closing(read_values(path, pickles.loads)) as values:
+        return _beginning(values, path)
 
 
 def read_steps(path: Path) -> Iterator[Step]:
@@ -147,20 +158,45 @@ def read_steps(path: Path) -> Iterator[Step]:
 
     Raises:
         OSError: if it cannot be read.
+        OtherRecordingError: if another release has written it, with other classes.
         RecordingError: if the file holds anything else.
     """
+    values = read_values(path, pickles.loads)
+    _beginning(values, path)
+    for value in values:
+        if not isinstance(value, Step):
+            raise RecordingError(f"{path} holds a {type(value).__name__}, not a step")
+        yield value
+
+
+def read_values(path: Path, loads: Callable[[bytes], object]) -> Generator[object]:
+    """What a recording's frames hold, one after the other, up to one that was cut off.
+
+    Args:
+        path: of the recording.
+        loads: makes a value of a frame's bytes, or raises `UnreadableError`.
+
+    Raises:
+        OSError: if it cannot be read.
+        OtherRecordingError: if another release has written it, with other classes.
+        RecordingError: if it is no recording, or damaged.
+    """
     with path.open("rb") as file:
-        _beginning(file, path)
-        while (value := _value(file, path)) is not None:
-            if not isinstance(value, Step):
-                raise RecordingError(f"{path} holds a {type(value).__name__}, not a step")
+        if file.read(len(MAGIC)) != MAGIC:
+            raise RecordingError(f"{path} is no recording; make one with the option --inbox")
+        while (frame := _frame(file, path)) is not None:
+            try:
+                value = loads(frame)
+            except OtherReleaseError as error:
+                raise OtherRecordingError(path, str(error)) from error
+            except UnreadableError as error:
+                place = file.tell() - len(frame)
+                raise RecordingError(f"{path} at byte {place}: {error}") from error
             yield value
 
 
-def _beginning(file: BinaryIO, path: Path) -> Beginning:
-    if file.read(len(MAGIC)) != MAGIC:
-        raise RecordingError(f"{path} is no recording; make one with the option --inbox")
-    value = _value(file, path)
+def _beginning(values: Iterator[object], path: Path) -> Beginning:
+    value = next(values, None)
     if not isinstance(value, Beginning):
         raise RecordingError(f"{path} was cut off, or does not begin with a core")
     if value.version != VERSION:
@@ -168,8 +204,8 @@ def _beginning(file: BinaryIO, path: Path) -> Beginning:
     return value
 
 
-def _value(file: BinaryIO, path: Path) -> object:
-    """The next frame's value; None at the end, also where the last frame was cut off."""
+def _frame(file: BinaryIO, path: Path) -> bytes | None:
+    """The next frame; None at the end, also where the last frame was cut off."""
     head = file.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -177,12 +213,4 @@ def _value(file: BinaryIO, path: Path) -> object:
     if size > MAX_FRAME_BYTES:
         raise RecordingError(f"{path} is damaged: at byte {place} a frame of {size} bytes begins")
     frame = file.read(size)
-    if len(frame) < size:
-        return None
-    try:
-        value = pickles.loads(frame)
-    except UnreadableError as error:
-        raise RecordingError(f"{path} at byte {place}: {error}") from error
-    if value is None:
-        raise RecordingError(f"{path} at byte {place} holds nothing")
-    return value
+    return frame if len(frame) == size else None
