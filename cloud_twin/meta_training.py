@@ -107,7 +107,7 @@ class Training:
             algorithm="teacher" if first else self.settings.algorithm,
             inner_steps=0 if first else self.settings.inner_steps,
             episodes=self.settings.episodes,
-            seed=self.seed * 1_000_003 + self.iteration,
+            seed=round_seed(self.seed, self.iteration),
         )
 
     def add(self, message: GradientsComputed) -> dict[RowOutcome, int]:
@@ -245,3 +245,13 @@ class Training:
         before = float(np.mean(list(recent)[:window]))
         after = float(np.mean(list(recent)[window:]))
         return after - before <= CONVERGENCE_GAIN * abs(before)
+
+
+def training_seed(seed: int, number: int) -> int:
+    """Seed of the training that a cloud twin has opened as its first, second, ..."""
+    return seed * 1_009 + number
+
+
+def round_seed(seed: int, iteration: int) -> int:
+    """Seed of an iteration of a training with this seed; twins make their own of it."""
+    return seed * 1_000_003 + iteration

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from twintier.cloud_twin.categories import Lattice, candidates
 from twintier.cloud_twin.library import Library, MetaModel
-from twintier.cloud_twin.meta_training import MetaParameters, Training
+from twintier.cloud_twin.meta_training import MetaParameters, Training, training_seed
 from twintier.cloud_twin.round_states import RoundEvent
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.learning.aggregate import MetaOptimizer
@@ -204,9 +204,11 @@ class Planner:
         self.opened += 1
         ancestor = self.best_ancestor(inmf, category)
         start = self.blueprints[inmf].initial if ancestor is None else ancestor.weights
+        planned = self._planned(inmf, category)
         optimizer = MetaOptimizer(
             learning_rate=settings.learning_rate,
             step_size_learning_rate=settings.step_size_learning_rate,
+            decay_steps=planned if settings.decay else 0,
         )
         training = Training(
             job=f"{category_name(category)}-{self.opened}",
@@ -216,9 +218,9 @@ class Planner:
             model=start,
             optimizer=optimizer,
             settings=settings,
-            iterations_planned=self._planned(inmf, category),
+            iterations_planned=planned,
             first_stage=self._first_stage(inmf) if ancestor is None else 0,
-            seed=settings.seed * 1_009 + self.opened,
+            seed=training_seed(settings.seed, self.opened),
         )
         saved = self.checkpoints.get((inmf, category))
         if saved is not None:

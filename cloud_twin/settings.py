@@ -42,6 +42,8 @@ class CloudSettings:
     """A training that its time limit ends earlier gives no model."""
     learning_rate: float = 3e-3
     """Step size of the meta optimiser (beta), Adam."""
+    decay: bool = False
+    """Whether the meta optimiser's rates fall linearly to a fifth over a training."""
     step_size_learning_rate: float = 3e-2
     """Adam on the logarithm of the per-parameter inner step sizes."""
     initial_step_size: float = 0.1

@@ -94,7 +94,7 @@ class ManagedInmf:
             Mirror.of(known, settings.telemetry_slots, settings.trajectory_slots),
             orders,
             Trainer(plvn, inmf, settings),
-            Waiting(0, windows.exchange if known.is_emulated else 0),
+            Waiting(0, 0 if settings.paper_loop or not known.is_emulated else windows.exchange),
             Watching.begin(known, windows),
         )
 
@@ -110,6 +110,8 @@ class ManagedInmf:
 
     def emulator(self) -> Emulator | None:
         """Emulation models fitted to telemetry; the expert's before there is any; or none."""
+        if self.settings.paper_loop:
+            return None
         seen = self.mirror.telemetry_seen
         if self.fitted is not None and seen - self.fitted_at < self.windows.refit:
             return self.fitted

@@ -17,6 +17,7 @@ from twintier.inmf.episodes import EpisodeBatch, Replayed
 from twintier.inmf.registry import inmf_of
 from twintier.inmf.spec import Array, TorchModule
 from twintier.learning.adapt import Adaptation, AdaptationSettings, adapt
+from twintier.learning.aggregate import Adam
 from twintier.learning.emulated import adaptation_gradient
 from twintier.learning.errors import LearningError
 from twintier.learning.meta import MetaGradient, MetaSettings
@@ -152,6 +153,8 @@ class AdaptationResult:
     synthetic_slots: int
     halted: str = ""
     """As in `learning.adapt.Adaptation`."""
+    adam: Adam | None = None
+    """The optimiser, whose memory the next exchange goes on with; None where it begins anew."""
 
 
 @dataclass(frozen=True, slots=True)

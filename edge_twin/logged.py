@@ -1,5 +1,6 @@
 """Long work on true slots alone, for an INMF without an emulator: the paper's pure loop."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,13 +49,15 @@ class LoggedJob:
     """PPO updates at most."""
     ppo: PpoSettings
     seed: int
+    adam: Adam | None = None
+    """The optimiser as the exchange before has left it."""
 
     def run(self) -> AdaptationResult:
         """Adapt what acted; its worth is what it measured."""
         rng = np.random.default_rng(self.seed)
         logged = logged_of(self.inmf, self.true)
         policy, parameters = policy_of(self.inmf), self.start.parameters
-        adam = Adam(self.ppo.learning_rate)
+        adam = Adam(self.ppo.learning_rate) if self.adam is None else deepcopy(self.adam)
         for _ in range(self.updates):
             adapted = adapt_logged(
                 policy, parameters, logged, settings=self.ppo, rng=rng, adam=adam
@@ -76,6 +79,7 @@ class LoggedJob:
             updates=self.updates,
             true_slots=logged.log_prob.size,
             synthetic_slots=0,
+            adam=adam,
         )
 
 

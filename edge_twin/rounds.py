@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from twintier.edge_twin.logged import LoggedTask, LoggedTwin
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.twin import Twin
 from twintier.inmf.registry import inmf_of
-from twintier.learning.meta import MetaGradient, MetaSettings
+from twintier.learning.meta import MetaGradient
 from twintier.protocol.address import Address
 from twintier.protocol.ids import EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import (
@@ -89,7 +89,8 @@ class Rounds:
         self, started: MetaRoundStarted, inmf: InmfId, twins: Sequence[Twin]
     ) -> MetaTask | LoggedTask:
         settings = started.settings
-        learning = MetaSettings(
+        learning = replace(
+            self.settings.meta,
             algorithm=settings.algorithm,
             inner_steps=settings.inner_steps,
             episodes=settings.episodes,

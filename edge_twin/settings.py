@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from twintier.inmf.contract import Inmf
 from twintier.inmf.spec import Windows
 from twintier.learning.adapt import AdaptationSettings
+from twintier.learning.meta import MetaSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class EdgeSettings:
     """Which one goes to make room: oldest, least-used, or another package's."""
     device: str = "cpu"
     """Where networks of INMFs' own are computed: cpu, or cuda where there is one."""
+    meta: MetaSettings = field(default_factory=MetaSettings)
+    """How a round is computed, as far as the cloud twin does not say it with each round."""
+    paper_loop: bool = False
+    """Whether PLVNs sample actions and their true slots alone are learned from, as in the paper,
+    even where an INMF states an emulator."""
     rows_per_message: int = 5
     """Rows of gradients of 45 kB in a message below the chunk size."""
     adaptation: AdaptationSettings = field(

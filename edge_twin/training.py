@@ -12,6 +12,7 @@ from twintier.edge_twin.logged import LoggedJob
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.inmf.contract import SAMPLE, Columns, Emulator, Inmf, Posterior
 from twintier.inmf.spec import Array
+from twintier.learning.aggregate import Adam
 from twintier.learning.policy import Vector
 from twintier.protocol.ids import InmfId, ModelId, PlvnId
 from twintier.protocol.messages import Cause, IndividualModelReported
@@ -33,10 +34,12 @@ class Tries:
     reward_before: float | None = None
     """Measured in the first exchange, where nothing is emulated."""
     cause: Cause | None = None
+    adam: Adam | None = None
+    """Of the newest exchange, if the next one goes on with its memory."""
 
     def add(self, result: AdaptationResult) -> None:
         """Count an exchange."""
-        self.origin = result.origin
+        self.origin, self.adam = result.origin, result.adam
         self.steps += result.updates
         self.true_slots += result.true_slots
         self.synthetic_slots += result.synthetic_slots
@@ -95,6 +98,7 @@ class Trainer:
             adaptation.updates,
             adaptation.ppo,
             self._next_seed(),
+            self.tries.adam,
         )
         return StartJob(Adapting(self.plvn, self.inmf, self.attempt), job)
 
@@ -141,8 +145,7 @@ class Trainer:
 
     def _next_seed(self) -> int:
         self.attempt += 1
-        name = f"{self.plvn}/{self.inmf}".encode()
-        return int(np.random.default_rng([self.settings.seed, self.attempt, *name]).integers(2**31))
+        return attempt_seed(self.settings.seed, self.plvn, self.inmf, self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,12 @@ class Making:
             replaced=self.replaced,
             cause=() if self.tries.cause is None else (self.tries.cause,),
         )
+
+
+def attempt_seed(seed: int, plvn: PlvnId, inmf: InmfId, attempt: int) -> int:
+    """Seed of a twin's job number `attempt`, the first being 1, on a server with this seed."""
+    name = f"{plvn}/{inmf}".encode()
+    return int(np.random.default_rng([seed, attempt, *name]).integers(2**31))
 
 
 def category_change(before: str, after: str, sim_time_s: float) -> Cause:

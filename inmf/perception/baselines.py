@@ -40,9 +40,14 @@ MARGIN_RANGE = (0.6, 4.0)
 
 def enumerate_paper(batch: PaperEpisodes) -> Mask:
     """Best modes of each slot of variant `paper`, (episodes, slots, pairs): the bound."""
-    choices = all_modes(batch.objects.shape[-1])
-    terms = pair_terms(batch.physics, batch.objects, batch.distance_m)
-    gain_j, _ = gains(terms, _in_front(choices, batch.objects), batch.bandwidth_hz)
+    return best_modes(batch.physics, batch.bandwidth_hz, batch.objects, batch.distance_m)
+
+
+def best_modes(known: Physics, bandwidth_hz: Array, objects: Array, distance_m: Array) -> Mask:
+    """Modes (..., pairs) of largest gain, where all pairs are there and changing costs nothing."""
+    choices = all_modes(objects.shape[-1])
+    terms = pair_terms(known, objects, distance_m)
+    gain_j, _ = gains(terms, _in_front(choices, objects), bandwidth_hz)
     best: Mask = choices[gain_j.argmax(axis=0)]
     return best
 

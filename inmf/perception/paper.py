@@ -93,7 +93,7 @@ class PaperEpisodes:
         self.condition = Condition(switching_cost_j=cost_j)
         self.physics = physics_of(stack([self.condition])[0])
         self._terms = pair_terms(self.physics, self.objects, self.distance_m)
-        self._observations = _observations(self.bandwidth_hz, self.objects, self.distance_m)
+        self._observations = observed(self.bandwidth_hz, self.objects, self.distance_m)
 
     @property
     def episodes(self) -> int:
@@ -144,7 +144,8 @@ class PaperEpisodes:
         return reward_j
 
 
-def _observations(bandwidth_hz: Array, objects: Array, distance_m: Array) -> Observation:
+def observed(bandwidth_hz: Array, objects: Array, distance_m: Array) -> Observation:
+    """Observations (..., 7) of bandwidths (...), workloads and distances (..., pairs)."""
     scaled = (
         ((bandwidth_hz / 1e6 - 2.0) / 5.0)[..., None],
         (objects - 4.0) / 4.0,

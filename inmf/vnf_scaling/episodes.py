@@ -5,18 +5,14 @@ change is the orchestrator's log and the backlog.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from twintier.inmf.episodes import Actions, Memory
 from twintier.inmf.spec import Array, InmfSpec, Observation
-from twintier.inmf.vnf_scaling.foresight import (
-    LEVELS,
-    backward,
-    choice_values,
-    order_costs,
-    paid_late,
-)
+from twintier.inmf.vnf_scaling.foresight import Choices, choice_values
 from twintier.inmf.vnf_scaling.physics import (
     EXPECTED,
     LAG,
@@ -29,8 +25,17 @@ from twintier.inmf.vnf_scaling.physics import (
     order,
     reward_of,
     running,
+    total_after,
+    within,
 )
-from twintier.inmf.vnf_scaling.slots import FORGETTING, SPEC, Loads, features
+from twintier.inmf.vnf_scaling.slots import (
+    FORGETTING,
+    SPEC,
+    WINDOW,
+    Loads,
+    features,
+    load_features,
+)
 
 WARM_UP = 20
 """Loads before the first slot, so that memory is as full as in a PLVN."""
@@ -64,14 +69,9 @@ class LoadTrace:
     def of(cls, drawn: Array, *, forgetting: float = FORGETTING) -> "LoadTrace":
         """Trace of drawn loads (episodes, `DRAWN`)."""
         slots, first = SPEC.slots, WARM_UP
-        memory = Loads.none(len(drawn))
-        loads, earliest = [], []
-        for slot in range(first + slots - 1):
-            before, load = memory, drawn[:, slot]
-            memory = before.followed_by(load, forgetting)
-            loads.append(memory)
-            earliest.append(np.where(before.seen > 0, before.before[..., -1], load))
-        return cls(tuple(loads[-slots:]), np.stack(earliest[-slots:], axis=1), drawn[:, first:])
+        loads = Loads.after_each(drawn[:, : first + slots - 1], forgetting).by_slot()
+        before = first - 1 - WINDOW
+        return cls(loads[-slots:], drawn[:, before : before + slots], drawn[:, first:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Start:
     @classmethod
     def settled(cls, loads: Loads) -> "Start":
         """Instances for the mean load and a deviation, nothing waiting, no order pending."""
-        total = np.clip(np.ceil(loads.provision(1.0)), LEAST_INSTANCES, MOST_INSTANCES)
+        total = within(np.ceil(loads.provision(1.0)), LEAST_INSTANCES, MOST_INSTANCES)
         return cls(np.repeat(total[:, None], LOG, axis=1), np.zeros(len(total)))
 
 
@@ -142,17 +142,24 @@ class VnfEpisodes:
         """Slots from an order to its effect, (episodes,)."""
         return self.hidden[:, LAG]
 
+    @cached_property
+    def known(self) -> Array:
+        """What orders do not change of observations, (slots, episodes, 15)."""
+        return load_features(Loads.stacked(self.trace.loads), self.trace.earliest.T)
+
     def first_memory(self) -> Memory:
-        """Log and backlog before the first slot."""
-        return {"ordered": self.start.ordered, "backlog_s": self.start.backlog_s}
+        """Log, backlog and what runs before the first slot."""
+        ordered = self.start.ordered
+        return {
+            "ordered": ordered,
+            "backlog_s": self.start.backlog_s,
+            "running": running(ordered, self.lag),
+        }
 
     def observe(self, slot: int, memory: Memory) -> Observation:
         """(episodes, 15) of a slot."""
-        ordered = numbers(memory, "ordered")
-        capacity = running(ordered, self.lag)
-        backlog_s = numbers(memory, "backlog_s")
-        trace = self.trace
-        return features(trace.loads[slot], trace.earliest[:, slot], backlog_s, capacity, ordered)
+        backlog_s, capacity = numbers(memory, "backlog_s"), numbers(memory, "running")
+        return features(self.known[slot], backlog_s, capacity, numbers(memory, "ordered"))
 
     def observe_all(self) -> Observation:
         """Nothing to see without actions.
@@ -163,32 +170,37 @@ class VnfEpisodes:
         raise EpisodeError("episodes of vnf-scaling depend on actions; observe slot by slot")
 
     def remember(self, slot: int, memory: Memory, actions: Actions) -> Memory:
-        """Log and backlog after `actions` (episodes, 1) of a slot."""
+        """Log, backlog and what runs after `actions` (episodes, 1) of a slot."""
         chosen = np.asarray(actions, np.intp)[:, 0]
         ordered = order(numbers(memory, "ordered"), chosen)
-        backlog_s = numbers(memory, "backlog_s")
+        capacity = running(ordered, self.lag)
         met = self.trace.met[:, slot]
         return {
             "ordered": ordered,
-            "backlog_s": backlog_after(backlog_s, met, running(ordered, self.lag)),
+            "backlog_s": backlog_after(numbers(memory, "backlog_s"), met, capacity),
+            "running": capacity,
         }
 
     def course(self, actions: Actions) -> Course:
         """States and rewards of all actions (episodes, slots, 1)."""
-        memory = self.first_memory()
-        ordered, backlogs = [numbers(memory, "ordered")], [numbers(memory, "backlog_s")]
-        for slot in range(actions.shape[1]):
-            memory = self.remember(slot, memory, actions[:, slot])
-            ordered.append(numbers(memory, "ordered"))
-            backlogs.append(numbers(memory, "backlog_s"))
-        logs, backlog_s = np.stack(ordered, axis=1), np.stack(backlogs, axis=1)
-        return Course(logs, backlog_s, self._rewards(logs, backlog_s))
-
-    def _rewards(self, logs: Array, backlog_s: Array) -> Array:
+        # The same as `remember` slot by slot, but only totals and backlogs need the loop.
+        chosen = np.asarray(actions, np.intp)[..., 0].T
+        totals = np.concatenate([self.start.ordered.T[::-1], np.empty(chosen.shape)])
+        for slot, choice in enumerate(chosen, start=LOG):
+            totals[slot] = total_after(totals[slot - 1], choice)
+        logs = sliding_window_view(totals, LOG, axis=0)[..., ::-1].swapaxes(0, 1)
         capacity = running(logs[:, 1:], self.lag[:, None])
+        backlog_s = self._backlogs(capacity)
         delay_s = delay_of(backlog_s[:, 1:], capacity)
         changed = changes(logs[:, :-1], logs[:, 1:])
-        return reward_of(self.hidden[:, None], capacity, delay_s, changed)
+        return Course(logs, backlog_s, reward_of(self.hidden[:, None], capacity, delay_s, changed))
+
+    def _backlogs(self, capacity: Array) -> Array:
+        """(episodes, slots + 1) where (episodes, slots) run."""
+        backlogs = [self.start.backlog_s]
+        for met, runs in zip(self.trace.met.T, capacity.T, strict=False):
+            backlogs.append(backlog_after(backlogs[-1], met, runs))
+        return np.stack(backlogs, axis=1)
 
     def rewards(self, actions: Actions) -> Array:
         """Reward of every slot, (episodes, slots)."""
@@ -204,19 +216,12 @@ class VnfEpisodes:
         slots = actions.shape[1]
         longest = int(self.lag.max()) - 1
         course = self._prolonged(actions, min(longest, trace.met.shape[1] - slots))
-        paid = paid_late(self.hidden, gamma)
-        # An order whose effect lies beyond the known load costs, and earns nothing.
-        scores = -order_costs(paid[:, None], course.ordered[:, :slots, 0])
-        rows = np.arange(self.episodes)
-        for effect, worth, _ in backward(trace.met, self.hidden, gamma=gamma, levels=LEVELS):
-            decided = effect - self.lag.astype(np.intp) + 1
-            inside = (decided >= 0) & (decided < slots)
-            if not inside.any():
-                continue
-            total = course.ordered[rows, decided.clip(0, slots - 1), 0]
-            backlog_s = course.backlog_s[:, min(effect, course.backlog_s.shape[1] - 1)]
-            values = choice_values(worth, paid, total, backlog_s)
-            scores[rows[inside], decided[inside]] = values[inside]
+        total = course.ordered[:, :slots, 0]
+        effect = np.arange(slots) + self.lag.astype(np.intp)[:, None] - 1
+        reached = np.minimum(effect, course.backlog_s.shape[1] - 1)
+        backlog_s = course.backlog_s[np.arange(self.episodes)[:, None], reached]
+        choices = Choices(effect, total, backlog_s)
+        scores = choice_values(trace.met, self.hidden, choices, gamma=gamma)
         return scores * (gamma ** (self.lag - 1.0))[:, None, None]
 
     def _prolonged(self, actions: Actions, slots: int) -> Course:

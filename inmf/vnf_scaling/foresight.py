@@ -8,8 +8,10 @@ and the value is an upper bound; interpolated, it has no bias to speak of.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from twintier.inmf.spec import Array
 from twintier.inmf.vnf_scaling.physics import (
@@ -32,6 +34,8 @@ BOUND_LEVELS = 201
 """Backlogs of the bound's grid: what is rounded away is given to the planner for nothing."""
 TINY = 1e-9
 """A hair up, so that a backlog on a level is not taken for the one below."""
+_MORE = [int(step) for step in STEPS if step > 0]
+_LESS = [int(-step) for step in STEPS if step < 0]
 _TARGETS = np.clip(CAPACITIES[:, None] + STEPS, 1.0, MOST_INSTANCES).astype(np.intp) - 1
 """(capacities, choices): index of the capacity that each choice leads to."""
 _CHANGED = np.arange(len(CAPACITIES))[:, None] != _TARGETS
@@ -51,47 +55,70 @@ def backward(
 
     Yields:
         Slot in the time of effects; what it and all later ones are worth with the instances that
-        run in it and the backlog before it, (episodes, capacities, levels); the same with the
+        run in it and the backlog before it, (capacities, episodes, levels); the same with the
         instances before, and the best choice.
     """
+    # Capacities come first so that a choice is a shift of whole blocks, which numpy does fastest.
+    shape = (len(CAPACITIES), len(load), levels)
     grid = np.linspace(0.0, MOST_BACKLOG_S, levels)
-    capacity = CAPACITIES[:, None]
-    paid = paid_late(hidden, gamma)[:, None, None]
-    weight = hidden[:, WEIGHT, None, None]
-    value = np.zeros((len(load), len(CAPACITIES), levels))
+    capacity = CAPACITIES[:, None, None]
+    earned = service(capacity)
+    paid = np.broadcast_to(paid_late(hidden, gamma)[:, None], shape).copy()
+    weight = np.broadcast_to(hidden[:, WEIGHT, None], shape).copy()
+    moves = _Moves(load, levels, rounded_down=rounded_down)
+    value = np.zeros(shape)
     for slot in range(load.shape[1] - 1, -1, -1):
-        met = load[:, slot, None, None]
-        following = _moved(value, (met - capacity)[..., 0], rounded_down=rounded_down)
-        delay_s = delay_of(backlog_after(grid, met, capacity), capacity)
-        worth = service(capacity) - weight * harm(delay_s) + gamma * following
+        later = moves.after(slot, value)
+        later *= gamma
+        lost = harm(delay_of(backlog_after(grid, load[:, slot, None], capacity), capacity))
+        lost *= weight
+        worth = np.subtract(earned, lost, out=lost)
+        worth += later
         value = _best_choice(worth, paid)
         yield slot, worth, value
 
 
-def _moved(values: Array, growth_s: Array, *, rounded_down: bool) -> Array:
-    """Values (..., levels) at every level after a growth (...) of the backlog.
+class _Moves:
+    """Values at every level after a slot's growth of the backlog.
 
     All levels move alike, so the place between two is the same for all.
     """
-    last = values.shape[-1] - 1
-    place = growth_s * (last / MOST_BACKLOG_S) + TINY
-    below = np.floor(place)
-    levels = np.arange(last + 1) + below.astype(np.intp)[..., None]
-    rows = (np.arange(growth_s.size) * (last + 1)).reshape(*growth_s.shape, 1)
-    low: Array = values.take(rows + np.minimum(np.maximum(levels, 0), last))
-    if rounded_down:
-        return low
-    high = values.take(rows + np.minimum(np.maximum(levels + 1, 0), last))
-    return np.asarray(low + (place - below)[..., None] * (high - low))
+
+    def __init__(self, load: Array, levels: int, *, rounded_down: bool) -> None:
+        """Work out how far the backlog moves with loads (episodes, slots)."""
+        place = (load.T[:, None] - CAPACITIES[:, None]) * ((levels - 1) / MOST_BACKLOG_S) + TINY
+        below = np.floor(place)
+        self._part = None if rounded_down else (place - below)[..., None]
+        self._moved = np.clip(below, -levels, levels - 1).astype(np.intp) + levels
+        # One level more than the grid has: the upper neighbour of the last.
+        width = levels if rounded_down else levels + 1
+        reached = np.arange(-levels, levels)[:, None] + np.arange(width)
+        self._reached = np.clip(reached, 0, levels - 1)
+        """(moves, width): the level that each comes to, at most the edge of the grid."""
+        rows = np.arange(self._moved[0].size) * levels
+        self._rows = np.repeat(rows, width).reshape(*self._moved[0].shape, width)
+
+    def after(self, slot: int, values: Array) -> Array:
+        """Values (capacities, episodes, levels) where each level comes to in a slot."""
+        places = self._reached.take(self._moved[slot], axis=0)
+        places += self._rows
+        found: Array = values.take(places)
+        if self._part is None:
+            return found
+        low = found[..., :-1]
+        between: Array = found[..., 1:] - low
+        between *= self._part[slot]
+        between += low
+        return between
 
 
 def _best_choice(worth: Array, paid: Array) -> Array:
-    """Best over choices, (episodes, capacities before, levels), of worth by capacity after."""
+    """Best over choices, (capacities before, episodes, levels), of worth by capacity after."""
     best, ordered = worth.copy(), worth - paid
-    for step in STEPS[STEPS > 0].astype(int):
-        best[:, :-step] = np.maximum(best[:, :-step], ordered[:, step:])
-    for step in -STEPS[STEPS < 0].astype(int):
-        best[:, step:] = np.maximum(best[:, step:], ordered[:, :-step])
+    for step in _MORE:
+        np.maximum(best[:-step], ordered[step:], out=best[:-step])
+    for step in _LESS:
+        np.maximum(best[step:], ordered[:-step], out=best[step:])
     return best
 
 
@@ -100,34 +127,40 @@ def paid_late(hidden: Array, gamma: float) -> Array:
     return np.asarray(hidden[:, COST] * gamma ** (1.0 - hidden[:, LAG]))
 
 
-def choice_values(worth: Array, paid: Array, total: Array, backlog_s: Array) -> Array:
-    """What each choice is worth, (episodes, choices), at one state of each episode.
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """States in which an order is chosen, each (episodes, states)."""
 
-    Args:
-        worth: (episodes, capacities, levels) of `backward`.
-        paid: (episodes,) for an order, at its effect.
-        total: (episodes,) instances ordered before.
-        backlog_s: (episodes,) when the order takes effect.
+    effect: npt.NDArray[np.intp]
+    """Slot in which the order takes effect."""
+    total: Array
+    """Instances ordered before."""
+    backlog_s: Array
+    """When the order takes effect."""
+
+
+def choice_values(load: Array, hidden: Array, choices: Choices, *, gamma: float) -> Array:
+    """What each choice is worth at its effect, (episodes, states, choices).
+
+    An order whose effect lies beyond the known load (episodes, slots) costs, and earns nothing.
     """
-    index = total.astype(np.intp) - 1
-    rows = worth[np.arange(len(worth))[:, None], _TARGETS[index]]
-    last = worth.shape[-1] - 1
-    place = backlog_s * (last / MOST_BACKLOG_S)
-    below = np.minimum(place.astype(np.intp), last - 1)
-    low, high = (
-        np.take_along_axis(rows, (below + more)[:, None, None], axis=-1)[..., 0] for more in (0, 1)
-    )
-    between = low + (place - below)[:, None] * (high - low)
-    return np.asarray(between - order_costs(paid, total))
-
-
-def order_costs(paid: Array, total: Array) -> Array:
-    """What each choice costs at once, (..., choices), of costs and instances before (...)."""
-    return np.asarray(paid[..., None] * _CHANGED[total.astype(np.intp) - 1])
+    episodes, known = load.shape
+    worths = np.empty((known, len(CAPACITIES), episodes, LEVELS))
+    for slot, worth, _ in backward(load, hidden, gamma=gamma, levels=LEVELS):
+        worths[slot] = worth
+    place = choices.backlog_s * ((LEVELS - 1) / MOST_BACKLOG_S)
+    below = np.minimum(place.astype(np.intp), LEVELS - 2)
+    index = choices.total.astype(np.intp) - 1
+    effect = np.minimum(choices.effect, known - 1)[..., None]
+    at = (effect, _TARGETS[index], np.arange(episodes)[:, None, None])
+    low, high = (worths[*at, below[..., None] + more] for more in (0, 1))
+    earned = low + (place - below)[..., None] * (high - low)
+    earned[choices.effect >= known] = 0.0
+    return np.asarray(earned - paid_late(hidden, gamma)[:, None, None] * _CHANGED[index])
 
 
 def best_value(value: Array, total: Array, backlog_s: Array) -> Array:
     """Upper bound (episodes,) of `backward` rounded down, at one state of each episode."""
     last = value.shape[-1] - 1
     below = (backlog_s * (last / MOST_BACKLOG_S) + TINY).astype(np.intp)
-    return np.asarray(value[np.arange(len(value)), total.astype(np.intp) - 1, below])
+    return np.asarray(value[total.astype(np.intp) - 1, np.arange(len(total)), below])

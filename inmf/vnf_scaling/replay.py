@@ -5,6 +5,7 @@ the first other one on, physics says what would have been. A course that comes b
 the backlog that the PLVN had is again the PLVN's own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +13,15 @@ import numpy as np
 from twintier.inmf.contract import ACTION, REWARD, Columns
 from twintier.inmf.episodes import Actions, Memory
 from twintier.inmf.spec import Array, Mask, Observation
-from twintier.inmf.vnf_scaling.episodes import LoadTrace, Start, VnfEpisodes, numbers
-from twintier.inmf.vnf_scaling.physics import changes, delay_of, order, reward_of, running
-from twintier.inmf.vnf_scaling.slots import Loads, features
+from twintier.inmf.vnf_scaling.episodes import (
+    Course,
+    LoadTrace,
+    Start,
+    VnfEpisodes,
+    numbers,
+)
+from twintier.inmf.vnf_scaling.physics import changes, delay_of, reward_of, total_after
+from twintier.inmf.vnf_scaling.slots import Loads
 
 SAME_BACKLOG_S = 0.05
 """Backlogs this close are one state."""
@@ -46,57 +53,57 @@ class VnfReplay(VnfEpisodes):
 
     def observe(self, slot: int, memory: Memory) -> Observation:
         """(episodes, 15) of a slot; in the PLVN's own states with the instances that it saw run."""
-        ordered = numbers(memory, "ordered")
-        own = np.asarray(memory["own"], bool)
-        capacity = np.where(own, self.done.running[:, slot], running(ordered, self.lag))
-        backlog_s = numbers(memory, "backlog_s")
-        trace = self.trace
-        return features(trace.loads[slot], trace.earliest[:, slot], backlog_s, capacity, ordered)
+        capacity = np.where(memory["own"], self.done.running[:, slot], memory["running"])
+        return super().observe(slot, {**memory, "running": capacity})
 
     def remember(self, slot: int, memory: Memory, actions: Actions) -> Memory:
         """The state after `actions` (episodes, 1): as measured where the PLVN did the same."""
-        after = dict(super().remember(slot, memory, actions))
+        after = super().remember(slot, memory, actions)
+        return self._rejoined(slot, after, self._same(slot, memory, after))
+
+    def _rejoined(self, slot: int, after: Memory, same: Mask) -> Memory:
+        """The emulated state after a slot, measured where it is the PLVN's own."""
         following = slot + 1
         if following >= self.done.backlog_s.shape[1]:
             return {**after, "own": np.zeros(self.episodes, bool)}
         backlog_s, measured_s = numbers(after, "backlog_s"), self.done.backlog_s[:, following]
         same_log = (numbers(after, "ordered") == self.done.ordered[:, following]).all(axis=-1)
-        stayed = np.asarray(memory["own"], bool) & self._same(slot, memory, actions)
-        own = same_log & (stayed | (np.abs(backlog_s - measured_s) <= SAME_BACKLOG_S))
+        own = same_log & (same | (np.abs(backlog_s - measured_s) <= SAME_BACKLOG_S))
         return {**after, "backlog_s": np.where(own, measured_s, backlog_s), "own": own}
 
-    def rewards(self, actions: Actions) -> Array:
-        """Emulated reward of every slot, (episodes, slots), from measured states where own."""
+    def course(self, actions: Actions) -> Course:
+        """States, measured where own, and emulated rewards of actions (episodes, slots, 1)."""
         return self._played(actions)[0]
 
     def measured(self, actions: Actions) -> tuple[Array, Mask]:
         """Rewards, measured where the PLVN did the same in the same state, and where that is."""
-        emulated, own = self._played(actions)
-        return np.where(own, self.done.reward, emulated), own
+        course, own = self._played(actions)
+        return np.where(own, self.done.reward, course.reward), own
 
-    def _played(self, actions: Actions) -> tuple[Array, Mask]:
+    def _played(self, actions: Actions) -> tuple[Course, Mask]:
         memory = self.first_memory()
-        rewards, own = [], []
+        states, emulated, own = [memory], [], []
         for slot in range(actions.shape[1]):
-            chosen = np.asarray(actions[:, slot])
-            own.append(np.asarray(memory["own"], bool) & self._same(slot, memory, chosen))
-            # Rewards follow from the state before, not from the measured backlog after.
-            plain = VnfEpisodes.remember(self, slot, memory, chosen)
-            before, after = numbers(memory, "ordered"), numbers(plain, "ordered")
-            capacity = running(after, self.lag)
-            delay_s = delay_of(numbers(plain, "backlog_s"), capacity)
-            rewards.append(reward_of(self.hidden, capacity, delay_s, changes(before, after)))
-            memory = self.remember(slot, memory, chosen)
-        return np.stack(rewards, axis=1), np.stack(own, axis=1)
+            emulated.append(super().remember(slot, memory, actions[:, slot]))
+            own.append(self._same(slot, memory, emulated[-1]))
+            memory = self._rejoined(slot, emulated[-1], own[-1])
+            states.append(memory)
+        logs, capacity = _stacked(states, "ordered"), _stacked(emulated, "running")
+        # Rewards follow from the state before, not from the measured backlog after.
+        delay_s = delay_of(_stacked(emulated, "backlog_s"), capacity)
+        changed = changes(logs[:, :-1], logs[:, 1:])
+        rewards = reward_of(self.hidden[:, None], capacity, delay_s, changed)
+        return Course(logs, _stacked(states, "backlog_s"), rewards), np.stack(own, axis=1)
 
-    def _same(self, slot: int, memory: Memory, actions: Actions) -> Mask:
-        """Whether actions order what the PLVN ordered in this slot, (episodes,)."""
-        ordered = numbers(memory, "ordered")
-        here, there = (
-            order(ordered, np.asarray(each, np.intp)[:, 0])
-            for each in (actions, self.done.actions[:, slot])
-        )
-        return ~changes(here, there)
+    def _same(self, slot: int, memory: Memory, after: Memory) -> Mask:
+        """Whether the PLVN was in this state and ordered the same, (episodes,)."""
+        before, here = numbers(memory, "ordered"), numbers(after, "ordered")
+        there = total_after(before[:, 0], np.asarray(self.done.actions[:, slot, 0], np.intp))
+        return np.asarray((here[:, 0] == there) & memory["own"], bool)
+
+
+def _stacked(slots: Sequence[Memory], name: str) -> Array:
+    return np.stack([numbers(memory, name) for memory in slots], axis=1)
 
 
 def replayed(true: Columns, hidden: Array | None, slots: int) -> VnfReplay | None:
@@ -111,16 +118,7 @@ def replayed(true: Columns, hidden: Array | None, slots: int) -> VnfReplay | Non
 
     before = Loads(cut("loads_before"), cut("load_mean"), cut("load_variance"), cut("load_seen"))
     load = cut("load")
-    after = before.followed_by(load)
-    loads = tuple(
-        Loads(
-            after.before[:, slot],
-            after.mean[:, slot],
-            after.variance[:, slot],
-            after.seen[:, slot],
-        )
-        for slot in range(slots)
-    )
+    loads = before.followed_by(load).by_slot()
     earliest = np.where(before.seen > 0, before.before[..., -1], load)
     done = Done(
         cut("ordered"),

@@ -4,13 +4,14 @@ Memory is a running mean and variance of the load (EWMA) beside the last three l
 classical rule and a policy look at them with the load that was measured last.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from twintier.inmf.contract import Columns, Row
 from twintier.inmf.spec import Array, Discrete, Field, InmfSpec, Observation, Windows
-from twintier.inmf.vnf_scaling.physics import LOG, MOST_BACKLOG_S, MOST_INSTANCES, STEPS
+from twintier.inmf.vnf_scaling.physics import LOG, MOST_BACKLOG_S, MOST_INSTANCES, STEPS, within
 
 WINDOW = 3
 """Loads that memory holds."""
@@ -101,15 +102,43 @@ class Loads:
         """Memory after one more load (...)."""
         seen = self.seen > 0
         load = np.asarray(load)
-        apart = load - self.mean
-        spread = (1.0 - forgetting) * (self.variance + forgetting * apart * apart)
+        mean, variance = _tracked(self.mean, self.variance, load, forgetting)
         shifted = np.concatenate([load[..., None], self.before[..., :-1]], axis=-1)
         return Loads(
             np.where(seen[..., None], shifted, load[..., None]),
-            np.where(seen, self.mean + forgetting * apart, load),
-            np.where(seen, spread, FIRST_VARIANCE),
+            np.where(seen, mean, load),
+            np.where(seen, variance, FIRST_VARIANCE),
             np.ones_like(load),
         )
+
+    @classmethod
+    def after_each(cls, load: Array, forgetting: float = FORGETTING) -> "Loads":
+        """Memory after each of the first loads (episodes, slots), as `followed_by` from `none`."""
+        slots = np.ascontiguousarray(load.T)
+        mean, variance = np.empty_like(slots), np.empty_like(slots)
+        mean[0], variance[0] = slots[0], FIRST_VARIANCE
+        for slot in range(1, len(slots)):
+            mean[slot], variance[slot] = _tracked(
+                mean[slot - 1], variance[slot - 1], slots[slot], forgetting
+            )
+        ago = np.arange(len(slots))[:, None] - np.arange(WINDOW)
+        return cls(load[:, np.maximum(ago, 0)], mean.T, variance.T, np.ones_like(load))
+
+    @classmethod
+    def stacked(cls, each: Sequence["Loads"]) -> "Loads":
+        """Memory of some slots, (slots, episodes)."""
+        return cls(
+            np.stack([loads.before for loads in each]),
+            np.stack([loads.mean for loads in each]),
+            np.stack([loads.variance for loads in each]),
+            np.stack([loads.seen for loads in each]),
+        )
+
+    def by_slot(self) -> "tuple[Loads, ...]":
+        """Memory of each slot, of arrays (episodes, slots)."""
+        arrays = (self.before, self.mean, self.variance, self.seen)
+        slots = zip(*(array.swapaxes(0, 1) for array in arrays), strict=True)
+        return tuple(Loads(*slot) for slot in slots)
 
     @property
     def deviation(self) -> Array:
@@ -121,38 +150,60 @@ class Loads:
         return np.asarray(self.mean + margin * self.deviation)
 
 
-def features(
-    loads: Loads, earliest: Array, backlog_s: Array, capacity: Array, ordered: Array
-) -> Observation:
-    """Observation (..., FEATURES) float32.
+def _tracked(mean: Array, variance: Array, load: Array, forgetting: float) -> tuple[Array, Array]:
+    """Mean and variance after one more load, all (...)."""
+    apart = load - mean
+    moved = forgetting * apart
+    return mean + moved, (1.0 - forgetting) * (variance + moved * apart)
+
+
+_SCALES = np.array([6.0, 1, 4, 4, 4, 3, 4, 1, 3, 6, 3, 3, 2, 3, 1])
+_OFFSETS = np.array([1.0, 0, 1, 1, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 1])
+"""A feature is a quantity over its scale, less its offset."""
+
+
+def load_features(loads: Loads, earliest: Array) -> Array:
+    """What does not depend on orders, (..., FEATURES), ready for `features`.
 
     Args:
         loads: with the load that was measured last.
         earliest: (...) load of three slots before that.
+    """
+    load = loads.before[..., 0]
+    known = np.empty((*load.shape, FEATURES))
+    known[...] = load[..., None]
+    known[..., 3] = loads.before[..., 1]
+    known[..., 4] = earliest
+    known[..., 5] = load - earliest
+    known[..., 6] = loads.mean
+    known[..., 7] = loads.deviation
+    known[..., 12] = loads.provision(MARGIN)
+    return known
+
+
+def features(known: Array, backlog_s: Array, capacity: Array, ordered: Array) -> Observation:
+    """Observation (..., FEATURES) float32.
+
+    Args:
+        known: (..., FEATURES) of `load_features`; the load stands where orders come to it.
         backlog_s: (...).
         capacity: (...) instances that run.
         ordered: (..., LOG) newest first.
     """
-    load, total = loads.before[..., 0], ordered[..., 0]
-    seen = (
-        capacity / 6.0 - 1.0,
-        np.log1p(backlog_s),
-        load / 4.0 - 1.0,
-        loads.before[..., 1] / 4.0 - 1.0,
-        earliest / 4.0 - 1.0,
-        (load - earliest) / 3.0,
-        loads.mean / 4.0 - 1.0,
-        loads.deviation,
-        (capacity - load) / 3.0,
-        total / 6.0 - 1.0,
-        (total - capacity) / 3.0,
-        (total - ordered[..., -1]) / 3.0,
-        (loads.provision(MARGIN) - total) / 2.0,
-        (backlog_s + load - total) / 3.0,
-        load / total - 1.0,
-    )
-    stacked = np.stack(np.broadcast_arrays(*seen), axis=-1)
-    return np.asarray(np.clip(stacked, -LIMIT, LIMIT), np.float32)
+    total = ordered[..., 0]
+    seen = known.copy()
+    seen[..., 0] = capacity
+    seen[..., 1] = np.log1p(backlog_s)
+    seen[..., 8] = capacity - known[..., 8]
+    seen[..., 9] = total
+    seen[..., 10] = total - capacity
+    seen[..., 11] = total - ordered[..., -1]
+    seen[..., 12] -= total
+    seen[..., 13] = backlog_s + known[..., 13] - total
+    seen[..., 14] /= total
+    seen /= _SCALES
+    seen -= _OFFSETS
+    return within(seen, -LIMIT, LIMIT).astype(np.float32)
 
 
 def observe(rows: Columns) -> Observation:
@@ -160,4 +211,5 @@ def observe(rows: Columns) -> Observation:
     memory = Loads.of(rows)
     now = memory.followed_by(rows["load"])
     earliest = np.where(memory.seen > 0, memory.before[..., -1], rows["load"])
-    return features(now, earliest, rows["backlog_s"], rows["running"], rows["ordered"])
+    known = load_features(now, earliest)
+    return features(known, rows["backlog_s"], rows["running"], rows["ordered"])

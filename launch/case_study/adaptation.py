@@ -1,41 +1,45 @@
-"""The case study's adaptation over a bus: PPO-ML's epochs between a PLVN and its twin.
+"""The case study's adaptation on the platform: PPO-ML's epochs between a PLVN and its twin.
 
-Each epoch is one `model-dispatched` to the PLVN, which explores its own episodes with it, and one
-`trajectories-reported` back, which the twin learns from: the paper's pure loop. Both sides are
-those of the direct path, each with its own generator, and everything travels in doubles, so the
-curves are the same bit by bit.
+The twin has the meta model from a cloud twin whose library holds it, and goes the paper's pure
+loop: each epoch is one `model-dispatched` to the PLVN, which explores its own episodes with it, and
+one `trajectories-reported` back, which the twin learns from. Curves are drawn by one who listens.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import numpy as np
-
-from twintier.inmf.contract import ACTION, REWARD, SAMPLE
-from twintier.inmf.perception.paper import TASK_LOW
-from twintier.launch.case_study.arms import (
-    Arm,
-    CaseStudySettings,
-    Curves,
-    Learner,
-    Player,
-    Tick,
-    arm_rng,
+from twintier.cloud_twin.library import MetaModel
+from twintier.cloud_twin.meta_training import MetaParameters
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.edge_twin.mirror import trajectory_fields
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.inmf.spec import Windows
+from twintier.launch.case_study.arms import Arm, CaseStudySettings, Tick, network_of
+from twintier.launch.case_study.epochs import INMF, PAPER, Curves, point
+from twintier.launch.case_study.over_bus import (
+    AGENT,
+    EDGE,
+    UNLIMITED_S,
+    cloud_at,
+    deployed,
+    follow,
 )
-from twintier.launch.case_study.over_bus import EDGE, INMF, ROUND_S, Endpoint, broker_at, buses
+from twintier.launch.case_study.source import TaskSource
+from twintier.launch.deployment import Deployment, agent_runtimes
+from twintier.launch.twins import edge_runtime
+from twintier.learning.adapt import AdaptationSettings
 from twintier.learning.policy import Vector
-from twintier.learning.rollout import Rollout
+from twintier.plvn_agent.slot_loop import HostSettings
+from twintier.plvn_agent.source import PlvnProfile
 from twintier.protocol.address import Address
-from twintier.protocol.ids import PlvnId
-from twintier.protocol.messages import ModelDispatched, TrajectoriesReported
+from twintier.protocol.columns import unpack
+from twintier.protocol.ids import SUPER_CATEGORY
+from twintier.protocol.messages import ModelDispatched, Site, TrajectoriesReported
 from twintier.protocol.messages.base import Message
-from twintier.protocol.tensors import Tensors, model_id
-from twintier.protocol.topics import subscription
-from twintier.runtime.delivery.presence import new_incarnation
+from twintier.runtime.jobs import InlineJobs
 
 ARM: Arm = "PPO-ML"
-PLVN = PlvnId("task-1")
-ADDRESS = Address(plvn=PLVN, inmf=INMF)
+LOOKS_PER_S = 200
+"""How often the PLVN looks whether there is a model that shall play."""
 
 
 def adapt_over_bus(
@@ -54,97 +58,83 @@ def adapt_over_bus(
         TimeoutError: if an epoch's trajectories do not come.
         BrokerStartError: if no broker can be started.
     """
-    with broker_at(url) as address:
-        return asyncio.run(_adapt(address, start, settings, seed, tick))
+    with deployed(url) as deployment:
+        return asyncio.run(_adapt(deployment, start, settings, seed, tick))
+
+
+class Watcher:
+    """Draws the curves of what dispatched models have earned."""
+
+    def __init__(self, settings: CaseStudySettings, tick: Tick) -> None:
+        """Begin without an epoch."""
+        self._policy, self._epochs, self._tick = settings.policy, settings.epochs, tick
+        self._models: dict[int, Vector] = {}
+        self._points: dict[int, tuple[float, float]] = {}
+
+    def seen(self, message: Message) -> bool:
+        """Take a message; returns whether all epochs are there. Repeated ones change nothing."""
+        match message:
+            case ModelDispatched(version=version, parameters=parameters):
+                self._models[version] = parameters.floats("parameters")
+            case TrajectoriesReported(model_version=version) if version not in self._points:
+                columns = unpack(message.slots, trajectory_fields(PAPER))
+                self._points[version] = point(self._policy, self._models[version], columns)
+                self._tick()
+            case _:
+                pass
+        return len(self._points) >= self._epochs
+
+    @property
+    def curves(self) -> Curves:
+        """The epochs so far."""
+        return Curves.of([self._points[version] for version in sorted(self._points)])
 
 
 async def _adapt(
-    url: str, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick
+    deployment: Deployment, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick
 ) -> Curves:
-    root = f"case-study-{new_incarnation()}"
-    world, order = arm_rng(ARM, seed).spawn(2)
-    learner = Learner(start, settings, order)
-    edge_bus, plvn_bus = buses(url, ("edge", "plvn"))
-    async with edge_bus, plvn_bus, asyncio.TaskGroup() as group:
-        await edge_bus.subscribe([subscription(TrajectoriesReported, ADDRESS, root)])
-        await plvn_bus.subscribe([subscription(ModelDispatched, ADDRESS, root)])
-        plvn = Endpoint.of(plvn_bus, "plvn", PLVN, root, ADDRESS)
-        acting = group.create_task(_act(plvn, Player(TASK_LOW, settings, world)))
-        edge = Endpoint.of(edge_bus, "edge", EDGE, root, ADDRESS)
-        await _teach(edge, learner, settings, tick)
-        acting.cancel()
-    return learner.curves
+    network = network_of(ARM, settings, seed)
+    site = Site(city="task-1", road="any", lat_deg=0.0, lon_deg=0.0)
+    source = TaskSource([PlvnProfile(network.plvn, site)], [network], settings.episodes)
+    host = HostSettings(speed=source.slot_s * LOOKS_PER_S)
+    agents = agent_runtimes(deployment, source, AGENT, host, inmfs=[INMF], wait_for_planning=False)
+    meta = MetaParameters(start, settings.meta.initial_log_step_sizes(settings.policy))
+    online = CloudSettings(planning_s=0.0, edges_wait_s=0.0, expected_edges=1)
+    cloud, _ = cloud_at(deployment, online, meta, [_model(meta)])
+    edge = edge_runtime(deployment, EDGE, _twin(settings, seed), InlineJobs())
+    watcher, to = Watcher(settings, tick), Address(plvn=network.plvn, inmf=INMF)
+    topics: dict[type[Message], Address] = {ModelDispatched: to, TrajectoriesReported: to}
+    parts = [cloud, edge, *agents.runtimes]
+    await follow(deployment, topics, parts, watcher.seen, [agents.host.run()])
+    return watcher.curves
 
 
-async def _teach(
-    endpoint: Endpoint, learner: Learner, settings: CaseStudySettings, tick: Tick
-) -> None:
-    """The twin's side of Fig. 5(b), epoch by epoch."""
-    incoming = endpoint.messages()
-    for epoch in range(settings.epochs):
-        await endpoint.send(_dispatch(settings, epoch, learner.parameters))
-        async with asyncio.timeout(ROUND_S):
-            reported = await _report_of(incoming, epoch)
-        await asyncio.to_thread(learner.learn, _rollout(reported.slots))
-        tick()
-
-
-async def _report_of(incoming: AsyncIterator[Message], version: int) -> TrajectoriesReported:
-    """The report of this model; a repeated one of an earlier model is dropped."""
-    async for message in incoming:
-        if isinstance(message, TrajectoriesReported) and message.model_version == version:
-            return message
-    raise ConnectionError("the bus was closed before the trajectories came")
-
-
-async def _act(endpoint: Endpoint, player: Player) -> None:
-    """The PLVN's side: explores with every new model; a repeated one is not played again."""
-    last = -1
-    async for message in endpoint.messages():
-        if isinstance(message, ModelDispatched) and message.version > last:
-            last = message.version
-            flat = message.parameters.floats("parameters")
-            rollout = await asyncio.to_thread(player.play, flat)
-            await endpoint.send(_report(last, message.schema_id, rollout))
-
-
-def _dispatch(settings: CaseStudySettings, epoch: int, flat: Vector) -> ModelDispatched:
-    schema_id = settings.policy.spec.schema_id
-    return ModelDispatched(
+def _model(meta: MetaParameters) -> MetaModel:
+    """The meta model as the library of the cloud twin that has trained it holds it."""
+    return MetaModel(
         inmf=INMF,
-        version=epoch,
-        purpose="exchange",
-        model=model_id(schema_id, flat),
-        schema_id=schema_id,
-        parameters=Tensors.pack({"parameters": flat}),
-        trajectory_slots=settings.episodes * TASK_LOW.size,
-        sampled=True,
-        program=b"",
+        category=SUPER_CATEGORY,
+        version=1,
+        model=meta.model_id(PAPER.schema_id),
+        schema_id=PAPER.schema_id,
+        ancestor=SUPER_CATEGORY,
+        iterations=1,
+        adaptation_reward_first=0.0,
+        adaptation_reward_last=0.0,
+        weights=meta,
     )
 
 
-def _report(version: int, schema_id: str, rollout: Rollout) -> TrajectoriesReported:
-    slots = {
-        "observation": rollout.observations,
-        SAMPLE: rollout.samples,
-        ACTION: rollout.actions,
-        REWARD: rollout.rewards,
-    }
-    return TrajectoriesReported(
-        policy="individual_model",
-        model_version=version,
-        batch=version,
-        slot_first=version * rollout.slots,
-        schema_id=schema_id,
-        slots=Tensors.pack(slots, dtype="<f8"),
-    )
-
-
-def _rollout(slots: Tensors) -> Rollout:
-    arrays = slots.unpack()
-    return Rollout(
-        arrays["observation"].astype(np.float32),
-        arrays[SAMPLE].astype(np.float32),
-        arrays[ACTION].astype(np.bool_),
-        arrays[REWARD].astype(np.float64),
+def _twin(settings: CaseStudySettings, seed: int) -> EdgeSettings:
+    """Twins that take one PPO update of each epoch, for so many epochs."""
+    slots = settings.episodes * PAPER.spec.slots
+    return EdgeSettings(
+        attributes_period_s=UNLIMITED_S,
+        trajectory_slots=2 * slots,
+        windows=Windows(batch=slots, exchange=slots, calibration=slots),
+        exchanges=settings.epochs,
+        max_exchanges=settings.epochs,
+        paper_loop=True,
+        adaptation=AdaptationSettings(updates=1, ppo=settings.ppo),
+        seed=seed,
     )

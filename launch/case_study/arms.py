@@ -5,33 +5,31 @@ Task 1 has 5 MHz in every slot, task 2 has 7 MHz, a task of meta training has a 
 over the pairs, in nats.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
 
-from twintier.inmf.perception.paper import (
-    COOP_PERCEPTION_PAPER,
-    TASK_HIGH,
-    TASK_LOW,
-    PaperEpisodes,
-    draw_pattern,
-)
-from twintier.inmf.spec import Array, Mlp
+from twintier.cloud_twin.meta_training import round_seed, training_seed
+from twintier.edge_twin.logged import LEAST_SHARE
+from twintier.edge_twin.rounds import seed_of
+from twintier.edge_twin.training import attempt_seed
+from twintier.inmf.actor import Actor
+from twintier.inmf.contract import LOG_PROB, REWARD, SAMPLE, Columns
+from twintier.inmf.perception.paper import TASK_HIGH, TASK_LOW, PaperEpisodes, draw_pattern
+from twintier.inmf.spec import Mlp
+from twintier.launch.case_study.epochs import INMF, PAPER, Curves, Network, point, travelled
 from twintier.learning.aggregate import Adam, MetaOptimizer
-from twintier.learning.meta import MetaSettings
+from twintier.learning.emulated import adaptation_gradient
+from twintier.learning.logged import Logged, adapt_logged
+from twintier.learning.meta import MetaGradient, MetaSettings
 from twintier.learning.meta_training import MetaTraining
-from twintier.learning.policy import (
-    Policy,
-    Vector,
-    entropy,
-    reheated,
-    uniform_parameters,
-    with_free,
-)
+from twintier.learning.policy import Policy, Vector, reheated, uniform_parameters, with_free
 from twintier.learning.ppo import Experience, PpoSettings, linear_advantages, update
-from twintier.learning.rollout import Rollout, collect
+from twintier.learning.rollout import collect
+from twintier.protocol.ids import PlvnId
+from twintier.protocol.messages import Site
 
 Arm = Literal["PPO-random", "PPO-ML", "PPO-TL", "PPO-TL-reset", "PPO-multitask"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
@@ -44,7 +42,6 @@ START_OF: dict[Arm, Start] = {
     "PPO-TL-reset": "transfer",
     "PPO-multitask": "multitask",
 }
-INMF = COOP_PERCEPTION_PAPER
 Tick = Callable[[], None]
 
 
@@ -82,17 +79,7 @@ class CaseStudySettings:
     @property
     def policy(self) -> Policy:
         """Network and head."""
-        return Policy.of(replace(INMF, network=Mlp(self.hidden)))
-
-
-@dataclass(frozen=True, slots=True)
-class Curves:
-    """What one seed of an arm shows."""
-
-    reward_j: Array
-    """(epochs,) mean return of the epoch's episodes, before the epoch's update."""
-    entropy: Array
-    """(epochs,) of the policy that played them."""
+        return Policy.of(replace(PAPER.spec, network=Mlp(self.hidden)))
 
 
 def start_of(
@@ -116,7 +103,8 @@ def start_of(
     if start == "meta":
         return _meta_trained(earlier["multitask"], settings, seed, tick)
     if start == "transfer":
-        return learn(flat, TASK_HIGH, settings, settings.source_epochs, rng=rng, tick=tick)[0]
+        source = Network(PlvnId("source"), TASK_HIGH, settings.episodes, seed)
+        return learn(flat, source, settings, settings.source_epochs, tick=tick)[0]
     if start == "multitask":
         return _multitask(flat, settings, rng, tick)
     return flat
@@ -125,88 +113,41 @@ def start_of(
 def run_arm(arm: Arm, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Curves:
     """Adapt to task 1 from the arm's start."""
     flat = with_free(settings.policy, start, 0.0) if arm == "PPO-TL-reset" else start
-    rng = arm_rng(arm, seed)
-    return learn(flat, TASK_LOW, settings, settings.epochs, rng=rng, tick=tick)[1]
+    return learn(flat, network_of(arm, settings, seed), settings, settings.epochs, tick=tick)[1]
 
 
-def arm_rng(arm: Arm, seed: int) -> np.random.Generator:
-    """Source of what is drawn while an arm adapts."""
-    return np.random.default_rng([seed, len(STARTS), ARMS.index(arm)])
-
-
-class Player:
-    """The side of the network: plays epochs of a task with the policies that it is given."""
-
-    def __init__(
-        self, pattern_mhz: Array, settings: CaseStudySettings, rng: np.random.Generator
-    ) -> None:
-        """Take the task and the source of episodes and exploration."""
-        self._pattern_mhz, self._settings, self._rng = pattern_mhz, settings, rng
-
-    def play(self, flat: Vector) -> Rollout:
-        """One epoch's episodes, explored with (n,) parameters."""
-        batch = PaperEpisodes(self._pattern_mhz, self._settings.episodes, self._rng)
-        return collect(self._settings.policy, flat, batch, [self._rng])
-
-
-class Learner:
-    """The side of the twin: learns from what was played, epoch by epoch."""
-
-    def __init__(
-        self, start: Vector, settings: CaseStudySettings, rng: np.random.Generator
-    ) -> None:
-        """Begin with (n,) parameters and an optimiser without memory."""
-        self.parameters = start
-        self._settings, self._rng = settings, rng
-        self._adam = Adam(settings.ppo.learning_rate)
-        self._reward_j: list[float] = []
-        self._entropy: list[float] = []
-
-    def learn(self, rollout: Rollout) -> None:
-        """Note what the policy earned and take one PPO update."""
-        policy, settings = self._settings.policy, self._settings
-        self._reward_j.append(float(rollout.rewards.sum(axis=-1).mean()))
-        seen = rollout.observations.reshape(-1, INMF.observation_dim)
-        self._entropy.append(entropy(policy, self.parameters, seen))
-        experience = Experience.of(rollout, linear_advantages(INMF, rollout))
-        self.parameters = update(
-            policy, self.parameters, experience, self._adam, settings=settings.ppo, rng=self._rng
-        )
-
-    @property
-    def curves(self) -> Curves:
-        """The epochs so far."""
-        return Curves(np.array(self._reward_j), np.array(self._entropy))
+def network_of(arm: Arm, settings: CaseStudySettings, seed: int) -> Network:
+    """The PLVN that an arm adapts to: task 1."""
+    return Network(PlvnId(arm), TASK_LOW, settings.episodes, seed)
 
 
 def learn(
-    flat: Vector,
-    pattern_mhz: Array,
-    settings: CaseStudySettings,
-    epochs: int,
-    *,
-    rng: np.random.Generator,
-    tick: Tick,
+    flat: Vector, network: Network, settings: CaseStudySettings, epochs: int, *, tick: Tick
 ) -> tuple[Vector, Curves]:
-    """PPO on one task for so many epochs."""
-    world, order = rng.spawn(2)
-    player, learner = Player(pattern_mhz, settings, world), Learner(flat, settings, order)
-    for _ in range(epochs):
-        learner.learn(player.play(learner.parameters))
+    """PPO on one task for so many epochs, as a twin and its PLVN do it in the paper's loop."""
+    policy, adam = settings.policy, Adam(settings.ppo.learning_rate)
+    points: list[tuple[float, float]] = []
+    for epoch in range(epochs):
+        columns = travelled(network.play(Actor(policy.spec, flat), epoch))
+        points.append(point(policy, flat, columns))
+        seed = attempt_seed(network.seed, network.plvn, INMF, epoch + 1)
+        adapted = adapt_logged(
+            policy,
+            flat,
+            _logged(columns),
+            settings=settings.ppo,
+            rng=np.random.default_rng(seed),
+            adam=adam,
+        )
+        if adapted.effective_share >= LEAST_SHARE:
+            flat = adapted.parameters
         tick()
-    return learner.parameters, learner.curves
+    return flat, Curves.of(points)
 
 
-def tasks_of(
-    rngs: Sequence[np.random.Generator], episodes: int
-) -> Callable[[Sequence[np.random.Generator]], PaperEpisodes]:
-    """A random radio pattern for each twin, and its batches of episodes, round after round."""
-    patterns = np.repeat([draw_pattern(rng) for rng in rngs], episodes, axis=0)
-
-    def make(generators: Sequence[np.random.Generator]) -> PaperEpisodes:
-        return PaperEpisodes(patterns, len(patterns), generators[0])
-
-    return make
+def _logged(columns: Columns) -> Logged:
+    sample, log_prob = columns[SAMPLE].astype(np.float32), columns[LOG_PROB].astype(np.float32)
+    return Logged.of(PAPER.spec, PAPER.observe(columns), sample, log_prob, columns[REWARD])
 
 
 def meta_training(mixture: Vector, settings: CaseStudySettings, seed: int) -> MetaTraining:
@@ -216,31 +157,55 @@ def meta_training(mixture: Vector, settings: CaseStudySettings, seed: int) -> Me
     """
     policy, rng = settings.policy, np.random.default_rng([seed, len(STARTS) + 1])
     batch = PaperEpisodes(draw_pattern(rng), settings.episodes, rng)
-    seen = collect(policy, mixture, batch, None).observations.reshape(-1, INMF.observation_dim)
+    rollout = collect(policy, mixture, batch, None)
+    seen = rollout.observations.reshape(-1, PAPER.spec.observation_dim)
     optimizer = MetaOptimizer(settings.meta_learning_rate, decay_steps=settings.meta_iterations)
     return MetaTraining.start(policy, reheated(policy, mixture, seen), settings.meta, optimizer)
 
 
-def task_names(settings: CaseStudySettings) -> tuple[str, ...]:
-    """Ids of the twins of an iteration, each with a task of its own."""
-    return tuple(f"task-{task:04}" for task in range(settings.tasks))
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A PLVN of meta training, with a radio pattern of its own."""
+
+    plvn: PlvnId
+    site: Site
 
 
-def task_rngs(names: Sequence[str], seed: int, iteration: int) -> dict[str, np.random.Generator]:
-    """The generator of each twin in an iteration."""
-    return {
-        name: np.random.default_rng([seed, iteration, int(name.rpartition("-")[2])])
-        for name in names
-    }
+def meta_tasks(settings: CaseStudySettings, seed: int) -> tuple[Task, ...]:
+    """The PLVNs of meta training, in the order of their ids."""
+    return tuple(
+        Task(
+            PlvnId(f"task-{number:04}"),
+            Site(city=f"{seed}-{number}", road="any", lat_deg=0.0, lon_deg=0.0),
+        )
+        for number in range(settings.tasks)
+    )
 
 
 def _meta_trained(mixture: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Vector:
-    training = meta_training(mixture, settings, seed)
+    training, tasks = meta_training(mixture, settings, seed), meta_tasks(settings, seed)
     for iteration in range(settings.meta_iterations):
-        rngs = task_rngs(task_names(settings), seed, iteration)
-        training.iterate(tasks_of(list(rngs.values()), settings.meta.episodes), rngs)
+        asked = round_seed(training_seed(seed, 1), iteration)
+        rows = {task.plvn: _contribution(task, training, asked) for task in tasks}
+        training.apply(
+            {plvn: row.gradient for plvn, row in rows.items()},
+            {plvn: row.step_size_gradient for plvn, row in rows.items()},
+        )
         tick()
     return training.parameters
+
+
+def _contribution(task: Task, training: MetaTraining, asked: int) -> MetaGradient:
+    """What one twin computes in an iteration whose seed the cloud twin has given."""
+    emulator = PAPER.emulator(task.site)
+    return adaptation_gradient(
+        training.policy,
+        training.parameters,
+        training.log_step_sizes,
+        lambda rng: emulator.draw(training.settings.episodes, rng),
+        settings=training.settings,
+        rng=np.random.default_rng(seed_of(asked, task.plvn)),
+    )
 
 
 def _multitask(
@@ -250,9 +215,11 @@ def _multitask(
     policy, adam = settings.policy, Adam(settings.ppo.learning_rate)
     ppo = replace(settings.ppo, minibatch_slots=settings.ppo.minibatch_slots * settings.tasks)
     for _ in range(settings.mixture_iterations):
-        batch = tasks_of([rng] * settings.tasks, settings.episodes)([rng])
+        patterns = [draw_pattern(rng) for _ in range(settings.tasks)]
+        each = np.repeat(patterns, settings.episodes, axis=0)
+        batch = PaperEpisodes(each, len(each), rng)
         rollout = collect(policy, flat, batch, [rng])
-        experience = Experience.of(rollout, linear_advantages(INMF, rollout))
+        experience = Experience.of(rollout, linear_advantages(PAPER.spec, rollout))
         flat = update(policy, flat, experience, adam, settings=ppo, rng=rng)
         tick()
     return flat

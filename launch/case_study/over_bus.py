@@ -1,87 +1,55 @@
-"""The case study's meta training over a bus: a cloud side and an edge server, with real messages.
+"""The case study's meta training on the platform: cloud twin, edge server, agents, real messages.
 
-Each iteration is one `meta-round-started` to the edge server that hosts the twins of the tasks, and
-one `gradients-computed` back. Gradients are float32 on both ways and the edge server computes its
-twins in one batch, so the meta model is the one of the direct path, bit by bit.
+The cores are those of every deployment, started fresh for one training in a folder that goes away
+with it. What is special to the case study is in settings, and in where the meta model starts.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import time
-
-import numpy as np
 
 from twintier.broker.bus import Bus
+from twintier.broker.clock import WallClock
 from twintier.broker.memory import MemoryBus, MemoryHub
-from twintier.broker.mqtt.bus import MqttBus
-from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.local import start_broker
-from twintier.inmf.perception.paper import COOP_PERCEPTION_PAPER
-from twintier.launch.case_study.arms import (
-    CaseStudySettings,
-    Tick,
-    meta_training,
-    task_names,
-    task_rngs,
-    tasks_of,
-)
-from twintier.learning.emulated import adaptation_gradients
-from twintier.learning.meta import MetaGradient
-from twintier.learning.meta_training import MetaTraining
+from twintier.cloud_twin.categories import Lattice
+from twintier.cloud_twin.core import CloudCore, CloudRecord
+from twintier.cloud_twin.library import Library
+from twintier.cloud_twin.meta_training import MetaParameters
+from twintier.cloud_twin.planner import Blueprint, Planner
+from twintier.cloud_twin.routes import routes as cloud_routes
+from twintier.cloud_twin.settings import CloudSettings
+from twintier.cloud_twin.store import CloudStore
+from twintier.edge_twin.settings import EdgeSettings
+from twintier.launch.case_study.arms import CaseStudySettings, Tick, meta_tasks, meta_training
+from twintier.launch.case_study.epochs import INMF, PAPER
+from twintier.launch.case_study.source import TaskSource
+from twintier.launch.connection import ClientName, Connection, monitor_id
+from twintier.launch.deployment import Deployment, MakeBus, agent_runtimes
+from twintier.launch.serve import serve
+from twintier.launch.twins import edge_runtime
 from twintier.learning.policy import Vector
+from twintier.plvn_agent.settings import AgentSettings
+from twintier.plvn_agent.slot_loop import HostSettings
+from twintier.plvn_agent.source import PlvnProfile
 from twintier.protocol.address import Address
-from twintier.protocol.catalogue import Role
 from twintier.protocol.codec import decode
-from twintier.protocol.ids import EdgeId, InmfId, PlvnId
-from twintier.protocol.messages import (
-    GradientRow,
-    GradientsComputed,
-    MetaRoundStarted,
-    MetaTrainingSettings,
-)
+from twintier.protocol.ids import SUPER_CATEGORY, EdgeId
+from twintier.protocol.messages import GradientsComputed, LibraryIndexed
 from twintier.protocol.messages.base import Message
-from twintier.protocol.tensors import Tensors
-from twintier.protocol.topics import subscription
-from twintier.runtime.delivery.encoder import Encoder
+from twintier.protocol.topics import category_digest, subscription
 from twintier.runtime.delivery.presence import new_incarnation
-from twintier.runtime.effects import Publish
+from twintier.runtime.jobs import InlineJobs
+from twintier.runtime.runtime import Runtime
 
-ROUND_S = 120.0
-"""Longest iteration; a lost edge server ends the run instead of hanging it."""
+STALLED_S = 120.0
+"""Longest wait for an iteration or epoch; a lost part ends the run instead of hanging it."""
 EDGE = EdgeId("case-study")
-INMF = InmfId(COOP_PERCEPTION_PAPER.inmf)
-ADDRESS = Address(edge=EDGE, inmf=INMF)
-JOB = "case-study"
-
-
-@dataclass(slots=True)
-class Endpoint:
-    """One side: what it sends is numbered and encoded, what it takes is decoded and checked."""
-
-    bus: Bus
-    encoder: Encoder
-    root: str
-    address: Address
-
-    @classmethod
-    def of(cls, bus: Bus, role: Role, sender: str, root: str, address: Address) -> "Endpoint":
-        """A side with an identity, and whom all its messages are about."""
-        return cls(bus, Encoder(role, sender, new_incarnation(), root=root), root, address)
-
-    async def send(self, message: Message) -> None:
-        """Publish on the message's topic."""
-        out = self.encoder.encode(Publish(message, self.address), time())
-        await self.bus.publish(out.topic, out.payload, qos=out.qos, retain=out.retain)
-
-    async def messages(self) -> AsyncIterator[Message]:
-        """What arrives, acknowledged once the next one is asked for."""
-        async for delivery in self.bus.deliveries():
-            yield decode(delivery.payload, delivery.topic, self.root).message
-            await delivery.ack()
+UNLIMITED_S = 1e7
+"""The case study ends by its iterations, never by time."""
+AGENT = AgentSettings(retry_s=0.2)
 
 
 def train_over_bus(
@@ -100,145 +68,136 @@ def train_over_bus(
         TimeoutError: if an iteration's gradients do not come.
         BrokerStartError: if no broker can be started.
     """
-    training = meta_training(mixture, settings, seed)
-    with broker_at(url) as address:
-        return asyncio.run(_train(address, training, settings, seed, tick))
+    with deployed(url) as deployment:
+        return asyncio.run(_train(deployment, mixture, settings, seed, tick))
 
 
 @contextmanager
-def broker_at(url: str) -> Iterator[str]:
-    """The URL itself, or that of a broker that is there as long as the context for `auto`."""
-    if url != "auto":
-        yield url
-        return
-    with TemporaryDirectory() as folder:
-        broker = start_broker("auto", Path(folder))
-        try:
-            yield broker.url
-        finally:
-            broker.stop()
+def deployed(url: str) -> Iterator[Deployment]:
+    """A deployment with a root of its own on the bus, and a folder that goes away with it."""
+    with TemporaryDirectory() as folder, _broker_at(url) as make_bus:
+        root = f"case-study-{new_incarnation()}"
+        yield Deployment(make_bus=make_bus, clock=WallClock(), state=Path(folder), root=root)
+
+
+@contextmanager
+def _broker_at(url: str) -> Iterator[MakeBus]:
+    if url == "memory":
+        hub = MemoryHub()
+        yield lambda _name: MemoryBus(hub)
+    elif url != "auto":
+        yield Connection(url).bus
+    else:
+        with TemporaryDirectory() as folder:
+            broker = start_broker("auto", Path(folder))
+            try:
+                yield Connection(broker.url).bus
+            finally:
+                broker.stop()
+
+
+def cloud_at(
+    deployment: Deployment,
+    settings: CloudSettings,
+    start: MetaParameters,
+    records: Sequence[CloudRecord] = (),
+) -> tuple[Runtime, Library]:
+    """A cloud twin whose super model of the paper's INMF starts here, and its library."""
+    blueprints = {INMF: Blueprint(PAPER.schema_id, start)}
+    planner = Planner(settings, blueprints, Library(), Lattice())
+    core = CloudCore(planner, settings, records)
+    runtime = deployment.runtime(
+        core,
+        "cloud",
+        cloud_routes(),
+        store=CloudStore(deployment.state / "cloud"),
+        settings=deployment.runtime_settings("cloud"),
+    )
+    return runtime, planner.library
+
+
+async def follow(
+    deployment: Deployment,
+    topics: Mapping[type[Message], Address],
+    parts: Sequence[Runtime],
+    seen: Callable[[Message], bool],
+    work: Sequence[Awaitable[None]] = (),
+) -> None:
+    """Run a deployment's parts until somebody who listens has seen enough.
+
+    Args:
+        deployment: of the parts.
+        topics: what is listened to.
+        parts: all of them.
+        seen: told of each message; returns whether it was the last.
+        work: what goes on beside them.
+
+    Raises:
+        TimeoutError: if no message comes for too long.
+    """
+    async with deployment.make_bus(ClientName("monitor", monitor_id())) as bus:
+        await bus.subscribe(
+            [subscription(kind, to, deployment.root) for kind, to in topics.items()]
+        )
+        watching = _watch(bus, deployment.root, seen)
+        await serve(parts, asyncio.Event(), [watching, *work])
+
+
+async def _watch(bus: Bus, root: str, seen: Callable[[Message], bool]) -> None:
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(STALLED_S) as limit:
+        async for delivery in bus.deliveries():
+            message = decode(delivery.payload, delivery.topic, root).message
+            await delivery.ack()
+            if seen(message):
+                return
+            limit.reschedule(loop.time() + STALLED_S)
 
 
 async def _train(
-    url: str, training: MetaTraining, settings: CaseStudySettings, seed: int, tick: Tick
+    deployment: Deployment, mixture: Vector, settings: CaseStudySettings, seed: int, tick: Tick
 ) -> Vector:
-    root = f"case-study-{new_incarnation()}"
-    cloud_bus, edge_bus = buses(url, ("cloud", "edge"))
-    async with cloud_bus, edge_bus, asyncio.TaskGroup() as group:
-        await cloud_bus.subscribe([subscription(GradientsComputed, ADDRESS, root)])
-        await edge_bus.subscribe([subscription(MetaRoundStarted, ADDRESS, root)])
-        serving = group.create_task(
-            _serve(Endpoint.of(edge_bus, "edge", EDGE, root, ADDRESS), settings)
-        )
-        cloud = Endpoint.of(cloud_bus, "cloud", "cloud", root, ADDRESS)
-        await _lead(cloud, training, settings, seed, tick)
-        serving.cancel()
-    return training.parameters
+    start = meta_training(mixture, settings, seed)
+    meta = MetaParameters(start.parameters, start.log_step_sizes)
+    cloud, library = cloud_at(deployment, _planning(settings, seed), meta)
+    edge = edge_runtime(deployment, EDGE, EdgeSettings(meta=settings.meta), InlineJobs())
+    profiles = [PlvnProfile(task.plvn, task.site) for task in meta_tasks(settings, seed)]
+    agents = agent_runtimes(deployment, TaskSource(profiles), AGENT, HostSettings(), inmfs=[INMF])
 
+    def seen(message: Message) -> bool:
+        if isinstance(message, GradientsComputed):
+            tick()
+        return isinstance(message, LibraryIndexed)
 
-def buses(url: str, sides: tuple[str, str]) -> tuple[Bus, Bus]:
-    """A bus for each of two sides that talk to one another."""
-    if url == "memory":
-        hub = MemoryHub()
-        return MemoryBus(hub), MemoryBus(hub)
-    names = (f"case-study-{side}-{new_incarnation()}" for side in sides)
-    first, second = (MqttBus(url, MqttSettings(client_id=name)) for name in names)
-    return first, second
-
-
-async def _lead(
-    endpoint: Endpoint,
-    training: MetaTraining,
-    settings: CaseStudySettings,
-    seed: int,
-    tick: Tick,
-) -> None:
-    """The cloud side of Fig. 5(a), iteration by iteration."""
-    incoming = endpoint.messages()
-    for iteration in range(settings.meta_iterations):
-        model = {
-            "init": training.parameters,
-            "log_step_sizes": training.log_step_sizes,
-        }
-        await endpoint.send(_round(settings, seed, iteration, Tensors.pack(model)))
-        async with asyncio.timeout(ROUND_S):
-            answer = await _answer(incoming, iteration)
-        names = [row.plvn for row in answer.rows]
-        gradients, by_step = (
-            dict(zip(names, answer.gradients.floats(name), strict=True))
-            for name in ("gradient", "step_size_gradient")
-        )
-        training.apply(gradients, by_step)
-        tick()
-
-
-async def _answer(incoming: AsyncIterator[Message], iteration: int) -> GradientsComputed:
-    """The rows of this iteration; repeated ones of another are dropped."""
-    async for message in incoming:
-        if isinstance(message, GradientsComputed) and message.iteration == iteration:
-            return message
-    raise ConnectionError("the bus was closed before the gradients came")
-
-
-def _round(
-    settings: CaseStudySettings, seed: int, iteration: int, model: Tensors
-) -> MetaRoundStarted:
-    return MetaRoundStarted(
-        job=JOB,
-        category="",
-        iteration=iteration,
-        deadline_s=ROUND_S,
-        plvns=tuple(PlvnId(name) for name in task_names(settings)),
-        schema_id=settings.policy.spec.schema_id,
-        model=model,
-        settings=MetaTrainingSettings(
-            algorithm=settings.meta.algorithm,
-            inner_steps=settings.meta.inner_steps,
-            episodes=settings.meta.episodes,
-            seed=seed,
-        ),
-    )
-
-
-async def _serve(endpoint: Endpoint, settings: CaseStudySettings) -> None:
-    """The edge side: adaptation gradients of all its twins, for every round that comes."""
-    async for message in endpoint.messages():
-        if isinstance(message, MetaRoundStarted):
-            rows = await asyncio.to_thread(_compute, message, settings)
-            await endpoint.send(_gradients(message, rows))
-
-
-def _compute(asked: MetaRoundStarted, settings: CaseStudySettings) -> dict[str, MetaGradient]:
-    rngs = task_rngs(asked.plvns, asked.settings.seed, asked.iteration)
-    ordered = [rngs[plvn] for plvn in asked.plvns]
-    results = adaptation_gradients(
-        settings.policy,
-        asked.model.floats("init"),
-        asked.model.floats("log_step_sizes"),
-        tasks_of(ordered, asked.settings.episodes),
-        settings=settings.meta,
-        rngs=ordered,
-    )
-    return dict(zip(asked.plvns, results, strict=True))
-
-
-def _gradients(asked: MetaRoundStarted, rows: dict[str, MetaGradient]) -> GradientsComputed:
-    gradients = {
-        "gradient": np.stack([row.gradient for row in rows.values()]),
-        "step_size_gradient": np.stack([row.step_size_gradient for row in rows.values()]),
+    digest = category_digest(SUPER_CATEGORY)
+    topics: dict[type[Message], Address] = {
+        GradientsComputed: Address(edge=EDGE, inmf=INMF),
+        LibraryIndexed: Address(inmf=INMF, category_digest=digest),
     }
-    return GradientsComputed(
-        job=asked.job,
-        iteration=asked.iteration,
-        rows=tuple(
-            GradientRow(
-                plvn=PlvnId(plvn),
-                adaptation_loss=row.adaptation_loss,
-                adaptation_reward_before=row.reward_before,
-                adaptation_reward=row.reward_after,
-                slots=row.slots,
-            )
-            for plvn, row in rows.items()
-        ),
-        gradients=Tensors.pack(gradients),
+    await follow(deployment, topics, [cloud, edge, *agents.runtimes], seen)
+    trained = library.get(INMF, SUPER_CATEGORY)
+    assert trained is not None, "a model that is indexed is in the library"
+    return trained.weights.init
+
+
+def _planning(settings: CaseStudySettings, seed: int) -> CloudSettings:
+    """Offline planning of one super model, from all tasks in every iteration."""
+    return CloudSettings(
+        n_min=settings.tasks + 1,
+        tasks=settings.tasks,
+        episodes=settings.meta.episodes,
+        algorithm=settings.meta.algorithm,
+        train_prior=False,
+        inner_steps=settings.meta.inner_steps,
+        first_stage_iterations=0,
+        iterations=settings.meta_iterations,
+        min_iterations=settings.meta_iterations,
+        learning_rate=settings.meta_learning_rate,
+        decay=True,
+        round_deadline_s=STALLED_S,
+        planning_s=UNLIMITED_S,
+        edges_wait_s=0.0,
+        expected_edges=1,
+        expected_plvns=settings.tasks,
+        seed=seed,
     )

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors.numpy import load_file, save_file
 
+from twintier.inmf.actor import PolicySpec
 from twintier.launch.case_study.adaptation import ARM as ADAPTED_OVER_BUS
 from twintier.launch.case_study.adaptation import adapt_over_bus
 from twintier.launch.case_study.arms import (
@@ -31,6 +32,7 @@ from twintier.launch.case_study.arms import (
     run_arm,
     start_of,
 )
+from twintier.launch.case_study.epochs import INMF, PAPER
 from twintier.launch.case_study.over_bus import train_over_bus
 from twintier.launch.case_study.summary import ArmCurves, bounds, half_width, summarise
 from twintier.learning.policy import Vector
@@ -68,9 +70,15 @@ def run(
         What `summary.json` holds.
 
     Raises:
-        CaseStudyError: if `out` holds parts of a run with other settings.
+        CaseStudyError: if `out` holds parts of a run with other settings, or the network cannot go
+            over a bus.
     """
     chosen = settings or CaseStudySettings(epochs=epochs)
+    if over_bus is not None and chosen.policy.spec != PolicySpec.of(PAPER.spec):
+        raise CaseStudyError(
+            f"{INMF} is installed with {PAPER.spec.network}; over a bus hidden {chosen.hidden} "
+            "cannot take its place, leave it as it is"
+        )
     parts = out / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     _claim(parts / "settings.json", asdict(chosen))

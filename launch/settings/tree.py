@@ -60,6 +60,11 @@ SECTIONS: Mapping[str, Section] = {
 COMPUTED = frozenset(
     {
         "edge.verify_key",
+        "edge.meta.algorithm",
+        "edge.meta.inner_steps",
+        "edge.meta.episodes",
+        "edge.meta.initial_step_size",
+        "edge.meta.adapted",
         "agent.cloud_key",
         "mqtt.client_id",
         "mqtt.username",
@@ -69,7 +74,8 @@ COMPUTED = frozenset(
         "mqtt.keep_session",
     }
 )
-"""Follow from who a process is, its certificates, its credentials, or the protocol."""
+"""Follow from who a process is, its certificates, its credentials, the protocol, or what another
+role says with each round."""
 
 ANY_NUMBER = Bounds(0)
 BOUNDS: Mapping[str, Bounds] = {

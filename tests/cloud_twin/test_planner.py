@@ -1,6 +1,7 @@
 """What is trained when, from which ancestor, and how a restart goes on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,6 +48,13 @@ def test_the_super_model_comes_before_all_others() -> None:
     assert plan.open_trainings() == []
     plan.close_training(super_training.job)
     assert [t.category for t in plan.open_trainings()] == [HIGHWAY, BERLIN, OSLO]
+
+
+def test_rates_fall_over_the_planned_iterations_where_that_is_wanted() -> None:
+    steady, falling = (
+        planner(settings=replace(QUICK, decay=decay)).open_trainings()[0] for decay in (False, True)
+    )
+    assert (steady.optimizer.decay_steps, falling.optimizer.decay_steps) == (0, 4)
 
 
 def test_no_plvn_no_training() -> None:

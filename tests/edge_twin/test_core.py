@@ -26,7 +26,7 @@ from twintier.edge_twin.mirror import KeptTrajectories
 from twintier.edge_twin.rounds import META_PRIORITY, gradient_messages, seed_of
 from twintier.edge_twin.routes import plvn_route
 from twintier.edge_twin.twin import TwinRecord
-from twintier.learning.meta import MetaGradient
+from twintier.learning.meta import MetaGradient, MetaSettings
 from twintier.protocol.address import Address
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.columns import pack
@@ -397,6 +397,15 @@ class TestRounds:
         assert (job.key, job.priority) == (ROUND, META_PRIORITY)
         assert isinstance(job.job, MetaTask)
         assert [twin.plvn for twin in job.job.twins] == ["p1"]
+
+    def test_a_round_says_how_and_the_server_the_rest(self) -> None:
+        meta = MetaSettings("fomaml", inner_steps=9, normalise_outer=True)
+        core = EdgeCore(E1, replace(SETTINGS, meta=meta))
+        core.receive(placed(P1), 0.0)
+        _, job = core.receive(round_of(P1), 1.0)
+        assert isinstance(job, StartJob)
+        assert isinstance(job.job, MetaTask)
+        assert job.job.settings == MetaSettings("maml", 1, 2, normalise_outer=True)
 
     def test_a_repeated_round_is_computed_once(self) -> None:
         core = server(P1)

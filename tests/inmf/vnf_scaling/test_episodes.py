@@ -6,8 +6,14 @@ import pytest
 from tests.inmf.vnf_scaling.played import episodes_of, every_course, hidden_of
 from twintier.inmf.check.subject import SITE
 from twintier.inmf.vnf_scaling.emulator import expert
-from twintier.inmf.vnf_scaling.episodes import EpisodeError, VnfEpisodes
-from twintier.inmf.vnf_scaling.slots import SPEC
+from twintier.inmf.vnf_scaling.episodes import (
+    DRAWN,
+    WARM_UP,
+    EpisodeError,
+    LoadTrace,
+    VnfEpisodes,
+)
+from twintier.inmf.vnf_scaling.slots import SPEC, Loads
 
 UP, HOLD, DOWN = 2, 0, 1
 
@@ -76,6 +82,30 @@ def test_a_batch_is_its_episodes_one_by_one() -> None:
         one = slice(index, index + 1)
         assert np.array_equal(alone.rewards(actions[one]), together.rewards(actions)[one])
         assert np.allclose(alone.scores(actions[one]), together.scores(actions)[one])
+
+
+def test_a_course_is_what_playing_slot_by_slot_leads_to() -> None:
+    rng = np.random.default_rng(4)
+    hidden = np.array([[2.0, 0.1, 1.0], [0.5, 0.05, 3.0], [5.0, 0.2, 6.0]])
+    batch = episodes_of(rng.uniform(0.0, 9.0, (3, 30)), hidden)
+    actions = rng.integers(0, 4, (3, 30, 1))
+    course, memory = batch.course(actions), batch.first_memory()
+    for slot in range(30):
+        memory = batch.remember(slot, memory, actions[:, slot])
+        assert np.array_equal(course.ordered[:, slot + 1], memory["ordered"])
+        assert np.array_equal(course.backlog_s[:, slot + 1], memory["backlog_s"])
+
+
+def test_a_trace_remembers_as_a_plvn_does_slot_by_slot() -> None:
+    drawn = np.random.default_rng(6).uniform(0.0, 9.0, (2, DRAWN))
+    trace, memory = LoadTrace.of(drawn), Loads.none(2)
+    for slot in range(WARM_UP + SPEC.slots - 1):
+        before, memory = memory, memory.followed_by(drawn[:, slot])
+        place = slot - WARM_UP + 1
+        if place >= 0:
+            fields = trace.loads[place].fields()
+            assert all(np.array_equal(fields[name], it) for name, it in memory.fields().items())
+            assert np.array_equal(trace.earliest[:, place], before.before[:, -1])
 
 
 def test_the_same_seed_draws_the_same_loads_whatever_is_played() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.brokers import Server, broker_of
 from twintier.launch.case_study.adaptation import adapt_over_bus
-from twintier.launch.case_study.arms import ARMS, Arm, CaseStudySettings, Curves, run_arm, start_of
+from twintier.launch.case_study.arms import ARMS, Arm, CaseStudySettings, run_arm, start_of
+from twintier.launch.case_study.epochs import Curves
 from twintier.launch.case_study.over_bus import train_over_bus
 from twintier.launch.case_study.run import CaseStudyError, run
 from twintier.launch.case_study.summary import ArmCurves, epochs_to, half_width, summarise
@@ -53,6 +54,12 @@ def test_parts_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
     study(tmp_path, seeds=1)
     with pytest.raises(CaseStudyError, match="choose another --out"):
         study(tmp_path, CaseStudySettings(epochs=4), seeds=1)
+
+
+def test_a_network_that_is_not_installed_cannot_go_over_a_bus(tmp_path: Path) -> None:
+    wide = CaseStudySettings(hidden=(64, 64))
+    with pytest.raises(CaseStudyError, match=r"over a bus hidden \(64, 64\) cannot"):
+        run(out=tmp_path, settings=wide, quiet=True, over_bus="memory")
 
 
 def test_the_goal_is_a_share_of_the_converged_reward_of_ppo_random() -> None:
