@@ -20,6 +20,7 @@ from twintier.edge_twin.cusum import (
     RewardReference,
     RewardWatch,
     Watch,
+    watch_of,
 )
 from twintier.edge_twin.dispatch import Orders
 from twintier.edge_twin.individual_model import IndividualModel, IndividualModelDeleted
@@ -36,7 +37,7 @@ from twintier.edge_twin.life_cycle import (
     follows,
 )
 from twintier.edge_twin.mirror import Mirror
-from twintier.edge_twin.probation import judged, margin
+from twintier.edge_twin.probation import falls_short, is_enough, judged
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.training import Making, Trainer, Tries, category_change, degradation
 from twintier.inmf.contract import REWARD, Columns, Emulator, Inmf
@@ -100,8 +101,8 @@ class ManagedInmf:
             Mirror.of(known, settings.telemetry_slots, settings.trajectory_slots),
             orders,
             Trainer(plvn, inmf, settings),
-            Waiting(0, windows.exchange if known.is_emulated else 0),
-            _watch_of(known, windows),
+            Waiting(0, windows.exchange),
+            watch_of(known, windows),
         )
 
     @property
@@ -158,6 +159,8 @@ class ManagedInmf:
             case Waiting():
                 return self._begin_if_ready()
             case Exchanging() as state if message.model_version == state.version:
+                if message.policy == "baseline" and not self.inmf.is_emulated:
+                    return self._on_guard(state)
                 return self._on_exchange(state, int(rows[REWARD].size))
             case Probation() if ours:
                 watched = self._watch(rows, message.slot_first, sim_time_s)
@@ -184,7 +187,7 @@ class ManagedInmf:
             return [Count("tests_outdated")]
         if not result.changed:
             self.trainer.posterior = result.joint
-            self.watch = _watch_of(self.inmf, self.windows)
+            self.watch = watch_of(self.inmf, self.windows)
             self._move("unchanged", state.then)
             return [Count("watch.recalibrated")]
         return self._retrain("changed", self._degradation(state.alarm), state.alarm.change_slot)
@@ -263,11 +266,21 @@ class ManagedInmf:
             return []
         return self._train("true slots back", state.exchange + 1, state.since_slot)
 
+    def _on_guard(self, state: Exchanging) -> list[Effect]:
+        """The PLVN's guard has stopped what explored: learn of what there is, or sample again."""
+        if state.slots >= self.inmf.spec.slots:
+            return self._train("true slots back", state.exchange + 1, state.since_slot)
+        candidate = self.orders.present
+        assert candidate is not None, "something explored"
+        effects = self.orders.dispatch(candidate, "exchange", sampled=True)
+        self._move("stopped by the guard", replace(state, version=self.orders.version))
+        return effects
+
     def _train(self, happening: Happening, exchange: int, since_slot: int) -> list[Effect]:
         assert self.meta_model is not None
         since = self.mirror.trajectories.since(since_slot)
-        rows = since.newest(self.windows.calibration)
         emulator, present = self.emulator(), self.orders.present
+        rows = since.newest(since.size if emulator is None else self.windows.calibration)
         if emulator is None:
             acted = self.meta_model.init if present is None else present
             kind: Literal["meta_model", "present_model"]
@@ -279,29 +292,16 @@ class ManagedInmf:
         return [job]
 
     def _go_on(self, state: Training, result: AdaptationResult, now_sim_s: float) -> list[Effect]:
-        if not self._is_enough(state.exchange, result):
+        if not is_enough(state.exchange, result, self.settings):
             sampled = result.evidence == "measured"
             effects = self.orders.dispatch(result.parameters, "exchange", sampled=sampled)
             since = self.mirror.trajectories.next_slot if sampled else state.since_slot
             self._move("candidate made", Exchanging(state.exchange, since, self.orders.version))
             return effects
-        if self._falls_short(result.reward_after, result.baseline_reward):
+        spec, after = self.inmf.spec, result.reward_after
+        if falls_short(after, result.baseline_reward, spec, self.settings):
             return self._give_up(result)
         return self._finish(state, result, now_sim_s)
-
-    def _is_enough(self, exchange: int, result: AdaptationResult) -> bool:
-        if exchange < self.settings.exchanges:
-            return False
-        after, rule = result.reward_after, result.baseline_reward
-        beaten = after is None or rule is None or after >= rule
-        return beaten or exchange >= self.settings.max_exchanges
-
-    def _falls_short(self, reward: float | None, rule: float | None) -> bool:
-        """Whether a model is further below the baseline than it may be."""
-        if reward is None or rule is None:
-            return False
-        floor = self.inmf.spec.reward_floor
-        return reward < rule - margin(rule, share=self.settings.guard_margin, floor=floor)
 
     def _finish(self, state: Training, result: AdaptationResult, sim_time_s: float) -> list[Effect]:
         """Dispatch the final model; the one before stays until probation is passed."""
@@ -322,7 +322,7 @@ class ManagedInmf:
         self.model = self.trainer.model(result, self.orders.version, self.orders.model, report)
         self.trainer.remember(result.posterior)
         self.trainer.tries, self.given_up = Tries(), 0
-        self.watch = _watch_of(self.inmf, self.windows)
+        self.watch = watch_of(self.inmf, self.windows)
         self._move("model made", Probation())
         return [Save(self.model), *effects, self.orders.tell(report)]
 
@@ -398,7 +398,8 @@ class ManagedInmf:
         self._move("block", state)
         if state.blocks < self.settings.probation_blocks:
             return []
-        if self._falls_short(state.reward / state.slots, state.rule_reward / state.slots):
+        mean, rule = state.reward / state.slots, state.rule_reward / state.slots
+        if falls_short(mean, rule, self.inmf.spec, self.settings):
             return self._roll_back()
         return self._take_in_force()
 
@@ -427,7 +428,7 @@ class ManagedInmf:
 
     def _retrain(self, happening: Happening, cause: Cause, since_slot: int) -> list[Effect]:
         self.trainer.tries = Tries(cause=cause)
-        self.watch = _watch_of(self.inmf, self.windows)
+        self.watch = watch_of(self.inmf, self.windows)
         self._move(happening, Waiting(since_slot, self.windows.retrain))
         from_model = "" if self.model is None else self.model.model
         old, self.last_good = self.last_good, None  # the one on probation outlives it
@@ -447,10 +448,3 @@ class ManagedInmf:
         report = model.report.model_copy(update={"state": state})
         deleted = IndividualModelDeleted(model.plvn, model.inmf, model.version)
         return [Save(deleted), self.orders.tell(report)]
-
-
-def _watch_of(inmf: Inmf, windows: Windows) -> Watch:
-    """A watch that has seen nothing: of residuals where a calibration predicts rewards."""
-    if inmf.calibration is None:
-        return RewardReference()
-    return ResidualWatch(cool_down_s=windows.cool_down * inmf.spec.slot_s)

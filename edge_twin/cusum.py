@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from twintier.inmf.contract import REWARD, Calibration, Columns, Posterior
-from twintier.inmf.spec import Array
+from twintier.inmf.contract import REWARD, Calibration, Columns, Inmf, Posterior
+from twintier.inmf.spec import Array, Windows
 
 ALLOWANCE = 0.7
 """k of the residual's CUSUM, in deviations of a block: above what a calibration is off by."""
@@ -178,3 +178,10 @@ class RewardReference:
 
 
 Watch = ResidualWatch | RewardReference | RewardWatch
+
+
+def watch_of(inmf: Inmf, windows: Windows) -> Watch:
+    """A watch that has seen nothing: of residuals where a calibration predicts rewards."""
+    if inmf.calibration is None:
+        return RewardReference()
+    return ResidualWatch(cool_down_s=windows.cool_down * inmf.spec.slot_s)

@@ -79,6 +79,7 @@ Happening = Literal[
     "begun",
     "begun by sampling",
     "candidate made",
+    "stopped by the guard",
     "true slots back",
     "model made",
     "given up",
@@ -107,7 +108,12 @@ TRANSITIONS: Mapping[type[State], Mapping[Happening, tuple[type[State], ...]]] =
         "job failed": (Waiting,),
         "refused": (Waiting,),
     },
-    Exchanging: {"block": (Exchanging,), "true slots back": (Training,), "refused": (Waiting,)},
+    Exchanging: {
+        "block": (Exchanging,),
+        "stopped by the guard": (Exchanging,),
+        "true slots back": (Training,),
+        "refused": (Waiting,),
+    },
     Probation: {
         "block": (Probation,),
         "passed": (InForce,),
