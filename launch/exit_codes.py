@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     DIFFERENT = 11
     UNHEALTHY = 12
     UNKNOWN = 13
+    CONTRACT = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,14 @@ PAGES: Mapping[ExitCode, Page] = {
             "It has not been heard within the time of listening.",
         ),
         ("List what is there: the same command with `list`.", "Listen longer with `--seconds`."),
+    ),
+    ExitCode.CONTRACT: Page(
+        "An INMF breaks the contract of INMFs.",
+        (
+            "Each check that it fails is printed with what was found.",
+            "Its package cannot be loaded, or gives something else than an INMF of that name.",
+        ),
+        ("Mend the INMF, and run `twintier inmf check NAME` again.",),
     ),
 }
 
