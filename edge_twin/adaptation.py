@@ -5,7 +5,7 @@ the PLVN keeps acting until the next dispatch. A job's result and trajectories t
 earlier attempt carry its number and do nothing.
 
 An INMF without an emulator goes the paper's pure way: candidates act by sampled actions, and their
-true trajectories alone are learned from.
+true trajectories alone are learned from; one with labelled data needs no sampling.
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,7 @@ from twintier.edge_twin.watching import Watching
 from twintier.inmf.contract import REWARD, Attributes, Columns, Emulator, Inmf
 from twintier.inmf.registry import inmf_of
 from twintier.inmf.spec import Windows
+from twintier.inmf.supervised import SupervisedInmf
 from twintier.protocol.ids import InmfId, PlvnId
 from twintier.protocol.messages import (
     Cause,
@@ -160,7 +161,7 @@ class ManagedInmf:
             case Waiting():
                 return self._begin_if_ready()
             case Exchanging() as state if message.model_version == state.version:
-                if message.policy == "baseline" and not self.inmf.is_emulated:
+                if message.policy == "baseline" and self._explores():
                     return self._on_guard(state)
                 return self._on_exchange(state, int(rows[REWARD].size))
             case Probation() if ours:
@@ -224,8 +225,7 @@ class ManagedInmf:
         if isinstance(self.state, Probation):
             effects += self._forget(self.model, "rolled_back")
             self.model, self.last_good = self.last_good, None
-        newest = self.mirror.trajectories.newest_slot
-        self._move("refused", Waiting(newest, self.windows.exchange))
+        self._move("refused", Waiting(self.mirror.trajectories.newest_slot, self.windows.exchange))
         return effects
 
     def _move(self, happening: Happening, then: State) -> None:
@@ -247,10 +247,12 @@ class ManagedInmf:
             return []
         if self.mirror.trajectories.since(state.since_slot).size < state.slots_needed:
             return []
-        emulator = self.emulator()
-        if emulator is None:
+        if self._explores():
             return self._sample(self.meta_model)
         return self._train("begun", 0, state.since_slot)
+
+    def _explores(self) -> bool:
+        return self.emulator() is None and not isinstance(self.inmf, SupervisedInmf)
 
     def _sample(self, meta_model: CachedModel) -> list[Effect]:
         """Let the PLVN sample actions of the best start there is: true slots to learn from."""
@@ -284,9 +286,8 @@ class ManagedInmf:
         rows = since.newest(since.size if emulator is None else self.windows.calibration)
         if emulator is None:
             acted = self.meta_model.init if present is None else present
-            kind: Literal["meta_model", "present_model"]
-            kind = "meta_model" if self.model is None else "present_model"
-            job = self.trainer.adapt_logged(Start(kind, acted, None), rows, self.mirror.rule_reward)
+            start = Start("meta_model" if self.model is None else "present_model", acted, None)
+            job = self.trainer.adapt_logged(start, rows, self.mirror.rule_reward)
         else:
             job = self.trainer.adapt(self.meta_model, present, emulator, rows)
         self._move(happening, Training(self.trainer.attempt, exchange, since_slot))
@@ -294,13 +295,12 @@ class ManagedInmf:
 
     def _go_on(self, state: Training, result: AdaptationResult, now_sim_s: float) -> list[Effect]:
         if not is_enough(state.exchange, result, self.settings):
-            sampled = result.evidence == "measured"
+            sampled = self._explores()
             effects = self.orders.dispatch(result.parameters, "exchange", sampled=sampled)
             since = self.mirror.trajectories.next_slot if sampled else state.since_slot
             self._move("candidate made", Exchanging(state.exchange, since, self.orders.version))
             return effects
-        spec, after = self.inmf.spec, result.reward_after
-        if falls_short(after, result.baseline_reward, spec, self.settings):
+        if falls_short(result.reward_after, result.baseline_reward, self.inmf.spec, self.settings):
             return self._give_up(result)
         return self._finish(state, result, now_sim_s)
 

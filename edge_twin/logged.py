@@ -8,12 +8,14 @@ import numpy as np
 from twintier.edge_twin.jobs import AdaptationResult, Start, TaskFailure, policy_of
 from twintier.inmf.contract import LOG_PROB, REWARD, SAMPLE, Columns
 from twintier.inmf.registry import inmf_of
+from twintier.inmf.supervised import SupervisedInmf
 from twintier.learning.aggregate import Adam
 from twintier.learning.errors import LearningError
 from twintier.learning.logged import Logged, adapt_logged, logged_gradient
 from twintier.learning.meta import MetaGradient, MetaSettings
 from twintier.learning.policy import Vector
 from twintier.learning.ppo import PpoSettings
+from twintier.learning.supervised import supervised_gradient
 from twintier.protocol.ids import InmfId
 
 LEAST_SHARE = 0.3
@@ -94,7 +96,10 @@ class LoggedTwin:
 
 @dataclass(frozen=True, slots=True)
 class LoggedTask:
-    """Fig. 5(a), edge side, on stored trajectories: a first set and a held-out half."""
+    """Fig. 5(a), edge side, on stored trajectories: a first set and a held-out half.
+
+    Slots of a supervised INMF are labelled data, whatever has acted in them.
+    """
 
     inmf: InmfId
     twins: tuple[LoggedTwin, ...]
@@ -109,11 +114,14 @@ class LoggedTask:
     def _one(self, twin: LoggedTwin) -> MetaGradient | TaskFailure:
         if not twin.true:
             return TaskFailure("no true slots yet, and the INMF states no emulator")
+        inmf, known = inmf_of(self.inmf), (self.parameters, self.log_step_sizes)
         try:
+            if isinstance(inmf, SupervisedInmf):
+                policy, settings = policy_of(self.inmf), self.settings
+                return supervised_gradient(inmf, policy, *known, twin.true, settings=settings)
             return logged_gradient(
                 policy_of(self.inmf),
-                self.parameters,
-                self.log_step_sizes,
+                *known,
                 logged_of(self.inmf, twin.true),
                 settings=self.settings,
             )

@@ -8,11 +8,17 @@ from twintier.edge_twin.cache import CachedModel
 from twintier.edge_twin.individual_model import IndividualModel
 from twintier.edge_twin.jobs import AdaptationJob, AdaptationResult, ChangeTest, Start, known_of
 from twintier.edge_twin.keys import Adapting, ChangeTesting
+from twintier.edge_twin.labelled import LabelledJob
 from twintier.edge_twin.logged import LoggedJob
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.inmf.contract import SAMPLE, Columns, Emulator, Inmf, Posterior
+from twintier.inmf.registry import inmf_of
 from twintier.inmf.spec import Array
+<<<<<<< HEAD
 from twintier.learning.aggregate import Adam
+=======
+from twintier.inmf.supervised import SupervisedInmf
+>>>>>>> plugin
 from twintier.learning.policy import Vector
 from twintier.protocol.ids import InmfId, ModelId, PlvnId
 from twintier.protocol.messages import Cause, IndividualModelReported
@@ -85,10 +91,17 @@ class Trainer:
         return StartJob(Adapting(self.plvn, self.inmf, self.attempt), job)
 
     def adapt_logged(self, start: Start, true: Columns, rule_reward: float | None) -> StartJob:
-        """The job of an exchange, on true slots alone whose actions were sampled."""
+        """The job of an exchange, on true slots alone: labelled, or with sampled actions."""
+        adaptation = self.settings.adaptation
+        if isinstance(inmf_of(self.inmf), SupervisedInmf):
+            steps, rate = adaptation.updates * adaptation.ppo.passes, adaptation.ppo.learning_rate
+            labelled = LabelledJob(
+                self.inmf, start, self.tries.origin, true, rule_reward, steps, rate
+            )
+            self.attempt += 1
+            return StartJob(Adapting(self.plvn, self.inmf, self.attempt), labelled)
         sampled = ~np.isnan(true[SAMPLE]).any(axis=-1)
         slots = {name: array[sampled] for name, array in true.items()}
-        adaptation = self.settings.adaptation
         job = LoggedJob(
             self.inmf,
             start,

@@ -1,6 +1,7 @@
 """Pickles that run no code when they are read, whoever wrote them.
 
-Reading makes instances of this project's own classes and of a few plain containers, nothing else.
+Reading makes instances of this project's own classes, of those of packages that register INMFs or
+sources (which count as ours), and of a few plain containers, nothing else.
 Records (dataclasses, messages, enums) are made as pickle makes them; of any other class of ours a
 blank instance is made and its attributes are set, so that no constructor of it is ever called.
 Frozen records keep the names of their fields, for pickle itself would fill them by position and
@@ -13,6 +14,8 @@ import io
 import pickle
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +24,8 @@ from twintier.broker.errors import BrokerError
 from twintier.runtime.recording.old_names import present_class, present_field
 
 OURS = "twintier."
+GROUPS = ("twintier.inmf", "twintier.source")
+"""Packages with entry points here run in this process anyway; their classes are in what it does."""
 PLAIN = {
     "builtins": {"frozenset", "set", "complex", "slice", "range", "bytearray"},
     "collections": {"OrderedDict", "deque", "Counter", "defaultdict"},
@@ -176,6 +181,21 @@ class _Unpickler(pickle.Unpickler):
         return found
 
 
+<<<<<<< HEAD
+=======
+def _is_ours(module: str, name: str) -> bool:
+    ours = module.startswith(OURS) or module.partition(".")[0] in plugin_packages()
+    return ours and "." not in name
+
+
+@cache
+def plugin_packages() -> frozenset[str]:
+    """Top-level names of packages that register INMFs or sources."""
+    points = [point for group in GROUPS for point in entry_points(group=group)]
+    return frozenset(point.module.partition(".")[0] for point in points)
+
+
+>>>>>>> plugin
 def _is_record(kind: type) -> bool:
     return dataclasses.is_dataclass(kind) or issubclass(kind, BaseModel | Enum | tuple)
 

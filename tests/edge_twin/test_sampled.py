@@ -62,6 +62,10 @@ class Explored:
         self.managed.on_meta_model(CachedModel("", 1, zeros, zeros))
         self.slot = 0
 
+    def state(self) -> State:
+        """Where it stands; a call, so that type checkers forget what they knew."""
+        return self.managed.state
+
     def upload(self, slots: int, *, by_rule: bool = False) -> list[Effect]:
         message = uploaded(self.slot, slots, self.managed.orders.version, by_rule=by_rule)
         self.slot += slots
@@ -100,8 +104,12 @@ def test_the_baseline_acts_first_so_that_there_is_something_to_hold_a_model_to()
     (order,) = dispatched(loop.upload(exchange, by_rule=True))
     assert isinstance(order, ModelDispatched)
     assert (order.sampled, order.purpose) == (True, "exchange")
+<<<<<<< HEAD
     after: State = loop.managed.state
     assert [after] == [Exchanging(0, exchange, 1)]
+=======
+    assert loop.state() == Exchanging(0, exchange, 1)
+>>>>>>> plugin
 
 
 def test_what_the_guard_stops_is_learned_from_once_it_fills_an_episode() -> None:
@@ -123,7 +131,7 @@ def test_what_the_guard_stops_earlier_is_sampled_on() -> None:
     (order,) = dispatched(loop.upload(EPISODE, by_rule=True))
     assert isinstance(order, ModelDispatched)
     assert order.sampled
-    assert loop.managed.state == Exchanging(0, since, 2, EPISODE - 1)
+    assert loop.state() == Exchanging(0, since, 2, EPISODE - 1)
 
 
 def test_exchanges_go_on_while_the_baseline_earns_more_and_then_it_acts() -> None:
