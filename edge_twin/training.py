@@ -14,11 +14,8 @@ from twintier.edge_twin.settings import EdgeSettings
 from twintier.inmf.contract import SAMPLE, Columns, Emulator, Inmf, Posterior
 from twintier.inmf.registry import inmf_of
 from twintier.inmf.spec import Array
-<<<<<<< HEAD
-from twintier.learning.aggregate import Adam
-=======
 from twintier.inmf.supervised import SupervisedInmf
->>>>>>> plugin
+from twintier.learning.aggregate import Adam
 from twintier.learning.policy import Vector
 from twintier.protocol.ids import InmfId, ModelId, PlvnId
 from twintier.protocol.messages import Cause, IndividualModelReported

@@ -84,8 +84,9 @@ def loads(data: bytes) -> object:
 
 
 def is_ours(module: str, name: str) -> bool:
-    """Whether a class may be one of this project, by its name alone."""
-    return module.startswith(OURS) and "." not in name
+    """Whether a class may be one of this project or of a plug-in, by its name alone."""
+    ours = module.startswith(OURS) or module.partition(".")[0] in plugin_packages()
+    return ours and "." not in name
 
 
 def blank(module: str, name: str) -> object:
@@ -181,13 +182,6 @@ class _Unpickler(pickle.Unpickler):
         return found
 
 
-<<<<<<< HEAD
-=======
-def _is_ours(module: str, name: str) -> bool:
-    ours = module.startswith(OURS) or module.partition(".")[0] in plugin_packages()
-    return ours and "." not in name
-
-
 @cache
 def plugin_packages() -> frozenset[str]:
     """Top-level names of packages that register INMFs or sources."""
@@ -195,7 +189,6 @@ def plugin_packages() -> frozenset[str]:
     return frozenset(point.module.partition(".")[0] for point in points)
 
 
->>>>>>> plugin
 def _is_record(kind: type) -> bool:
     return dataclasses.is_dataclass(kind) or issubclass(kind, BaseModel | Enum | tuple)
 

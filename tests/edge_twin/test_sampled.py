@@ -104,12 +104,7 @@ def test_the_baseline_acts_first_so_that_there_is_something_to_hold_a_model_to()
     (order,) = dispatched(loop.upload(exchange, by_rule=True))
     assert isinstance(order, ModelDispatched)
     assert (order.sampled, order.purpose) == (True, "exchange")
-<<<<<<< HEAD
-    after: State = loop.managed.state
-    assert [after] == [Exchanging(0, exchange, 1)]
-=======
     assert loop.state() == Exchanging(0, exchange, 1)
->>>>>>> plugin
 
 
 def test_what_the_guard_stops_is_learned_from_once_it_fills_an_episode() -> None:
