@@ -211,7 +211,8 @@ class CloudCore:
             StartTimer(Timer.SUPER, budget * self.settings.super_share),
             StartTimer(Timer.PLANNING, budget),
         ]
-        return [*deadlines, *self._open_trainings(now)]
+        effects = [*deadlines, *self._open_trainings(now)]
+        return [*effects, *([] if self.planner.trainings else self._go_online(now))]
 
     def _end_super(self, now: float) -> list[Effect]:
         """The other categories need the rest of the planning time."""
@@ -227,14 +228,16 @@ class CloudCore:
         minimum = self.settings.min_iterations
         ended = [t for t in self.planner.trainings.values() if t.iteration >= minimum]
         finished = [effect for t in ended for effect in self._finish(t, now, reopen=False)]
-        return finished if self._is_online() else [*finished, *self._go_online()]
+        return finished if self._is_online() else [*finished, *self._go_online(now)]
 
     def _is_online(self) -> bool:
         return self.phase == "online"
 
-    def _go_online(self) -> list[Effect]:
+    def _go_online(self, now: float) -> list[Effect]:
+        """Planning is over; what needs true slots begins to be trained."""
         self.phase, self.planner.online = "online", True
-        return [self._status("online"), CancelTimer(Timer.SUPER), CancelTimer(Timer.PLANNING)]
+        ended: list[Effect] = [CancelTimer(Timer.SUPER), CancelTimer(Timer.PLANNING)]
+        return [self._status("online"), *ended, *self._open_trainings(now)]
 
     def _open_trainings(self, now: float) -> list[Effect]:
         effects = [e for model in self.planner.untrained() for e in self._publish_model(model)]
@@ -268,7 +271,7 @@ class CloudCore:
         if reopen:
             effects += self._open_trainings(now)
         if self.phase == "planning" and not self.planner.trainings and not self.planner.wanted():
-            effects += self._go_online()
+            effects += self._go_online(now)
         return effects
 
     def _publish_model(self, model: MetaModel) -> list[Effect]:

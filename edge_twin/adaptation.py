@@ -29,7 +29,7 @@ from twintier.edge_twin.life_cycle import (
     follows,
 )
 from twintier.edge_twin.mirror import Mirror, length
-from twintier.edge_twin.probation import judged, margin
+from twintier.edge_twin.probation import falls_short, is_enough, judged
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.training import Making, Trainer, Tries, category_change
 from twintier.edge_twin.watching import Watching
@@ -94,7 +94,7 @@ class ManagedInmf:
             Mirror.of(known, settings.telemetry_slots, settings.trajectory_slots),
             orders,
             Trainer(plvn, inmf, settings),
-            Waiting(0, 0 if settings.paper_loop or not known.is_emulated else windows.exchange),
+            Waiting(0, 0 if settings.paper_loop else windows.exchange),
             Watching.begin(known, windows),
         )
 
@@ -160,6 +160,8 @@ class ManagedInmf:
             case Waiting():
                 return self._begin_if_ready()
             case Exchanging() as state if message.model_version == state.version:
+                if message.policy == "baseline" and not self.inmf.is_emulated:
+                    return self._on_guard(state)
                 return self._on_exchange(state, int(rows[REWARD].size))
             case Probation() if ours:
                 watched = self._watch(rows, message.slot_first, sim_time_s)
@@ -265,11 +267,21 @@ class ManagedInmf:
             return []
         return self._train("true slots back", state.exchange + 1, state.since_slot)
 
+    def _on_guard(self, state: Exchanging) -> list[Effect]:
+        """The PLVN's guard has stopped what explored: learn of what there is, or sample again."""
+        if state.slots >= self.inmf.spec.slots:
+            return self._train("true slots back", state.exchange + 1, state.since_slot)
+        candidate = self.orders.present
+        assert candidate is not None, "something explored"
+        effects = self.orders.dispatch(candidate, "exchange", sampled=True)
+        self._move("stopped by the guard", replace(state, version=self.orders.version))
+        return effects
+
     def _train(self, happening: Happening, exchange: int, since_slot: int) -> list[Effect]:
         assert self.meta_model is not None
         since = self.mirror.trajectories.since(since_slot)
-        rows = since.newest(self.windows.calibration)
         emulator, present = self.emulator(), self.orders.present
+        rows = since.newest(since.size if emulator is None else self.windows.calibration)
         if emulator is None:
             acted = self.meta_model.init if present is None else present
             kind: Literal["meta_model", "present_model"]
@@ -281,29 +293,16 @@ class ManagedInmf:
         return [job]
 
     def _go_on(self, state: Training, result: AdaptationResult, now_sim_s: float) -> list[Effect]:
-        if not self._is_enough(state.exchange, result):
+        if not is_enough(state.exchange, result, self.settings):
             sampled = result.evidence == "measured"
             effects = self.orders.dispatch(result.parameters, "exchange", sampled=sampled)
             since = self.mirror.trajectories.next_slot if sampled else state.since_slot
             self._move("candidate made", Exchanging(state.exchange, since, self.orders.version))
             return effects
-        if self._falls_short(result.reward_after, result.baseline_reward):
+        spec, after = self.inmf.spec, result.reward_after
+        if falls_short(after, result.baseline_reward, spec, self.settings):
             return self._give_up(result)
         return self._finish(state, result, now_sim_s)
-
-    def _is_enough(self, exchange: int, result: AdaptationResult) -> bool:
-        if exchange < self.settings.exchanges:
-            return False
-        after, rule = result.reward_after, result.baseline_reward
-        beaten = after is None or rule is None or after >= rule
-        return beaten or exchange >= self.settings.max_exchanges
-
-    def _falls_short(self, reward: float | None, rule: float | None) -> bool:
-        """Whether a model is further below the baseline than it may be."""
-        if reward is None or rule is None:
-            return False
-        floor = self.inmf.spec.reward_floor
-        return reward < rule - margin(rule, share=self.settings.guard_margin, floor=floor)
 
     def _finish(self, state: Training, result: AdaptationResult, sim_time_s: float) -> list[Effect]:
         """Dispatch the final model; the one before stays until probation is passed."""
@@ -378,7 +377,8 @@ class ManagedInmf:
         self._move("block", state)
         if state.blocks < self.settings.probation_blocks:
             return []
-        if self._falls_short(state.reward / state.slots, state.rule_reward / state.slots):
+        mean, rule = state.reward / state.slots, state.rule_reward / state.slots
+        if falls_short(mean, rule, self.inmf.spec, self.settings):
             return self._roll_back()
         return self._take_in_force()
 

@@ -79,6 +79,7 @@ Happening = Literal[
     "begun",
     "begun by sampling",
     "candidate made",
+    "stopped by the guard",
     "true slots back",
     "model made",
     "given up",
@@ -112,7 +113,12 @@ TRANSITIONS: Mapping[type[State], Mapping[Happening, tuple[type[State], ...]]] =
         "job failed": (Waiting,),
         **_ANYWHERE,
     },
-    Exchanging: {"block": (Exchanging,), "true slots back": (Training,), **_ANYWHERE},
+    Exchanging: {
+        "block": (Exchanging,),
+        "stopped by the guard": (Exchanging,),
+        "true slots back": (Training,),
+        **_ANYWHERE,
+    },
     Probation: {
         "block": (Probation,),
         "passed": (InForce,),

@@ -58,13 +58,14 @@ class LoggedJob:
         logged = logged_of(self.inmf, self.true)
         policy, parameters = policy_of(self.inmf), self.start.parameters
         adam = Adam(self.ppo.learning_rate) if self.adam is None else deepcopy(self.adam)
-        for _ in range(self.updates):
+        made = 0
+        while made < self.updates:
             adapted = adapt_logged(
                 policy, parameters, logged, settings=self.ppo, rng=rng, adam=adam
             )
             if adapted.effective_share < LEAST_SHARE:
                 break  # the slots say little of this candidate; the one before stays
-            parameters = adapted.parameters
+            parameters, made = adapted.parameters, made + 1
         reward = float(self.true[REWARD].mean())
         return AdaptationResult(
             parameters=parameters,
@@ -76,7 +77,7 @@ class LoggedJob:
             reward_after=reward,
             baseline_reward=self.rule_reward,
             bound_reward=None,
-            updates=self.updates,
+            updates=made,
             true_slots=logged.log_prob.size,
             synthetic_slots=0,
             adam=adam,

@@ -1,13 +1,29 @@
-"""Whether a model may act: held against the classical baseline on the same slots. Pure."""
+"""Whether a model may act: held against the classical baseline, before and after. Pure."""
 
+from twintier.edge_twin.jobs import AdaptationResult
 from twintier.edge_twin.life_cycle import Probation
 from twintier.edge_twin.mirror import Mirror
+from twintier.edge_twin.settings import EdgeSettings
 from twintier.inmf.contract import REWARD, Columns, Emulator, Inmf, Posterior
+from twintier.inmf.spec import InmfSpec
 
 
-def margin(reward: float, *, share: float, floor: float) -> float:
-    """How far below a baseline's reward a model may be, in the same unit."""
-    return max(share * abs(reward), floor)
+def is_enough(exchange: int, result: AdaptationResult, settings: EdgeSettings) -> bool:
+    """Whether no more exchanges are made after this one."""
+    if exchange < settings.exchanges:
+        return False
+    after, rule = result.reward_after, result.baseline_reward
+    beaten = after is None or rule is None or after >= rule
+    return beaten or exchange >= settings.most_exchanges(result.evidence)
+
+
+def falls_short(
+    reward: float | None, rule: float | None, spec: InmfSpec, settings: EdgeSettings
+) -> bool:
+    """Whether a model's reward is further below the baseline's than it may be."""
+    if reward is None or rule is None:
+        return False
+    return reward < rule - max(settings.guard_margin * abs(rule), spec.reward_floor)
 
 
 def judged(

@@ -1,6 +1,7 @@
 """Settings of an edge server and its twins."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from twintier.inmf.contract import Inmf
 from twintier.inmf.spec import Windows
@@ -32,6 +33,9 @@ class EdgeSettings:
     """Exchanges before the final dispatch (the paper's several adaptation steps)."""
     max_exchanges: int = 4
     """More are made while the model does not beat the classical baseline in the emulator."""
+    max_sampled_exchanges: int = 12
+    """The same where nothing is emulated: an exchange is then one look at what sampled actions
+    have earned, so there must be more (assumed)."""
     evaluation_episodes: int = 50
     """Common traces on which a model, its origin, the baseline and the bound are compared."""
     probation_blocks: int = 10
@@ -69,3 +73,7 @@ class EdgeSettings:
     def windows_of(self, inmf: Inmf) -> Windows:
         """Lengths in slots of what is done with an INMF."""
         return self.windows or inmf.spec.windows
+
+    def most_exchanges(self, evidence: Literal["emulated", "measured"]) -> int:
+        """Exchanges after which a model must do."""
+        return self.max_exchanges if evidence == "emulated" else self.max_sampled_exchanges

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     UNHEALTHY = 12
     UNKNOWN = 13
     OTHER_RELEASE = 14
+    CONTRACT = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,14 @@ PAGES: Mapping[ExitCode, Page] = {
             "Look at its steps: `twintier recording show FILE`.",
             "Play it with the release that wrote it.",
         ),
+    ),
+    ExitCode.CONTRACT: Page(
+        "An INMF breaks the contract of INMFs.",
+        (
+            "Each check that it fails is printed with what was found.",
+            "Its package cannot be loaded, or gives something else than an INMF of that name.",
+        ),
+        ("Mend the INMF, and run `twintier inmf check NAME` again.",),
     ),
 }
 

@@ -14,11 +14,17 @@ const { values: options } = parseArgs({
     schema: { type: "string", default: "../../docs/asyncapi.json" },
     plvn: { type: "string", default: "javascript-1" },
     inmf: { type: "string", default: "coop-perception" },
+    "schema-id": { type: "string" }, // of its fields: `twintier inmf show coop-perception`
     speed: { type: "string", default: "50" }, // simulated seconds a second
     models: { type: "string", default: "0" }, // end after answering so many; 0: never
   },
 });
 
+if (options["schema-id"] === undefined) {
+  console.error("client.js: --schema-id is missing; `twintier inmf show coop-perception` prints it");
+  process.exit(2);
+}
+const inmf = { id: options.inmf, schemaId: options["schema-id"] };
 const LEASE_S = 15;
 const RETRY_MS = 1000;
 const TICK_MS = 100;
@@ -143,7 +149,7 @@ function follow(body, envelope, policy, model) {
 
 function uploadTrajectories() {
   if (pending.trajectories.length === 0) return;
-  upload("TrajectoriesReported", trajectories(pending.trajectories, order, batch));
+  upload("TrajectoriesReported", trajectories(pending.trajectories, order, batch, inmf));
   batch += 1;
   pending.trajectories = [];
 }
@@ -155,7 +161,7 @@ function advance() {
     slot += 1;
     for (const slots of Object.values(pending)) slots.push(seen);
     if (pending.telemetry.length >= TELEMETRY_SLOTS) {
-      upload("TelemetryReported", telemetry(pending.telemetry));
+      upload("TelemetryReported", telemetry(pending.telemetry, inmf));
       pending.telemetry = [];
     }
     if (pending.trajectories.length >= trajectorySlots) uploadTrajectories();

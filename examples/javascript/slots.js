@@ -30,7 +30,7 @@ function columns(slots) {
   };
 }
 
-export function telemetry(slots) {
+export function telemetry(slots, inmf) {
   const last = slots.at(-1);
   return {
     slot_first: slots[0].slot,
@@ -38,11 +38,11 @@ export function telemetry(slots) {
     vehicle_number: 2 * last.present.reduce((sum, there) => sum + there, 0),
     mean_speed_share: null,
     vehicles: [],
-    slots: packTensors(columns(slots)),
+    measured: [{ inmf: inmf.id, schema_id: inmf.schemaId, slots: packTensors(columns(slots)) }],
   };
 }
 
-export function trajectories(slots, order, batch) {
+export function trajectories(slots, order, batch, inmf) {
   const alone = { shape: [slots.length, PAIRS], values: Array(slots.length * PAIRS).fill(0) };
   const earned = { shape: [slots.length], values: Array(slots.length).fill(0) };
   return {
@@ -50,11 +50,12 @@ export function trajectories(slots, order, batch) {
     model_version: order.version,
     batch,
     slot_first: slots[0].slot,
+    schema_id: inmf.schemaId,
     slots: packTensors({
       ...columns(slots),
       modes_before: alone,
-      modes: alone,
-      reward_j: earned,
+      action: alone,
+      reward: earned,
     }),
   };
 }
@@ -65,8 +66,7 @@ export function performance(slots, order) {
     model_version: order.version,
     slot_first: slots[0].slot,
     slots: slots.length,
-    reward_sum_j: 0,
-    infeasible_slots: 0,
-    mode_changes: 0,
+    reward_sum: 0,
+    outcomes: [], // nothing else is measured
   };
 }

@@ -12,6 +12,7 @@ from twintier.cloud_twin.meta_training import MetaParameters
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.mirror import trajectory_fields
 from twintier.edge_twin.settings import EdgeSettings
+from twintier.inmf.contract import Columns
 from twintier.inmf.spec import Windows
 from twintier.launch.case_study.arms import Arm, CaseStudySettings, Tick, network_of
 from twintier.launch.case_study.epochs import INMF, PAPER, Curves, point
@@ -69,6 +70,7 @@ class Watcher:
         """Begin without an epoch."""
         self._policy, self._epochs, self._tick = settings.policy, settings.epochs, tick
         self._models: dict[int, Vector] = {}
+        self._columns: dict[int, Columns] = {}
         self._points: dict[int, tuple[float, float]] = {}
 
     def seen(self, message: Message) -> bool:
@@ -76,12 +78,15 @@ class Watcher:
         match message:
             case ModelDispatched(version=version, parameters=parameters):
                 self._models[version] = parameters.floats("parameters")
-            case TrajectoriesReported(model_version=version) if version not in self._points:
-                columns = unpack(message.slots, trajectory_fields(PAPER))
-                self._points[version] = point(self._policy, self._models[version], columns)
-                self._tick()
+            case TrajectoriesReported(model_version=version):
+                self._columns[version] = unpack(message.slots, trajectory_fields(PAPER))
             case _:
                 pass
+        for version in self._models.keys() & self._columns.keys() - self._points.keys():
+            self._points[version] = point(
+                self._policy, self._models[version], self._columns.pop(version)
+            )
+            self._tick()
         return len(self._points) >= self._epochs
 
     @property

@@ -37,8 +37,8 @@ class Curves:
     @classmethod
     def of(cls, points: Sequence[tuple[float, float]]) -> "Curves":
         """Of the points of all epochs, in order."""
-        reward_j, entropy_nat = np.array(points).reshape(-1, 2).T
-        return cls(reward_j, entropy_nat)
+        rewards_j = np.array([reward_j for reward_j, _ in points])
+        return cls(rewards_j, np.array([entropy_nat for _, entropy_nat in points]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The asking verbs: `list` and `show` of PLVNs, twins, models, edge servers and INMFs."""
+"""The asking verbs: `list` and `show` of what is on the bus, and of INMFs; `inmf check`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -143,3 +143,15 @@ def inmf_show(
     from twintier.launch.inspect.rows import inmf_rows  # noqa: PLC0415
 
     raise typer.Exit(show_one(inmf_rows(), "inmf", name, as_json=is_json(output)))
+
+
+@inmf.command("check")
+def inmf_check(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the INMF.")],
+    *,
+    output: Output = "table",
+) -> None:
+    """Hold one to the contract of INMFs; every check is printed with what it found."""
+    from twintier.launch.inspect.checking import check_inmf  # noqa: PLC0415
+
+    raise typer.Exit(check_inmf(name, as_json=is_json(output)))

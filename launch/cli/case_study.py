@@ -21,7 +21,7 @@ def case_study(
         Path, typer.Option(help="Folder of results; a run stopped there goes on.")
     ] = Path("case-study"),
     over_bus: Annotated[
-        str | None, typer.Option(help="Meta training over memory, auto, or mqtt://host:port.")
+        str | None, typer.Option(help="PPO-ML over a bus: memory, auto, or mqtt://host:port.")
     ] = None,
 ) -> int:
     """Compute the paper's case study (Fig. 6): curves, summary and picture."""

@@ -11,7 +11,7 @@ from twintier.launch.instruments import Instruments
 from twintier.launch.roles import instruments_of
 from twintier.launch.settings.own import DemoSettings, DeploymentSettings
 from twintier.launch.settings.resolve import Given, Settings
-from twintier.launch.sources import DEMO_NETWORKS, SourceOptions
+from twintier.launch.sources import DEMO_NETWORKS, SourceOptions, possible_plvns
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
 
@@ -84,9 +84,10 @@ class DemoOptions:
     @property
     def expected_plvns(self) -> int:
         """PLVNs that planning waits for."""
-        if self.source != "sumo":
-            return self.vehicles.plvns
-        return self.vehicles.rsus * len(self.networks)
+        if self.source == "sumo":  # which finds at most that many on its roads
+            return self.vehicles.rsus * len(self.networks)
+        options = [self.source_options(network) for network in self.networks]
+        return sum(len(possible_plvns(each)) for each in options)
 
     def source_options(self, network: str) -> SourceOptions:
         """The source of one process of agents."""

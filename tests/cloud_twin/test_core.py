@@ -502,6 +502,18 @@ class TestPlanning:
         assert isinstance(told, CloudStatusReported)
         assert (told.phase, told.iterations, told.iterations_planned) == ("online", 1, 1)
 
+    def test_what_is_not_emulated_ends_planning_at_once_and_is_trained_online(self) -> None:
+        core = with_twins(cloud(settings=PLANNING, emulated=False), P1)
+        core.receive(attributes(), 1.0)
+        effects = core.receive(TimerFired(Timer.PLANNING_PAUSE), 4.0)
+        assert core.phase == "online"
+        (untrained,) = published(effects, LibraryIndexed)
+        assert isinstance(untrained, LibraryIndexed)
+        assert (untrained.version, untrained.iterations) == (1, 0)
+        (round_started,) = published(effects, MetaRoundStarted)
+        assert isinstance(round_started, MetaRoundStarted)
+        assert round_started.job == "super-1"
+
     def test_the_end_of_planning_keeps_what_is_good_enough_and_is_told_once(self) -> None:
         core = with_twins(cloud(settings=PLANNING), P1)
         core.receive(attributes(), 1.0)

@@ -35,11 +35,15 @@ CID = b"c" * 16
 
 
 def cloud(
-    records: Sequence[CloudRecord] = (), settings: CloudSettings = QUICK, **changes: float
+    records: Sequence[CloudRecord] = (),
+    settings: CloudSettings = QUICK,
+    *,
+    emulated: bool = True,
+    **changes: float,
 ) -> CloudCore:
     """A cloud twin that knows one INMF of a four-number policy."""
     chosen = replace(settings, **changes)  # type: ignore[arg-type]  # counts are whole floats
-    blueprints = {INMF: Blueprint("test/v1", zeros())}
+    blueprints = {INMF: Blueprint("test/v1", zeros(), emulated=emulated)}
     return CloudCore(Planner(chosen, blueprints, Library(), Lattice()), chosen, records)
 
 

@@ -23,6 +23,7 @@ NUMBERS = {
     "UNHEALTHY": 12,
     "UNKNOWN": 13,
     "OTHER_RELEASE": 14,
+    "CONTRACT": 15,
 }
 """Never change a line; a code that goes leaves its number unused."""
 

@@ -1,7 +1,7 @@
 """The whole platform on the in-memory bus in virtual time, with jobs inline."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.inspect.projection import View, listen
 from twintier.launch.instruments import Instruments
 from twintier.launch.serve import serve
+from twintier.launch.settings.own import DeploymentSettings
 from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.learning.adapt import AdaptationSettings
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
-from twintier.plvn_agent.sources.builtin import BuiltinSource
+from twintier.plvn_agent.source import Source
 from twintier.protocol.ids import EdgeId
 from twintier.runtime.delivery.ledger import Messages
 from twintier.runtime.jobs import InlineJobs
@@ -49,9 +50,11 @@ class Outcome:
 
 def run_platform(
     state: Path,
-    source: BuiltinSource,
+    source: Source,
     *,
     slots: int,
+    inmfs: Sequence[str] = DeploymentSettings().inmfs,
+    speed: float = SPEED,
     cloud: CloudSettings = CLOUD,
     edge: EdgeSettings = EDGE,
     until: Callable[[View], bool] = lambda _view: False,
@@ -59,13 +62,23 @@ def run_platform(
 ) -> Outcome:
     """Run one cloud twin, two edge servers and the source's agents for so many slots."""
     settings = replace(cloud, expected_plvns=len(source.plvns))
-    return autojump.run(_run(state, source, slots, settings, edge, until, instruments))
+    driving = _Driving(source, slots, inmfs, HostSettings(speed=speed, ready_limit_s=1e9))
+    return autojump.run(_run(state, driving, settings, edge, until, instruments))
+
+
+@dataclass(frozen=True, slots=True)
+class _Driving:
+    """What the agents do."""
+
+    source: Source
+    slots: int
+    inmfs: Sequence[str]
+    host: HostSettings
 
 
 async def _run(  # noqa: PLR0917  # called in one place
     state: Path,
-    source: BuiltinSource,
-    slots: int,
+    driving: _Driving,
     cloud_settings: CloudSettings,
     edge_settings: EdgeSettings,
     until: Callable[[View], bool],
@@ -79,21 +92,21 @@ async def _run(  # noqa: PLR0917  # called in one place
         ledgers=state / "ledgers",
         instruments=instruments,
     )
-    await source.start()
+    await driving.source.start()
     cloud = cloud_runtime(deployment, cloud_settings)
     edges = [
         edge_runtime(deployment, EdgeId(name), edge_settings, InlineJobs())
         for name in ("edge-1", "edge-2")
     ]
     agents = agent_runtimes(
-        deployment, source, AgentSettings(), HostSettings(speed=SPEED, ready_limit_s=1e9)
+        deployment, driving.source, AgentSettings(), driving.host, inmfs=driving.inmfs
     )
     listening = asyncio.ensure_future(
         listen(MemoryBus(hub), "twintier", view.take, lambda topic: None)
     )
 
     async def ending() -> None:
-        while agents.host.slots < slots and not until(view):  # noqa: ASYNC110  # virtual time
+        while agents.host.slots < driving.slots and not until(view):  # noqa: ASYNC110  # virtual time
             await asyncio.sleep(1.0)
         stop.set()
 

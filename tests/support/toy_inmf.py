@@ -83,3 +83,8 @@ class ToyInmf(Inmf):
 def toy(name: str = "toy", **changed: object) -> ToyInmf:
     """The toy under another name, or with other sizes."""
     return ToyInmf(replace(SPEC, inmf=name, **changed))  # type: ignore[arg-type]
+
+
+def sampled() -> ToyInmf:
+    """The toy that tests of the loop without an emulator register."""
+    return toy("sampled")

@@ -130,7 +130,7 @@ def test_garbage_is_refused_counted_and_shown_and_nothing_stops(
     assert asyncio.run(throw_garbage(broker.url)) > 100
     after = twintier("watch", "plvn/+/up/perf/#", "--url", broker.url, "--count", "3", "-o", "json")
     lines = [json.loads(line) for line in after.communicate(timeout=120)[0].splitlines()]
-    assert [line.get("type") for line in lines][-1] == "performance-reported.v1"
+    assert [line.get("type") for line in lines][-1] == "performance-reported.v2"
     shown = twintier("status", "--url", broker.url, "--seconds", "4", "-o", "json")
     status = json.loads(shown.communicate(timeout=END_S)[0])
     for src in ("cloud:cloud", "edge:edge-1", "plvn:toronto-highway-1"):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.brokers import Server, broker_of
 from tests.support.platform import run_platform
-from twintier.edge_twin.core import EdgeCore
+from twintier.edge_twin.hosting import Hosting
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.inspect.replay import run_replay
 from twintier.launch.instruments import Instruments
@@ -67,10 +67,10 @@ def test_every_core_does_the_same_again_and_every_job_has_the_same_result(
 def test_an_edge_server_that_behaves_otherwise_is_found(
     inboxes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def ignoring(_core: EdgeCore, *_arguments: object) -> Sequence[Effect]:
+    def ignoring(_hosting: Hosting, *_arguments: object) -> Sequence[Effect]:
         return [Count("ignored")]
 
-    monkeypatch.setattr(EdgeCore, "_on_category", ignoring)
+    monkeypatch.setattr(Hosting, "on_category", ignoring)
     hosting = max(inboxes.glob("edge-*.inbox"), key=lambda path: path.stat().st_size)
     assert run_replay(hosting, verify=False, as_json=False) == ExitCode.DIFFERENT
     said = capsys.readouterr().out.splitlines()

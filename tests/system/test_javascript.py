@@ -18,6 +18,7 @@ from twintier.broker.mqtt.bus import MqttBus
 from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.mosquitto import start_mosquitto
 from twintier.broker.servers.process import stop
+from twintier.inmf.registry import inmf_of
 from twintier.protocol.messages import HealthReported, ModelApplied, ModelDispatched
 from twintier.protocol.messages.base import Message
 from twintier.runtime.delivery.decoder import Decoder
@@ -116,6 +117,7 @@ async def run_client(folder: Path, url: str) -> list[dict[str, object]]:
     """Run the client until it has answered enough models; returns what it printed."""
     options = ["--url", url, "--schema", str(REPOSITORY / "docs" / "asyncapi.json")]
     options += ["--plvn", PLVN, "--models", str(MODELS)]
+    options += ["--schema-id", inmf_of("coop-perception").schema_id]
     process = await asyncio.create_subprocess_exec(
         "node", "client.js", *options, cwd=folder, stdout=asyncio.subprocess.PIPE
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from tests.support.brokers import Server, broker_of
 from twintier.launch.case_study.adaptation import adapt_over_bus
@@ -35,6 +36,14 @@ def test_a_run_leaves_the_picture_the_curves_and_the_summary(tmp_path: Path) -> 
     with (tmp_path / "curves.csv").open() as file:
         rows = list(csv.reader(file))
     assert len(rows) == 1 + len(ARMS) * TINY.epochs
+
+
+@pytest.mark.slow
+def test_a_run_keeps_the_curves_as_they_were_computed(tmp_path: Path) -> None:
+    study(tmp_path, seeds=1)
+    kept = load_file(tmp_path / "parts" / "arm-PPO-random-0.safetensors")
+    computed = run_arm("PPO-random", start_of("random", {}, TINY, 0, nothing), TINY, 0, nothing)
+    assert curves_of(Curves(kept["reward_j"], kept["entropy"])) == curves_of(computed)
 
 
 @pytest.mark.slow

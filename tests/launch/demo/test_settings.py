@@ -1,5 +1,6 @@
 """What the demo asks of the processes that it starts."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from twintier.launch.connection import Connection
 from twintier.launch.demo.platform import InProcesses
 from twintier.launch.demo.settings import DemoOptions
 from twintier.launch.settings.resolve import Given, Settings
+from twintier.plvn_agent.sources import registry
 
 CHOSEN: dict[str, str | bool] = {
     "demo.source": "builtin",
@@ -48,11 +50,20 @@ def test_names_and_numbers_follow_from_the_settings() -> None:
     assert [edge.seed for edge in chosen.edge_settings()] == [5, 5]
 
 
-@pytest.mark.parametrize("source", ["sumo", "builtin", "mine"])
+@pytest.mark.parametrize("source", ["sumo", "builtin"])
 def test_each_network_has_agents_of_its_own(source: str) -> None:
     chosen = options(Given({"demo.source": source}))
     expected = {"sumo": (("berlin", "braunschweig"), 8)}
     assert (tuple(chosen.networks), chosen.expected_plvns) == expected.get(source, ((source,), 4))
+
+
+def test_an_installed_source_says_how_many_plvns_are_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    builtin = EntryPoint("mine", "twintier.plvn_agent.sources.builtin:Builtin", registry.GROUP)
+    monkeypatch.setattr(registry, "installed", lambda: {"mine": builtin})
+    chosen = options(Given({"demo.source": "mine", "source.plvns": "3"}))
+    assert (tuple(chosen.networks), chosen.expected_plvns) == (("mine",), 3)
 
 
 def test_every_process_is_told_what_the_demo_was_told(tmp_path: Path) -> None:
