@@ -77,7 +77,10 @@ class Tensors(Value):
         return make(dtype=dtype, shapes=shapes, crc32=crc32(blob), blob=blob)
 
     def unpack(self) -> dict[str, npt.NDArray[np.generic]]:
-        """The arrays by name; read-only views of the blob."""
+        """The arrays by name: read-only views of the blob in its dtype, each in its stated shape.
+
+        Sizes were checked when the blob was made or decoded, so nothing is raised here.
+        """
         flat, start = np.frombuffer(self.blob, self.dtype), 0
         arrays: dict[str, npt.NDArray[np.generic]] = {}
         for shape in self.shapes:
@@ -104,6 +107,11 @@ def blob_digest(blob: bytes) -> str:
 
 
 def model_id(schema_id: str, parameters: Floats) -> ModelId:
-    """Id of a model everywhere: blake2b-256 over schema id and canonical parameter bytes."""
+    """Id of a model everywhere: blake2b-256 over schema id and canonical parameter bytes.
+
+    Args:
+        schema_id: of the INMF that the model is for.
+        parameters: of any shape; taken in C order as little-endian float32.
+    """
     canonical = np.ascontiguousarray(parameters, dtype="<f4").tobytes()
     return ModelId(blob_digest(schema_id.encode() + b"\0" + canonical))

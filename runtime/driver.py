@@ -121,10 +121,13 @@ class Driver:
         batch = Batch(effects, out.publisher, out.uploads, incarnation=self._incarnation, now=now)
         if acceptance is not None and any(isinstance(effect, Defer) for effect in effects):
             out.meter.counts["deferred"] += 1
-            acceptance = None
+            acceptance = None  # so it stays with its sender, and comes again
+        # One transaction: were the effect saved without the place of the upload, or the place
+        # without the effect, a crash in between would double it or lose it.
         batch.save(self._store, [] if acceptance is None else [acceptance.record])
         if acceptance is not None:
             self._accept(acceptance)
+        # Only now: nobody may hear of what a crash could still undo.
         batch.post(self._do)
         return [effect for effect in effects if isinstance(effect, Answer)]
 

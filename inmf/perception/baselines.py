@@ -150,7 +150,17 @@ class Aimd:
     def decide(
         self, bandwidth_hz: float, objects: Array, distance_m: Array, present: Mask
     ) -> tuple["Aimd", Mask]:
-        """Modes of this slot, (pairs,), and the state that waits for their outcome."""
+        """The state that waits for this slot's outcome, and its modes.
+
+        Args:
+            bandwidth_hz: free for all pairs together.
+            objects: (pairs,) to perceive.
+            distance_m: (pairs,) between transmitter and receiver.
+            present: (pairs,) whether the row holds a pair; others stay single.
+
+        Returns:
+            The next state, and (pairs,) bool: whether a pair cooperates.
+        """
         modes = pack(self.margin, bandwidth_hz, objects, distance_m, present)
         return replace(self, chosen=tuple(bool(mode) for mode in modes)), modes
 

@@ -143,12 +143,14 @@ class Evidence:
 
     def jacobian(self, unit: Array, residuals: Array, infeasible: Mask) -> Array:
         """Derivatives of the residuals (n, slots, 5), 0 where a slot jumps or is clipped."""
+        # Inwards: a step out of the unit cube would leave the prior.
         step = np.where(unit < 0.5, DIFFERENCE, -DIFFERENCE)
         size = unit.shape[-1]
         moved = unit[:, None] + step[:, None] * np.eye(size)
         shifted, other = self.residuals(moved.reshape(-1, size))
         shape = (len(unit), size, self.slots)
         slope = (shifted.reshape(shape) - residuals[:, None]) / step[..., None]
+        # Where a pair becomes infeasible the reward jumps, and a difference quotient means nothing.
         smooth = (other.reshape(shape) == infeasible[:, None]) & (np.abs(residuals) < CLIP)[:, None]
         return np.moveaxis(np.where(smooth, slope, 0.0), 1, 2)
 
@@ -166,6 +168,7 @@ def _search(evidence: Evidence, first: Array, rng: np.random.Generator) -> Array
         children = np.repeat(best, CHILDREN, axis=0)
         children = children + rng.normal(0.0, step, children.shape)
         found = np.concatenate([best, np.clip(children, 0.0, 1.0)])
+    # The last ranking is the strict one, and good guesses stay: the search may have left them.
     best = found[np.argsort(evidence.errors(found), kind="stable")[:KEPT]]
     return np.concatenate([best, first[:-PRIOR_DRAWS]])
 
@@ -184,6 +187,7 @@ def _polish(evidence: Evidence, unit: Array) -> Array:
         trial = np.clip(unit + step, 0.0, 1.0)
         tried, jumped = evidence.residuals(trial)
         better = _total(tried) < _total(residuals)
+        # A failed step asks for a shorter one, and each candidate goes at its own pace.
         damping = np.where(better, damping * 0.1, damping * 30.0)
         unit = np.where(better[:, None], trial, unit)
         residuals = np.where(better[:, None], tried, residuals)
@@ -199,6 +203,7 @@ def _posterior(
     best = found[[int(np.argmin(errors))]]
     residuals, infeasible = evidence.residuals(best)
     jacobian = evidence.jacobian(best, residuals, infeasible)[0]
+    # 12 is the inverse variance of a uniform on the unit cube, the prior of what no slot tells.
     covariance = np.linalg.inv(jacobian.T @ jacobian + 12.0 * np.eye(best.shape[-1]))
     centre = best[0]
     for _ in range(2):
@@ -210,6 +215,7 @@ def _posterior(
         apart = drawn - centre
         covariance = (weights[:, None] * apart).T @ apart + 1e-8 * np.eye(len(centre))
     order = np.argsort(errors, kind="stable")
+    # Systematic resampling: one random number, evenly spaced, has the least noise.
     positions = (rng.random() + np.arange(PARTICLES - 1)) / (PARTICLES - 1)
     chosen = np.searchsorted(np.cumsum(weights), positions).clip(0, len(drawn) - 1)
     winner = found[order[0]]
@@ -234,6 +240,7 @@ def _propose(centre: Array, covariance: Array, rng: np.random.Generator) -> tupl
     squares = (scales[:, None] * normal) ** 2
     widths = np.asarray(SCALES)
     each = -0.5 * squares.sum(axis=-1)[:, None] / widths**2 - size * np.log(widths)
+    # Reflected at the faces and not clipped, or draws would pile up there.
     folded = 1.0 - np.abs(1.0 - np.abs(drawn) % 2.0)
     return folded, np.logaddexp.reduce(each, axis=-1)
 

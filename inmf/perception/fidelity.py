@@ -57,9 +57,9 @@ def fidelity_of(
 
     Args:
         parameters: of the emulator, fitted to other slots.
-        held_out: real slots.
-        observed_j: measured rewards of real slots, any shape.
-        predicted_j: what the calibrated emulator says for the same states and actions.
+        held_out: real slots, (episodes, slots) with (..., pairs) for objects and distances.
+        observed_j: measured rewards of real slots, any shape, J a slot.
+        predicted_j: the calibrated emulator's for the same states and actions, same shape.
     """
     return Fidelity(
         bandwidth=_gaussian_excess(parameters, held_out.bandwidth_hz),

@@ -111,7 +111,15 @@ def start_of(
 
 
 def run_arm(arm: Arm, start: Vector, settings: CaseStudySettings, seed: int, tick: Tick) -> Curves:
-    """Adapt to task 1 from the arm's start."""
+    """Adapt to task 1 from the arm's start.
+
+    Args:
+        arm: what learns.
+        start: (parameters,) float32 that it begins with, of `start_of`.
+        settings: of all arms.
+        seed: of episodes and updates.
+        tick: called once an epoch.
+    """
     flat = with_free(settings.policy, start, 0.0) if arm == "PPO-TL-reset" else start
     return learn(flat, network_of(arm, settings, seed), settings, settings.epochs, tick=tick)[1]
 

@@ -86,6 +86,7 @@ class Positions:
         last = self._last(key)
         if envelope.seq <= last:
             return "repeated"
+        # Numbers below the floor are over at the sender (expired, refused): a gap up to it is none.
         return "next" if envelope.seq == max(last + 1, floor) else "ahead"
 
     def record(self, envelope: Envelope, now: float) -> Accepted:
@@ -108,6 +109,7 @@ class Positions:
 
     def owed(self) -> list[Owed]:
         """Acknowledgements that are due, packed into messages; they are due no more."""
+        # Cumulative: a later position says all that an earlier one said, so only the last is kept.
         due, self._owed = self._owed, {}
         fences, self._fences = self._fences, {}
         return [
@@ -137,6 +139,8 @@ class Positions:
         boots = self._accepted.get(src)
         if not boots:
             return None
+        # Boots are ordered by time. The oldest goes first, for its process has most likely ended;
+        # nothing as old as it may begin anew, or a dead process's streams would push out live ones.
         oldest = min(boots)
         crowded = boots.keys() == {boot} and self._counts[src] >= self._per_source
         if boot <= oldest and not crowded:
@@ -145,6 +149,7 @@ class Positions:
 
     def _put(self, src: str, boot: str, stream: str, seq: int) -> None:
         streams = self._accepted.setdefault(src, {}).setdefault(boot, {})
+        # Taken out and put back at the end, so that the order of a dict is that of last use.
         if streams.pop(stream, None) is None:
             self._counts[src] += 1
             self._total += 1

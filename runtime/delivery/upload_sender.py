@@ -86,6 +86,7 @@ class UploadSender:
         if isinstance(message, UploadsAcknowledged):
             self._save([r for p in message.positions for r in outbox.confirm(p, now)])
         else:
+            # A refusal ends this upload only; those around it are still on their way.
             self._save(outbox.refused(message.boot, message.stream, message.seq))
         self._wake.set()
 
@@ -101,6 +102,7 @@ class UploadSender:
             if len(self._queue) == 0:  # else it has not even gone out yet
                 self._send_again(now)
             due_at = self._outbox.next_due()
+            # With nothing due it sleeps until something is kept, confirmed, or the bus is back.
             pause_s = None if due_at is None else max(due_at - now, SHORTEST_PAUSE_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):

@@ -27,7 +27,14 @@ class WeightStore:
         folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, arrays: Arrays) -> str:
-        """Keep the arrays; returns the digest that finds them again. Idempotent."""
+        """Keep arrays of any shapes by name. Idempotent.
+
+        Returns:
+            The digest that finds them again.
+
+        Raises:
+            OSError: if the folder cannot be written.
+        """
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         blob = save(contiguous)
         digest = blob_digest(blob)

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from tests.edge_twin.managing import (
+    INMF,
     META,
     SETTINGS,
     Loop,
     in_force,
     on_probation,
     result,
+    trajectories,
     waiting,
 )
 from twintier.edge_twin import adaptation, isolation
@@ -112,6 +114,15 @@ def without_calibration(loop: Loop) -> Loop:
     return loop
 
 
+def stopped_by_guard() -> Loop:
+    """The PLVN's baseline acts in place of a candidate that samples."""
+    loop = waiting()
+    loop.upload(2)
+    stopped = trajectories(loop.slot, loop.managed.orders.version)
+    loop.managed.on_trajectories(stopped.model_copy(update={"policy": "baseline"}), 45.0)
+    return loop
+
+
 def moved(loop: Loop) -> Loop:
     """The PLVN has another category with another meta model."""
     loop.managed.trained_category = "city=berlin"
@@ -169,7 +180,8 @@ def test_every_transition_of_the_table_is_taken_by_some_history(
     for history in HISTORIES:
         history()
     monkeypatch.setattr(ManagedInmf, "emulator", lambda _: None)
-    waiting().upload(2)
+    monkeypatch.setattr(type(INMF), "is_emulated", False)
+    stopped_by_guard()
     assert taken == {
         (state.__name__, happening, then.__name__)
         for state, moves in TRANSITIONS.items()
