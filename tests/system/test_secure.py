@@ -86,7 +86,7 @@ def test_each_role_runs_with_nothing_but_its_own_certificate(tmp_path: Path) -> 
     wait_for(broker, "took up certificates and access rules")
     listen = ("--url", f"mqtts://localhost:{port}", "--certs", str(certs))
     lines = done("watch", "plvn/+/up/perf/#", *listen, "--count", "2", "-o", "json").splitlines()
-    assert {json.loads(line)["type"] for line in lines} == {"performance-reported.v1"}
+    assert {json.loads(line)["type"] for line in lines} == {"performance-reported.v2"}
     status = json.loads(done("status", *listen, "--seconds", "4", "-o", "json"))
     assert set(status["processes"]) == {"cloud:cloud", "edge:edge-1", f"plvn:{PLVN}"}
     assert [p["refused"] for p in status["processes"].values()] == [0, 0, 0]
