@@ -161,7 +161,9 @@ def start_mosquitto(
 def reload_mosquitto(broker: RunningBroker, state_dir: Path, secured: Secured) -> None:
     """Let a running broker take up new access rules and a new certificate of its own.
 
-    Connections stay. A new authority it takes up at its next start only.
+    Connections stay. A new authority it takes up at its next start only. What is published to a
+    client that is away then, after the reload and before it is back, Mosquitto acknowledges and
+    loses (its issue 2934; seen with 2.0.11): streams that are confirmed end to end send it again.
 
     Raises:
         CertificateError: if the folder of certificates cannot be read; nothing has changed then.
