@@ -73,7 +73,7 @@ def test_a_mutated_message_is_a_message_or_refused(seed: int) -> None:
             present = row_of(type(decoded.message)).name  # what was an older version is no more
             envelope = decoded.envelope.model_copy(update={"type": present})
             again = decode(encode(envelope, decoded.message), topic)
-            assert again == decoded
+            assert again == decoded._replace(envelope=envelope)
 
 
 def test_mutated_messages_leave_no_memory_behind() -> None:
