@@ -21,7 +21,7 @@ from tests.system.faults.peer import numbers
 
 pytestmark = pytest.mark.system
 
-COUNT = int(os.environ.get("TWINTIER_HISTORY_MESSAGES", "10000"))
+COUNT = int(os.environ.get("TWINTIER_HISTORY_MESSAGES", "4000"))
 FEW = 2000
 KILLS = 5
 PATIENCE_S = float(os.environ.get("TWINTIER_HISTORY_PATIENCE_S", "240"))
@@ -187,7 +187,7 @@ def test_the_checker_finds_doubles_and_disorder_when_positions_are_ignored(
     with broker_of("mosquitto", tmp_path) as server:
         assert isinstance(server, Server)
         run = Run(server, tmp_path, FEW, ["--faults", DOUBLING, "--no-dedup"])
-        findings = history(run)
+        findings = history(run, all_accepted_is_enough=True)
     assert len(findings.doubled) > FEW * 0.05
     assert findings.disordered > 0
 
