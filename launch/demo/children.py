@@ -33,12 +33,22 @@ class Child:
         return self.log_path.read_text(errors="replace")[-1500:]
 
 
-def start_child(name: str, arguments: Sequence[str], logs: Path) -> Child:
-    """Start `twintier` with arguments; it ends with us, however we end."""
+def start_child(name: str, arguments: Sequence[str], logs: Path, *, niceness: int = 0) -> Child:
+    """Start `twintier` with arguments; it ends with us, however we end.
+
+    Args:
+        name: of the process, and of its log.
+        arguments: after `twintier`.
+        logs: the folder of logs.
+        niceness: by how much its threads and children stand behind ours.
+    """
     log_path = logs / f"{name}.log"
     logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "twintier", *arguments]
-    return Child(name, start(command, log_path, lambda: True), log_path)
+    process = start(command, log_path, lambda: True)
+    if niceness:  # at once: on Linux a thread keeps the priority of the one that started it
+        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
+    return Child(name, process, log_path)
 
 
 def end_children(children: Sequence[Child]) -> list[str]:

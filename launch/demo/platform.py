@@ -19,6 +19,9 @@ from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.protocol.ids import EdgeId
 from twintier.runtime.workers import WorkerJobs
 
+TRAFFIC_NICENESS = 5
+"""Simulated traffic may fall behind its speed; the twins that learn from it may not starve."""
+
 
 class PlatformDiedError(Exception):
     """A part of the platform ended by itself; the message says which and its last words."""
@@ -94,8 +97,9 @@ class InProcesses:
 
     async def __aenter__(self) -> Self:
         """Start all processes."""
-        for name, arguments in self._commands():
-            self._children.append(start_child(name, arguments, self._state / "logs"))
+        for name, arguments, niceness in self._commands():
+            child = start_child(name, arguments, self._state / "logs", niceness=niceness)
+            self._children.append(child)
         return self
 
     async def __aexit__(
@@ -107,23 +111,24 @@ class InProcesses:
         """End what still runs."""
         await self.stop()
 
-    def _commands(self) -> list[tuple[str, list[str]]]:
-        """The roles, told what the demo was told, and what follows from there being a demo."""
+    def _commands(self) -> list[tuple[str, list[str], int]]:
+        """Names, arguments and niceness of the roles: what the demo was told, and what follows."""
         options, connection = self._options, self._connection
         common = [*options.given.again(), "--url", connection.url, "--state", str(self._state)]
         common += [] if connection.certs is None else ["--certs", str(connection.certs)]
         common += ["--ledgers", str(self._state / "ledgers")]
         cloud = ["--expected-plvns", str(options.expected_plvns)]
         cloud += ["--expected-edges", str(len(options.edges))]
-        commands = [("cloud", ["up", "cloud", *common, *cloud])]
+        commands = [("cloud", ["up", "cloud", *common, *cloud], 0)]
         for edge, settings in zip(options.edges, options.edge_settings(), strict=True):
             place = [f"--lat={settings.lat_deg}", f"--lon={settings.lon_deg}"]
-            commands.append((edge, ["up", "edge", edge, *common, *place]))
+            commands.append((edge, ["up", "edge", edge, *common, *place], 0))
         for number, network in enumerate(options.networks, start=1):
             source = options.source_options(network)
             vehicles = ["--source", source.source, "--network", source.network]
             vehicles += ["--demand-s", str(source.duration_sim_s)]
-            commands.append((f"agents-{number}", ["up", "agent", *common, *vehicles]))
+            arguments = ["up", "agent", *common, *vehicles]
+            commands.append((f"agents-{number}", arguments, TRAFFIC_NICENESS))
         return commands
 
 
