@@ -13,7 +13,7 @@ from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.cache import MetaModelCache
 from twintier.edge_twin.cache_policies.registry import cache_policy_of
 from twintier.edge_twin.hosting import EdgeRecord, Hosting
-from twintier.edge_twin.isolation import guarded
+from twintier.edge_twin.isolation import guarded, incomplete
 from twintier.edge_twin.jobs import AdaptationResult, ChangeResult, policy_of
 from twintier.edge_twin.keys import (
     Adapting,
@@ -31,7 +31,6 @@ from twintier.edge_twin.settings import EdgeSettings
 from twintier.edge_twin.twin import Twin
 from twintier.inmf.registry import inmf_of, is_known
 from twintier.protocol.address import Address
-from twintier.protocol.columns import ColumnsError
 from twintier.protocol.envelope import Envelope
 from twintier.protocol.ids import EdgeId, PlvnId
 from twintier.protocol.messages import (
@@ -167,11 +166,10 @@ class EdgeCore:
     def _on_telemetry(
         self, twin: Twin, telemetry: TelemetryReported, sim_time_s: float
     ) -> list[Effect]:
-        try:
-            attributes = twin.on_telemetry(telemetry, sim_time_s)
-        except ColumnsError:
-            return [Count("incomplete_slots")]
-        return [] if attributes is None else [self.hosting.attributes(twin, attributes)]
+        unfit = twin.on_measured(telemetry)
+        attributes = twin.on_telemetry(telemetry, sim_time_s)
+        told = [] if attributes is None else [self.hosting.attributes(twin, attributes)]
+        return [*unfit, *told]
 
     @staticmethod
     def _on_trajectories(
@@ -179,7 +177,7 @@ class EdgeCore:
     ) -> list[Effect]:
         """Kept before anything follows from them; what does not fit is not kept."""
         effects = guarded(managed, lambda: managed.on_trajectories(message, sim_time_s))
-        if effects == [Count("incomplete_slots")]:
+        if effects == [incomplete(managed)]:
             return effects
         return [Save(KeptTrajectories(managed.plvn, managed.id, message)), *effects]
 

@@ -26,12 +26,17 @@ def spared(managed: ManagedInmf, call: Callable[[], T]) -> T | None:
         return None
 
 
+def incomplete(managed: ManagedInmf) -> Count:
+    """That slots of an INMF do not fit what it says."""
+    return Count(f"incomplete_slots.{managed.id}")
+
+
 def guarded(managed: ManagedInmf, call: Callable[[], list[Effect]]) -> list[Effect]:
     """What follows from a call into an INMF, whatever its code raises."""
     try:
         return call()
     except ColumnsError:
-        return [Count("incomplete_slots")]
+        return [incomplete(managed)]
     except Exception as error:  # noqa: BLE001  # see above
         managed.errors += 1
         wait = managed.windows.exchange * 2 ** min(managed.errors, LONGEST_WAIT)

@@ -6,12 +6,14 @@ from functools import partial
 
 from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.attributes import TimeOfDay, category_of, extract
-from twintier.edge_twin.isolation import spared
+from twintier.edge_twin.isolation import incomplete, spared
 from twintier.edge_twin.jobs import TaskTwin
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.inmf.registry import is_known
+from twintier.protocol.columns import ColumnsError
 from twintier.protocol.ids import CategoryKey, InmfId, PlvnId
 from twintier.protocol.messages import AttributesReported, Grant, Site, TelemetryReported
+from twintier.runtime.effects import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,20 @@ class Twin:
             del self.managed[inmf]
         return unknown
 
+    def on_measured(self, message: TelemetryReported) -> list[Count]:
+        """Take in what each INMF has measured; slots that do not fit cost their INMF only."""
+        unfit: list[Count] = []
+        for managed in self.managed.values():
+            try:
+                managed.on_telemetry(message)
+            except ColumnsError:
+                unfit.append(incomplete(managed))
+        return unfit
+
     def on_telemetry(
         self, message: TelemetryReported, sim_time_s: float
     ) -> AttributesReported | None:
-        """Take telemetry in; returns attributes when they are due or the category changed.
-
-        Raises:
-            ColumnsError: if slots of an INMF do not fit.
-        """
-        for managed in self.managed.values():
-            managed.on_telemetry(message)
+        """Take telemetry in; returns attributes when they are due or the category changed."""
         if message.vehicle_number is not None:
             self.vehicle_numbers.append((message.slot_first, message.vehicle_number))
         if self.latest is None or message.slot_first >= self.latest.slot_first:

@@ -135,9 +135,20 @@ class Actor:
         weights, biases = self._layers[-1]
         return np.asarray(signal @ weights + biases, np.float32)
 
-    def act(self, observation: Observation) -> Actions:
-        """Greedy actions, (..., action_dim), of observations (..., observation_dim)."""
+    def _finite_outputs(self, observation: Observation) -> Floats:
+        """The outputs; of NaN, an action would be made that nobody chose."""
         outputs = self.outputs(observation)
+        if not np.isfinite(outputs).all():
+            raise ValueError(f"outputs of {self.spec.schema_id} hold NaN or infinity")
+        return outputs
+
+    def act(self, observation: Observation) -> Actions:
+        """Greedy actions, (..., action_dim), of observations (..., observation_dim).
+
+        Raises:
+            ValueError: if an output is not finite.
+        """
+        outputs = self._finite_outputs(observation)
         if isinstance(self.spec.actions, Discrete):
             outputs = most_likely(outputs)
         return action_of(self.spec.actions, outputs)
@@ -154,8 +165,11 @@ class Actor:
         Returns:
             The action (..., action_dim), the sample that it was made of (..., action_dim) float32
             and the sample's log-probability (...) float32.
+
+        Raises:
+            ValueError: if an output is not finite.
         """
-        outputs = self.outputs(observation)
+        outputs = self._finite_outputs(observation)
         if isinstance(self.spec.actions, Discrete):
             noise = rng.gumbel(size=outputs.shape).astype(np.float32)
             sample = most_likely(outputs + noise)

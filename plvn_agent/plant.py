@@ -44,6 +44,8 @@ class _Managed:
     every: int
     """It is measured in each so many slots of the source."""
     world: World | None
+    failure: InmfFailed | None = None
+    """Why there is no world, though the INMF states one."""
     from_source: bool = False
     """Whether the source has brought the fields of the present slot."""
     warned: bool = False
@@ -77,8 +79,12 @@ class Plant:
         seed = source.world_seed(profile.plvn)
         self._managed: dict[InmfId, _Managed] = {}
         for name, inmf in inmfs.items():
-            world = None if seed is None else inmf.world(profile.site, seed, strength=strength)
-            self._managed[name] = _Managed(inmf, slots_per_slot(inmf, source), world)
+            managed = self._managed[name] = _Managed(inmf, slots_per_slot(inmf, source), None)
+            try:
+                if seed is not None:
+                    managed.world = inmf.world(profile.site, seed, strength=strength)
+            except Exception as error:  # noqa: BLE001  # an INMF's code: costs that INMF only
+                managed.failure = _failure(name, "cannot build its world", error)
 
     def world(self, inmf: InmfId) -> World | None:
         """The world of an INMF, for those who watch a simulation."""
@@ -95,6 +101,9 @@ class Plant:
         failed: list[InmfFailed] = []
         for name, managed in self._managed.items():
             if traffic.slot % managed.every:
+                continue
+            if managed.failure is not None:
+                failed.append(managed.failure)
                 continue
             try:
                 row = self._row(name, managed, traffic)

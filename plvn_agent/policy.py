@@ -12,9 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from twintier.inmf.contract import LOG_PROB, REWARD, SAMPLE, Inmf, Row
+from twintier.inmf.contract import ACTION, LOG_PROB, REWARD, SAMPLE, Inmf, Row, Rule
 from twintier.inmf.episodes import Actions
-from twintier.inmf.schema import result_fields
+from twintier.inmf.schema import action_field, result_fields
 from twintier.inmf.spec import Observation
 from twintier.plvn_agent.guard import Guard
 from twintier.protocol.columns import check_row
@@ -88,8 +88,11 @@ class SlotPolicy:
         """What the order in force asks for; None for the baseline."""
         self.errors = 0
         """Of the INMF's own code, since somebody last looked."""
-        self._rule = inmf.rule()
-        self._memory: Row = inmf.first_memory()
+        self._action = action_field(inmf.spec.actions)
+        self._rule: Rule | None = None
+        """What the baseline decides next; None until the INMF can begin."""
+        self._memory: Row = {}
+        self._begin()
         self._guard = Guard(inmf.spec)
         self._decided: Decided | None = None
 
@@ -134,6 +137,8 @@ class SlotPolicy:
             NoActionError: if the baseline fails too.
         """
         self._decided = None
+        if self._rule is None:
+            self._begin()
         self._decided = self._decide({**measured, **self._memory})
         return self._decided.action
 
@@ -163,9 +168,11 @@ class SlotPolicy:
                 return self._by_model(model, row)
             except Exception:  # noqa: BLE001  # an INMF's code may raise anything: baseline acts
                 self.errors += 1
+        if self._rule is None:
+            raise NoActionError(f"{self.inmf.spec.inmf} cannot begin")
         try:
             self._rule, action = self._rule.decide(row)
-            return Decided(row, "baseline", self.version, self.inmf.admissible(row, action))
+            return Decided(row, "baseline", self.version, self._held(row, action))
         except Exception as error:
             self.errors += 1
             raise NoActionError(f"{type(error).__name__}: {error}") from error
@@ -173,21 +180,39 @@ class SlotPolicy:
     def _by_model(self, model: Model, row: Row) -> Decided:
         observation = self.inmf.observe({name: array[None] for name, array in row.items()})[0]
         if model.rng is None:
-            action = self.inmf.admissible(row, model.actor.act(observation))
+            action = self._held(row, model.actor.act(observation))
             return Decided(row, "individual_model", self.version, action)
         action, sample, log_prob = model.actor.sample(observation, model.rng)
         sampled = {SAMPLE: sample.astype(np.float64), LOG_PROB: np.asarray(log_prob, np.float64)}
+        held = self._held(row, action)
+        return Decided(row, "individual_model", self.version, held, sampled)
+
+    def _held(self, row: Row, action: Actions) -> Actions:
+        """The action as it is to be carried out, held to the INMF's actions.
+
+        Raises:
+            ColumnsError: if it is none of them.
+        """
         admissible = self.inmf.admissible(row, action)
-        return Decided(row, "individual_model", self.version, admissible, sampled)
+        check_row({ACTION: np.asarray(admissible, np.float64)}, (self._action,))
+        return admissible
+
+    def _begin(self) -> None:
+        """Begin as before the first slot; where even that fails, no slot is decided."""
+        self._rule = None
+        try:
+            self._memory, self._rule = self.inmf.first_memory(), self.inmf.rule()
+        except Exception:  # noqa: BLE001  # an INMF's code may raise anything
+            self.errors += 1
 
     def _remember(self, decided: Decided, result: Row) -> None:
         try:
             self._memory = self.inmf.remember(decided.row, result)
-            if decided.policy == "baseline":
+            if decided.policy == "baseline" and self._rule is not None:
                 self._rule = self._rule.after(result)
         except Exception:  # noqa: BLE001  # as above: the INMF begins anew, others go on
             self.errors += 1
-            self._memory, self._rule = self.inmf.first_memory(), self.inmf.rule()
+            self._begin()
 
 
 @dataclass(frozen=True, slots=True)

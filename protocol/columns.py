@@ -114,10 +114,12 @@ def check_row(row: Mapping[str, Array], fields: Sequence[ColumnField]) -> dict[s
     Raises:
         ColumnsError: as `pack` does.
     """
+    if not isinstance(row, Mapping):
+        raise ColumnsError(f"a slot must map fields to numbers; this is {str(row)[:80]!r}")
     _require(row, fields)
     checked: dict[str, Array] = {}
     for field in fields:
-        value = np.asarray(row.get(field.name, np.nan), np.float64)
+        value = _numbers(row.get(field.name, np.nan), field)
         low, high = _limits(field)
         sound = value.shape == field.shape and all(low <= x <= high for x in value.ravel().tolist())
         if sound:
@@ -127,6 +129,13 @@ def check_row(row: Mapping[str, Array], fields: Sequence[ColumnField]) -> dict[s
             _within(column, field, _null(column, field))
             checked[field.name] = column[0]
     return checked
+
+
+def _numbers(value: object, field: ColumnField) -> Array:
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ColumnsError(f"{field.name} is {str(value)[:80]!r}; send numbers") from error
 
 
 def _require(arrays: Mapping[str, Array], fields: Sequence[ColumnField]) -> None:

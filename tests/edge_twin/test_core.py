@@ -31,7 +31,7 @@ from twintier.protocol.address import Address
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.columns import pack
 from twintier.protocol.envelope import Envelope
-from twintier.protocol.ids import EdgeId, PlvnId
+from twintier.protocol.ids import EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import (
     AttributesReported,
     CategoryAssigned,
@@ -186,6 +186,7 @@ REQUEST = Publish(
 FETCHING = [REQUEST, StartTimer(FETCH, SETTINGS.retry_s), Count("fetches")]
 RECORD = TwinRecord(grant(), SITE, INMFS)
 ROUND = MetaRound(COOP_PERCEPTION, "super-1", 0, 7)
+UNFIT = Count(f"incomplete_slots.{COOP_PERCEPTION}")
 KEPT = Save(KeptTrajectories(P1, COOP_PERCEPTION, trajectories(0, 0)))
 
 
@@ -237,7 +238,31 @@ class TestHosting:
         torn = trajectories(0, 0).model_copy(
             update={"slots": Tensors.pack({"objects": np.ones((3, 3))})}
         )
-        assert core.receive(received(torn, UP, fence=1), 1.0) == [Count("incomplete_slots")]
+        assert core.receive(received(torn, UP, fence=1), 1.0) == [UNFIT]
+
+    def test_slots_of_an_inmf_that_do_not_fit_cost_no_other_what_was_measured(self) -> None:
+        core = server(P1)
+        twin = core.hosting.twins[P1]
+        other = InmfId("vnf-scaling")
+        twin.manage((COOP_PERCEPTION, other))
+        good = pack(rows_of(played(CLEAR, 5, 1)), INMF.measured)
+        message = TelemetryReported(
+            slot_first=30,
+            hour=8.0,
+            vehicle_number=5,
+            mean_speed_share=None,
+            vehicles=(),
+            measured=(
+                InmfSlots(inmf=other, schema_id="another/v9", slots=good),
+                InmfSlots(inmf=COOP_PERCEPTION, schema_id=INMF.schema_id, slots=good),
+            ),
+        )
+        for order in ((COOP_PERCEPTION, other), (other, COOP_PERCEPTION)):
+            twin.managed = {inmf: twin.managed[inmf] for inmf in order}
+            effects = core.receive(received(message, Address(plvn=P1), fence=1), 1.0)
+            assert Count(f"incomplete_slots.{other}") in effects
+        assert twin.managed[COOP_PERCEPTION].mirror.telemetry_seen == 10  # twice five
+        assert twin.latest == message
 
     def test_telemetry_reports_attributes_when_they_are_due(self) -> None:
         core = server(P1)

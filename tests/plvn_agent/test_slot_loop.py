@@ -134,6 +134,18 @@ def test_a_broken_world_costs_its_inmf_only() -> None:
     assert [sorted(slot.outcomes) for slot in agent.of(SlotActed)] == [[OTHER]] * 3
 
 
+class _Unbuilt(ToyInmf):
+    def world(self, site: Site, seed: WorldSeed, *, strength: float = 0.0) -> ToyWorld:
+        raise ValueError(f"nothing at {site.city}")
+
+
+def test_a_world_that_cannot_be_built_costs_its_inmf_only() -> None:
+    agent = drive(Simulated(2), _Unbuilt(), toy("other"))
+    failed = [(failed.inmf, failed.reason) for failed in agent.of(InmfFailed)]
+    assert set(failed) == {(TOY, "cannot build its world: ValueError: nothing at Berlin")}
+    assert [sorted(slot.outcomes) for slot in agent.of(SlotActed)] == [[OTHER]] * 2
+
+
 def test_those_who_watch_may_see_worlds() -> None:
     host = Host(Simulated(1), {P1: Agent()}, {TOY: toy()}, FAST, is_ready=lambda: True)
     world = host.world(P1, TOY)

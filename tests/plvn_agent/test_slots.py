@@ -25,10 +25,10 @@ from tests.plvn_agent.agents import (
     traffic,
 )
 from tests.support.toy_inmf import SPEC, ToyInmf, ToyRule, toy
-from twintier.inmf.contract import Row, Rule
+from twintier.inmf.contract import Columns, Row, Rule
 from twintier.inmf.episodes import Actions
 from twintier.inmf.schema import trajectory_fields
-from twintier.inmf.spec import Windows
+from twintier.inmf.spec import Observation, Windows
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slots import History, InmfFailed, InmfSlot, SlotMeasured
 from twintier.protocol.columns import unpack
@@ -180,7 +180,65 @@ class _Forgetful(ToyInmf):
         raise ValueError(f"no idea of {row} and {outcome}")
 
 
+class _Silent(ToyRule):
+    def decide(self, row: Row) -> tuple["ToyRule", Actions]:
+        return self, None  # type: ignore[return-value]  # that is what is wrong
+
+
+class _Wide(ToyRule):
+    def decide(self, row: Row) -> tuple["ToyRule", Actions]:
+        return self, np.ones(3, np.bool_)
+
+
+class _Toy(ToyInmf):
+    """The toy with a rule of its own, or with one that cannot begin so many times."""
+
+    def __init__(self, rule: Rule | None = None, fails: int = 0) -> None:
+        super().__init__()
+        self._given, self._fails = rule, fails
+
+    def rule(self) -> Rule:
+        if self._fails:
+            self._fails -= 1
+            raise ValueError("not yet")
+        return self._given or ToyRule()
+
+
+class _Blind(ToyInmf):
+    def observe(self, rows: Columns) -> Observation:
+        return np.full((len(rows["load"]), 4), np.nan, np.float32)
+
+
 class TestErrors:
+    @pytest.mark.parametrize("rule", [_Silent(), _Wide()])
+    def test_a_rule_that_gives_no_action_costs_its_inmf_only(self, rule: Rule) -> None:
+        core = managed(inmfs=[_Toy(rule), toy("other")])
+        effects = core.receive(measured(0, toy=row_of_slot(), other=row_of_slot()), 0.0)
+        assert effects == [ERROR, Actuate(OTHER, (0.0, 1.0))]
+
+    def test_an_inmf_that_cannot_begin_is_tried_again_with_the_next_slot(self) -> None:
+        core = managed(inmfs=[_Toy(fails=2), toy("other")])
+        rows = {"toy": row_of_slot(), "other": row_of_slot()}
+        first = core.receive(measured(0, **rows), 0.0)
+        assert first == [Count("inmf_errors", 2), Actuate(OTHER, (0.0, 1.0))]
+        assert actions(core.receive(measured(1, **rows), 1.0)).keys() == {TOY, OTHER}
+
+    @pytest.mark.parametrize("sampled", [False, True])
+    def test_a_model_that_sees_no_numbers_gives_way_to_the_baseline(self, *, sampled: bool) -> None:
+        core = managed(inmfs=[_Blind()])
+        core.receive(received(model(3, batch=2, sampled=sampled)), 0.0)
+        effects = run(core, range(2))
+        assert effects[:2] == [Actuate(TOY, (0.0, 1.0)), ERROR]
+        assert [b.policy for b in batches(effects)] == ["baseline"]
+
+    @pytest.mark.parametrize("row", [None, [1, 2], {"load": "x"}, {"load": [[1], [2, 3]]}])
+    def test_what_is_no_row_of_numbers_costs_its_inmf_the_slot(self, row: Row) -> None:
+        core = managed(inmfs=BOTH.values())
+        effects = core.receive(measured(0, toy=row, other=row_of_slot()), 0.0)
+        assert effects == [ERROR, Actuate(OTHER, (0.0, 1.0))]
+        core.receive(measured(1, toy=row_of_slot(), other=row_of_slot()), 1.0)
+        assert core.receive(acted(1, toy=row), 1.0) == [ERROR]
+
     def test_where_a_model_fails_the_baseline_acts(self) -> None:
         core = managed()
         core.receive(received(model(3, batch=2)), 0.0)
