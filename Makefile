@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
+# Tests and demo start many processes; each would compile the whole package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup setup-bench demo test quick wheel-check soak lint clean
 

@@ -90,6 +90,7 @@ def played(measuring: PerceptionWorld, slots: int) -> list[tuple[Traffic, Row, R
     return found
 
 
+@pytest.mark.slow
 def test_the_reward_is_the_hidden_truth_and_noise() -> None:
     measuring, before, noise = world(), np.zeros(3, bool), []
     for seen, row, came in played(measuring, 4000):

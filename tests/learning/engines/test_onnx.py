@@ -23,6 +23,8 @@ from twintier.learning.engines.torch import TorchNetwork
 from twintier.learning.errors import SettingsError
 from twintier.learning.policy import Policy
 
+pytestmark = pytest.mark.slow
+
 SEEN, OUTPUTS = 6, 2
 MODULES = {
     "mlp": TorchModule("bench._networks:TanhMlp", (("width", 7),)),
