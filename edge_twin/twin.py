@@ -6,10 +6,11 @@ from functools import partial
 
 from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.attributes import TimeOfDay, category_of, extract
+from twintier.edge_twin.continuity import Courses, Judgement, Position
 from twintier.edge_twin.isolation import spared
 from twintier.edge_twin.jobs import TaskTwin
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.inmf.registry import is_known
+from twintier.inmf.registry import inmf_of, is_known
 from twintier.protocol.ids import CategoryKey, InmfId, PlvnId
 from twintier.protocol.messages import AttributesReported, Grant, Site, TelemetryReported
 
@@ -44,6 +45,10 @@ class Twin:
     """The newest telemetry, for hour and vehicles."""
     vehicle_numbers: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))
     """(slot, vehicles) of recent telemetry."""
+    courses: Courses = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.courses = Courses(self.settings.longest_jump_s)
 
     @property
     def plvn(self) -> PlvnId:
@@ -60,6 +65,23 @@ class Twin:
         for inmf in set(self.managed) - set(requested):
             del self.managed[inmf]
         return unknown
+
+    def placed(self, message: TelemetryReported, boot: str, seq: int, sim_s: float) -> Judgement:
+        """Where telemetry stands among what has come: the latest wins."""
+        inmfs = tuple(sorted({part.inmf for part in message.measured} & set(self.managed)))
+        slot_s = message.slot_first * (inmf_of(inmfs[0]).spec.slot_s if inmfs else 1.0)
+        judgement = self.courses.take(inmfs, Position(boot, seq, slot_s, sim_s))
+        if judgement.kind == "epoch":
+            self._begin_epoch()
+        return judgement
+
+    def _begin_epoch(self) -> None:
+        """Slots and simulated time are counted anew."""
+        self.sim_time_s = self.attributes_due_s = 0.0
+        self.latest = None
+        self.vehicle_numbers.clear()
+        for managed in self.managed.values():
+            managed.mirror.telemetry.clear()
 
     def on_telemetry(
         self, message: TelemetryReported, sim_time_s: float

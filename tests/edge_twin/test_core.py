@@ -237,7 +237,10 @@ class TestHosting:
         torn = trajectories(0, 0).model_copy(
             update={"slots": Tensors.pack({"objects": np.ones((3, 3))})}
         )
-        assert core.receive(received(torn, UP, fence=1), 1.0) == [Count("incomplete_slots")]
+        assert core.receive(received(torn, UP, fence=1), 1.0) == [
+            Count("incomplete_slots"),
+            Count("refused.invalid_body"),
+        ]
 
     def test_telemetry_reports_attributes_when_they_are_due(self) -> None:
         core = server(P1)
