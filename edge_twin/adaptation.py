@@ -147,6 +147,12 @@ class ManagedInmf:
         self.meta_model = model
         return self._begin_if_ready()
 
+    def begin_epoch(self) -> None:
+        """Slots are counted anew: those of before are of another time."""
+        self.mirror.trajectories.clear()
+        if isinstance(self.state, Waiting | Training | Exchanging):
+            self.state = replace(self.state, since_slot=0)
+
     def on_trajectories(self, message: TrajectoriesReported, sim_time_s: float) -> list[Effect]:
         """True slots have come in.
 

@@ -12,6 +12,7 @@ from typing import Literal
 from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.cache import MetaModelCache
 from twintier.edge_twin.cache_policies.registry import cache_policy_of
+from twintier.edge_twin.continuity import Position
 from twintier.edge_twin.hosting import EdgeRecord, Hosting
 from twintier.edge_twin.isolation import guarded, incomplete
 from twintier.edge_twin.jobs import AdaptationResult, ChangeResult, policy_of
@@ -49,6 +50,7 @@ from twintier.protocol.messages import (
     TwinPlaced,
     UploadsAcknowledged,
 )
+from twintier.runtime.answers import refused
 from twintier.runtime.core import Input, JobDone, JobFailed, Observed, Received, Started, TimerFired
 from twintier.runtime.effects import (
     CancelTimer,
@@ -151,9 +153,9 @@ class EdgeCore:
         managed = twin.managed.get(inmf) if inmf else None
         match received.message:
             case TelemetryReported() as telemetry:
-                return self._on_telemetry(twin, telemetry, sim_time_s)
+                return self._on_telemetry(twin, received, telemetry, sim_time_s)
             case TrajectoriesReported() as trajectories if managed:
-                return self._on_trajectories(managed, trajectories, sim_time_s)
+                return self._on_trajectories(twin, managed, received, trajectories)
             case ModelApplied(version=version) if managed:
                 return managed.orders.applied(version)
             case ModelRefused(version=version) if managed:
@@ -164,21 +166,47 @@ class EdgeCore:
                 return []
 
     def _on_telemetry(
-        self, twin: Twin, telemetry: TelemetryReported, sim_time_s: float
+        self, twin: Twin, received: Received, telemetry: TelemetryReported, sim_time_s: float
     ) -> list[Effect]:
-        unfit = twin.on_measured(telemetry)
+        """The latest wins; what is older, or jumps, changes nothing."""
+        envelope = received.envelope
+        judgement = twin.placed(telemetry, envelope.boot, envelope.seq, sim_time_s)
+        if judgement.kind == "stale":
+            return [Count("telemetry_stale")]
+        if judgement.kind == "jump":
+            return refused(received, "invalid_body", judgement.reason)
+        unfit: list[Effect] = []
+        for managed, reason in twin.on_measured(telemetry):
+            unfit += [incomplete(managed), *refused(received, "invalid_body", reason)]
         attributes = twin.on_telemetry(telemetry, sim_time_s)
         told = [] if attributes is None else [self.hosting.attributes(twin, attributes)]
         return [*unfit, *told]
 
-    @staticmethod
     def _on_trajectories(
-        managed: ManagedInmf, message: TrajectoriesReported, sim_time_s: float
+        self, twin: Twin, managed: ManagedInmf, received: Received, message: TrajectoriesReported
     ) -> list[Effect]:
         """Kept before anything follows from them; what does not fit is not kept."""
+        envelope, slot_s = received.envelope, managed.inmf.spec.slot_s
+        known, most = managed.orders.version, self.settings.most_versions_ahead
+        if message.model_version > known + most:
+            reason = (
+                f"model version {message.model_version} is more than {most} above {known}, the "
+                "newest order; report the version that acts"
+            )
+            return refused(received, "invalid_body", reason)
+        at = Position(envelope.boot, envelope.seq, message.slot_first * slot_s, 0.0)
+        judgement = twin.courses.take(managed.id, at)
+        if judgement.kind == "stale":
+            return [Count("trajectories_stale")]
+        if judgement.kind == "jump":
+            return refused(received, "invalid_body", judgement.reason)
+        if judgement.kind == "epoch":
+            managed.begin_epoch()
+        sim_time_s = twin.sim_time_s if envelope.sim_ts_ns is None else envelope.sim_ts_ns / 1e9
         effects = guarded(managed, lambda: managed.on_trajectories(message, sim_time_s))
         if effects == [incomplete(managed)]:
-            return effects
+            reason = f"slots are not what {managed.id} says of its columns; send all of them"
+            return [*effects, *refused(received, "invalid_body", reason)]
         return [Save(KeptTrajectories(managed.plvn, managed.id, message)), *effects]
 
     def _on_timer(self, key: object) -> Sequence[Effect]:

@@ -59,6 +59,11 @@ class SlotLog:
         """The slot after the newest chunk; 0 before any."""
         return self.newest_slot + self._length(self.chunks[-1]) if self.chunks else 0
 
+    def clear(self) -> None:
+        """Forget everything: slots are counted anew."""
+        self.chunks.clear()
+        self.size = 0
+
     def add(self, slot_first: int, columns: Columns) -> None:
         """Append consecutive slots and forget the oldest beyond capacity."""
         self.chunks.append((slot_first, columns))

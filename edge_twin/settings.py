@@ -23,6 +23,11 @@ class EdgeSettings:
     attributes_period_s: float = 10.0
     """Simulated seconds between two reports; evenly spaced, as change-point detection needs."""
     attributes_window_s: float = 60.0
+    longest_jump_s: float = 3600.0
+    """Slots or simulated time that one message goes ahead of the one before; one that goes further
+    is refused until the next one confirms it."""
+    most_versions_ahead: int = 1000
+    """Orders that a PLVN may be ahead of a restarted twin; a larger number is a fault."""
     telemetry_slots: int = 3600
     """Slots of telemetry that a twin keeps."""
     trajectory_slots: int = 3000

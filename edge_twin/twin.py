@@ -6,14 +6,14 @@ from functools import partial
 
 from twintier.edge_twin.adaptation import ManagedInmf
 from twintier.edge_twin.attributes import TimeOfDay, category_of, extract
-from twintier.edge_twin.isolation import incomplete, spared
+from twintier.edge_twin.continuity import Courses, Judgement, Position
+from twintier.edge_twin.isolation import spared
 from twintier.edge_twin.jobs import TaskTwin
 from twintier.edge_twin.settings import EdgeSettings
-from twintier.inmf.registry import is_known
+from twintier.inmf.registry import inmf_of, is_known
 from twintier.protocol.columns import ColumnsError
 from twintier.protocol.ids import CategoryKey, InmfId, PlvnId
 from twintier.protocol.messages import AttributesReported, Grant, Site, TelemetryReported
-from twintier.runtime.effects import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,10 @@ class Twin:
     """The newest telemetry, for hour and vehicles."""
     vehicle_numbers: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))
     """(slot, vehicles) of recent telemetry."""
+    courses: Courses = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.courses = Courses(self.settings.longest_jump_s)
 
     @property
     def plvn(self) -> PlvnId:
@@ -63,15 +67,36 @@ class Twin:
             del self.managed[inmf]
         return unknown
 
-    def on_measured(self, message: TelemetryReported) -> list[Count]:
-        """Take in what each INMF has measured; slots that do not fit cost their INMF only."""
-        unfit: list[Count] = []
+    def on_measured(self, message: TelemetryReported) -> list[tuple[ManagedInmf, str]]:
+        """Take in what each INMF has measured; slots that do not fit cost their INMF only.
+
+        Returns:
+            INMFs whose slots do not fit, and why.
+        """
+        unfit: list[tuple[ManagedInmf, str]] = []
         for managed in self.managed.values():
             try:
                 managed.on_telemetry(message)
-            except ColumnsError:
-                unfit.append(incomplete(managed))
+            except ColumnsError as error:
+                unfit.append((managed, str(error)))
         return unfit
+
+    def placed(self, message: TelemetryReported, boot: str, seq: int, sim_s: float) -> Judgement:
+        """Where telemetry stands among what has come: the latest wins."""
+        inmfs = tuple(sorted({part.inmf for part in message.measured} & set(self.managed)))
+        slot_s = message.slot_first * (inmf_of(inmfs[0]).spec.slot_s if inmfs else 1.0)
+        judgement = self.courses.take(inmfs, Position(boot, seq, slot_s, sim_s))
+        if judgement.kind == "epoch":
+            self._begin_epoch()
+        return judgement
+
+    def _begin_epoch(self) -> None:
+        """Slots and simulated time are counted anew."""
+        self.sim_time_s = self.attributes_due_s = 0.0
+        self.latest = None
+        self.vehicle_numbers.clear()
+        for managed in self.managed.values():
+            managed.mirror.telemetry.clear()
 
     def on_telemetry(
         self, message: TelemetryReported, sim_time_s: float

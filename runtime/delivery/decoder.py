@@ -24,6 +24,8 @@ from twintier.runtime.delivery.seen import Recent, SeenNumbers
 MAX_STREAMS = 20_000
 WINDOW_S = 60.0
 """The smallest difference of clocks is that of the present window and the one before."""
+LARGEST_JUMP_S = 5.0
+"""By which one message's time goes ahead of those before it without another that agrees."""
 AGELESS = f"{row_of(UploadsAcknowledged).name.partition('.')[0]}."
 """Types that begin so do not expire here."""
 
@@ -38,6 +40,7 @@ class ClockDifference:
     def __init__(self, difference_s: float, now: float) -> None:
         self._began = now
         self._before_s = self._smallest_s = difference_s
+        self._suspect_s: float | None = None
 
     @property
     def smallest_s(self) -> float:
@@ -45,7 +48,16 @@ class ClockDifference:
         return min(self._before_s, self._smallest_s)
 
     def add(self, difference_s: float, now: float) -> None:
-        """Note the difference at which a message came."""
+        """Note the difference at which a message came.
+
+        One message whose time is far ahead of those before it is not believed until the next one
+        agrees: it would make all that come after it look old.
+        """
+        suspect_s, self._suspect_s = self._suspect_s, None
+        ahead = self.smallest_s - difference_s > LARGEST_JUMP_S
+        if ahead and (suspect_s is None or abs(suspect_s - difference_s) > LARGEST_JUMP_S):
+            self._suspect_s = difference_s
+            return
         if now - self._began >= WINDOW_S:
             self._began = now
             self._before_s, self._smallest_s = self._smallest_s, difference_s
@@ -122,4 +134,4 @@ class Decoder:
         key = (envelope.src, envelope.boot)
         known = self._differences.get(key, lambda: ClockDifference(difference_s, now))
         known.add(difference_s, now)
-        return difference_s - known.smallest_s
+        return max(difference_s - known.smallest_s, 0.0)

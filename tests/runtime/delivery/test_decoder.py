@@ -100,6 +100,23 @@ def test_a_sender_that_speaks_seldom_loses_one_message_to_a_clock_that_has_slept
     assert heard == [False, True, True, True]
 
 
+def test_one_message_whose_time_is_an_hour_ahead_costs_no_other() -> None:
+    decoder = Decoder("twintier")
+    assert due(decoder, 1, at=1000.0, now=1000.0)
+    assert due(decoder, 2, at=4601.0, now=1001.0)
+    assert all(due(decoder, 3 + n, at=1002.0 + n, now=1002.0 + n) for n in range(120))
+    assert decoder.expired == 0
+
+
+def test_a_clock_that_was_set_an_hour_ahead_is_believed_from_the_second_message_on() -> None:
+    decoder = Decoder("twintier")
+    assert due(decoder, 1, at=1000.0, now=1000.0)
+    for n in range(3):
+        assert due(decoder, 2 + n, at=4601.0 + n, now=1001.0 + n)
+    assert decoder.offsets_s(1) == {"plvn:p1": -3600.0}
+    assert not due(decoder, 5, at=4604.0, now=1015.0)
+
+
 def test_a_cumulative_acknowledgement_is_good_however_old() -> None:
     decoder = Decoder("twintier")
     assert due(decoder, 1, at=1000.0, now=1000.0)
