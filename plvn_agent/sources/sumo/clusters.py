@@ -52,6 +52,8 @@ class Vehicles:
     """(vehicles, 2): network coordinates."""
     automated: Mask
     """(vehicles,): drawn as CAV."""
+    motor: Mask
+    """(vehicles,): a road motor vehicle; all others are objects to a sensor and nothing else."""
 
 
 def place_rsus(samples_m: Sequence[Array], count: int, settings: DiscSettings) -> Array:
@@ -122,7 +124,8 @@ def _keys(cells: Indices, margin: int) -> tuple[Indices, Indices, int]:
 
 def _distances_m(spots_m: Array, chosen: Sequence[int]) -> Array:
     """(chosen, spots) from each chosen spot to all."""
-    return np.linalg.norm(spots_m[list(chosen), None] - spots_m[None], axis=2)
+    between_m = np.linalg.norm(spots_m[list(chosen), None] - spots_m[None], axis=2)
+    return np.asarray(between_m, dtype=np.float64)
 
 
 def _own_members(spots_m: Array, weights: Array, chosen: Sequence[int], radius_m: float) -> Array:

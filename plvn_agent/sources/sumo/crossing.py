@@ -81,8 +81,10 @@ class Crossing:
         while slot < place_at:
             vehicles = self._traffic.step()
             if slot % SAMPLE_EVERY_S == 0 and 4 * slot >= place_at:
-                samples.append(vehicles.position_m)
-                limits += filter(None, map(self._traffic.speed_limit_mps, vehicles.ids))
+                driving = np.flatnonzero(vehicles.motor).tolist()
+                samples.append(vehicles.position_m[driving])
+                names = (vehicles.ids[index] for index in driving)
+                limits += filter(None, map(self._traffic.speed_limit_mps, names))
             slot += 1
         yield self._place(samples, limits)
         while not self._traffic.ended:
@@ -118,7 +120,9 @@ class Crossing:
         centres = np.stack([disc.centre_m for disc in self._discs])
         nearest, range_m = nearest_rsu(vehicles.position_m, centres)
         return [
-            self._see_disc(disc, np.flatnonzero(nearest == number), range_m, vehicles)
+            self._see_disc(
+                disc, np.flatnonzero(vehicles.motor & (nearest == number)), range_m, vehicles
+            )
             for number, disc in enumerate(self._discs)
         ]
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from twintier.inmf.spec import Array
 from twintier.plvn_agent.sources.sumo.clusters import Vehicles
+from twintier.plvn_agent.sources.sumo.roads import MOTOR_CLASSES
 
 UNKNOWN_BELOW = -1e9
 
@@ -31,9 +32,10 @@ def is_automated(digest: bytes, share: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """What follows from a vehicle's id alone."""
+    """What follows from a vehicle's id and class."""
 
     digest: bytes
+    motor: bool
     automated: bool
 
 
@@ -72,14 +74,17 @@ class Traffic:
         if len(known) < len(ids):
             ids = [ids[index] for index in known]
             positions = positions[known]
-        automated = [self._draw(vehicle).automated for vehicle in ids]
-        return Vehicles(ids, positions, np.array(automated, dtype=bool))
+        drawn = [self._draw(vehicle) for vehicle in ids]
+        automated = np.array([each.automated for each in drawn], dtype=bool)
+        return Vehicles(ids, positions, automated, np.array([e.motor for e in drawn], dtype=bool))
 
     def _draw(self, vehicle: str) -> _Drawn:
         drawn = self._drawn.get(vehicle)
         if drawn is None:
             digest = hash_id(vehicle, self._seed)
-            drawn = self._drawn[vehicle] = _Drawn(digest, is_automated(digest, self._share))
+            motor = self._sumo.vehicle.getVehicleClass(vehicle) in MOTOR_CLASSES
+            automated = motor and is_automated(digest, self._share)
+            drawn = self._drawn[vehicle] = _Drawn(digest, motor, automated)
         return drawn
 
     @property

@@ -24,12 +24,17 @@ def crowd(*spots: tuple[float, float, int]) -> list[Array]:
     return [np.concatenate([np.full((count, 2), (x, y)) for x, y, count in spots])]
 
 
+def vehicles_at(names: list[str], position_m: Array) -> Vehicles:
+    every = np.ones(len(names), dtype=bool)
+    return Vehicles(names, position_m, every, every)
+
+
 def road(**at_m: float) -> tuple[dict[str, int], Vehicles]:
     """Automated vehicles along a straight road, all of them members."""
     names = list(at_m)
     position_m = np.array([[x, 0.0] for x in at_m.values()]).reshape(-1, 2)
     members = {name: index for index, name in enumerate(names)}
-    return members, Vehicles(names, position_m, np.ones(len(names), dtype=bool))
+    return members, vehicles_at(names, position_m)
 
 
 def test_rsus_stand_at_the_busiest_spots_and_apart() -> None:
@@ -134,7 +139,7 @@ def plane(*others_m: tuple[float, float]) -> tuple[dict[str, int], Vehicles]:
     position_m = np.array([(0.0, 0.0), (20.0, 0.0), *others_m])
     names = ["follower", "leader", *(f"other{n}" for n in range(len(others_m)))]
     members = {name: index for index, name in enumerate(names)}
-    return members, Vehicles(names, position_m, np.ones(len(names), dtype=bool))
+    return members, vehicles_at(names, position_m)
 
 
 def test_workload_counts_others_around_the_receiver() -> None:
