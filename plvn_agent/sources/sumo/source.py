@@ -9,7 +9,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +21,21 @@ from twintier.plvn_agent.sources.daytime import activity_at, hour_at
 from twintier.plvn_agent.sources.sumo.child import ChildSettings
 from twintier.plvn_agent.sources.sumo.clusters import DiscSettings
 from twintier.plvn_agent.sources.sumo.crossing import CrossingSettings
-from twintier.plvn_agent.sources.sumo.demand import Horizon, write_inputs, write_random_trips
+from twintier.plvn_agent.sources.sumo.demand import (
+    Horizon,
+    link_network,
+    write_inputs,
+    write_random_trips,
+)
 from twintier.plvn_agent.sources.sumo.frames import DiscSeen, RsusPlaced, SlotSeen
 from twintier.plvn_agent.sources.sumo.lights import write_cycles
 from twintier.plvn_agent.sources.sumo.process import SumoProcess
 from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, check_scenario
-from twintier.plvn_agent.sources.sumo.traffic import start_arguments
+from twintier.plvn_agent.sources.sumo.traffic import SLOT_S, start_arguments, step_length_s
 from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import Site
 
 log = structlog.get_logger()
-SLOT_S = 1.0
 HISTORY_SLOTS = 300
 MAX_DEPLOYMENT_LENGTH = 56
 
@@ -223,10 +227,10 @@ class SumoSource(Source):
 def prepare_inputs(
     scenario: SumoScenario, horizon: Horizon, scratch: Path, *, seed: int
 ) -> list[str]:
-    """Write a scenario's inputs into the scratch folder.
+    """Write a scenario's inputs into the scratch folder; what is changed of it is warned of.
 
     Returns:
-        SUMO's command line.
+        SUMO's command line, to be run in the scratch folder.
 
     Raises:
         SourceError: if an input cannot be read or made.
@@ -236,14 +240,34 @@ def prepare_inputs(
         routes.append(
             write_random_trips(scenario.trips, scenario.network, horizon, scratch, seed=seed)
         )
-    routes, additional = write_inputs(routes, scenario.additional, horizon, scratch)
+    inputs = write_inputs(
+        routes, scenario.additional, horizon, scratch, scenario_end_s=scenario.end_s
+    )
     if scenario.lights_wait and write_cycles(scenario.network, scratch / "lights.xml"):
-        additional.append(scratch / "lights.xml")
+        inputs = replace(inputs, additional=[*inputs.additional, scratch / "lights.xml"])
+    step_s = step_length_s(scenario.step_s, inputs.least_tau_s)
+    _warn_of_changes(scenario, step_s, inputs.least_tau_s)
     return start_arguments(
-        scenario.network,
-        routes,
-        additional,
+        link_network(scenario.network, scratch),
+        inputs,
         scenario.options,
         begin_s=scenario.begin_s,
+        step_s=step_s,
         seed=seed,
     )
+
+
+def _warn_of_changes(scenario: SumoScenario, step_s: float, least_tau_s: float) -> None:
+    native_s = SLOT_S if scenario.step_s is None else scenario.step_s
+    if step_s != native_s:
+        log.warning(
+            "step_length_changed",
+            scenario=scenario.city,
+            given_s=native_s,
+            used_s=step_s,
+            least_tau_s=least_tau_s,
+        )
+    if scenario.ignored:
+        log.warning(
+            "scenario_options_ignored", scenario=scenario.city, options=list(scenario.ignored)
+        )

@@ -18,6 +18,10 @@ def write_scenario(folder: Path, options: str, projection: str = "+proj=utm +zon
     (folder / "a.net.xml").write_text(f"<net>{LOCATION.format(projection)}<edge/></net>")
     for name in ("a.rou.xml", "b.rou.xml", "a.add.xml"):
         (folder / name).write_text("<routes/>")
+    return write_config(folder, options)
+
+
+def write_config(folder: Path, options: str) -> Path:
     config = folder / "run.sumocfg"
     config.write_text(f"<configuration>{options}</configuration>")
     return config
@@ -33,6 +37,7 @@ def test_a_configuration_is_taken_apart(tmp_path: Path) -> None:
         '<output><tripinfo-output value="t.xml"/><fcd-output value="f.xml"/></output>'
         '<time><begin value="06:00:00"/><end value="100"/><step-length value=".2"/></time>'
         '<processing><collision.action value="warn"/><time-to-teleport value="0"/></processing>'
+        '<input><load-state value="s.xml"/></input>'
         '<report><log value="l.txt"/></report><gui_only><osg-view value="true"/></gui_only>',
     )
     scenario = load_scenario(config)
@@ -40,8 +45,9 @@ def test_a_configuration_is_taken_apart(tmp_path: Path) -> None:
     assert scenario.network == folder / "a.net.xml"
     assert scenario.routes == (folder / "a.rou.xml", folder / "b.rou.xml")
     assert scenario.additional == (folder / "a.add.xml",)
-    assert scenario.options == (("collision.action", "warn"),)
-    assert scenario.begin_s == 21_600.0
+    assert scenario.options == (("collision.action", "warn"), ("time-to-teleport", "0"))
+    assert (scenario.begin_s, scenario.end_s, scenario.step_s) == (21_600.0, 100.0, 0.2)
+    assert scenario.ignored == ("load-state",)
 
 
 def test_a_configuration_without_sections_is_read_as_well(tmp_path: Path) -> None:
@@ -51,11 +57,46 @@ def test_a_configuration_without_sections_is_read_as_well(tmp_path: Path) -> Non
     assert scenario.routes == (tmp_path / "a.rou.xml",)
 
 
+def test_names_and_values_are_read_as_sumo_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AREA", "town")
+    config = write_scenario(
+        tmp_path,
+        "<input><net-file>a.net.xml</net-file>"
+        '<routes value=" my%20${AREA}.rou.xml ,${NOWHERE}b.rou.xml"/></input>'
+        '<time><e value="1:00:00"/></time>',
+    )
+    (tmp_path / "my town.rou.xml").write_text("<routes/>")
+    scenario = load_scenario(config)
+    assert scenario.network == tmp_path / "a.net.xml"
+    assert scenario.routes == (tmp_path / "my town.rou.xml", tmp_path / "b.rou.xml")
+    assert scenario.end_s == 3600.0
+
+
+@pytest.mark.parametrize("option", ["begin", "end", "step-length"])
+def test_a_time_that_is_none_is_refused_by_name(tmp_path: Path, option: str) -> None:
+    config = write_scenario(tmp_path, f'<n v="a.net.xml"/><{option} v="noon"/>')
+    with pytest.raises(SourceError, match=f"{option} 'noon' is no time; write seconds"):
+        load_scenario(config)
+
+
+def test_what_writes_a_file_is_left_behind_under_each_name(tmp_path: Path) -> None:
+    written = ["summary", "tripinfo", "ndump", "vehroutes.sorted", "device.ssm.file", "l", "seed"]
+    written += ["device.taxi.idle-algorithm.output", "device.rerouting.output", "save-state.times"]
+    options = "".join(f'<{name} v="1"/>' for name in written)
+    scenario = load_scenario(write_scenario(tmp_path, f'<n v="a.net.xml"/>{options}'))
+    assert (scenario.options, scenario.ignored) == ((), ())
+
+
 def test_a_gzipped_network_is_read(tmp_path: Path) -> None:
     config = write_scenario(tmp_path, '<input><net-file value="a.net.xml.gz"/></input>')
     network = (tmp_path / "a.net.xml").read_bytes()
     (tmp_path / "a.net.xml.gz").write_bytes(gzip.compress(network))
     assert load_scenario(config).network == tmp_path / "a.net.xml.gz"
+    (tmp_path / "a.net.xml").write_bytes(gzip.compress(network))
+    other = write_config(tmp_path, '<n v="a.net.xml"/>')
+    assert load_scenario(other).network == tmp_path / "a.net.xml"
 
 
 @pytest.mark.parametrize("projection", ["!", "-", ""])
