@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -81,7 +82,7 @@ def through_the_source(config: Path, seconds: int, scratch: Path) -> dict[str, i
     """The same of SUMO as the child runs it."""
     scratch.mkdir()
     horizon = Horizon(begin_s=0.0, end_s=float(seconds))
-    arguments = prepare_inputs(load_scenario(config), horizon, scratch, seed=1)
+    arguments, _ = prepare_inputs(load_scenario(config), horizon, scratch, seed=1)
     told = subprocess.run(
         [sys.executable, "-c", COUNT, json.dumps(arguments), str(seconds)],
         check=True,
@@ -211,3 +212,45 @@ def test_demand_lasts(tmp_path: Path, demand: str, options: str) -> None:
 
     members = asyncio.run(run())
     assert np.mean(members[300:]) == pytest.approx(np.mean(members[:100]), rel=0.2)
+
+
+def test_the_warm_up_follows_the_first_vehicle(tmp_path: Path) -> None:
+    late = write_road(tmp_path, flow("f", begin=650, period=2))
+
+    async def run() -> tuple[list[int], list[float]]:
+        async with running(late, SHORT) as source:
+            (profile,) = source.plvns
+            history = source.history(profile.plvn)
+            seen = await slots(source, 5)
+            return [slot.slot for slot in (*history, *seen)], [s.vehicle_number or 0 for s in seen]
+
+    numbers, members = asyncio.run(run())
+    assert numbers == list(range(750, 855))
+    assert min(members) > 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("+zone=32", "+zone=31", "so its zone or offset is another"),
+        ('origBoundary="11', 'origBoundary="999', "has no origin"),
+    ],
+    ids=["zone", "origin"],
+)
+def test_a_network_at_another_place_is_refused(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    road = write_road(tmp_path, flow("f", begin=0, period=2))
+    text = road.network.read_text()
+    if message == "has no origin":
+        text = re.sub('projParameter="[^"]*"', 'projParameter="+proj=tmerc +ellps=WGS84"', text)
+        text = re.sub('netOffset="[^"]*"', 'netOffset="0.00,0.00"', text)
+    assert old in text
+    road.network.write_text(text.replace(old, new))
+
+    async def run() -> None:
+        async with running(road, SHORT):
+            pass
+
+    with pytest.raises(SourceError, match=message):
+        asyncio.run(run())

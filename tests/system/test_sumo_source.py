@@ -177,7 +177,9 @@ def test_demand_is_repeated_until_the_end_and_then_says_so(tmp_path: Path) -> No
         async with running(write_road(tmp_path, once), settings) as source:
             seen = await slots(source, 400)
             assert min(slot.vehicle_number or 0 for slot in seen) > 0
-            with pytest.raises(SourceError, match=r"demand ended after \d+ simulated seconds"):
+            with pytest.raises(
+                SourceError, match=r"ended after \d+ simulated seconds; .* --demand-s"
+            ):
                 await slots(source, 2000)
 
     asyncio.run(run())
@@ -235,7 +237,9 @@ def test_too_little_traffic_is_refused(tmp_path: Path) -> None:
         async with running(write_road(tmp_path, single), SHORT):
             pass
 
-    with pytest.raises(SourceError, match="ask for fewer RSUs, a longer warm-up or more demand"):
+    with pytest.raises(
+        SourceError, match=r"a warm-up of more than 200 s \(--warmup-s\), or more demand"
+    ):
         asyncio.run(run())
 
 

@@ -2,13 +2,12 @@
 
 import importlib.util
 import os
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twintier.plvn_agent.source import SourceError
 from twintier.plvn_agent.sources.sumo.config import read_config
-from twintier.plvn_agent.sources.sumo.scenario_xml import open_input
+from twintier.plvn_agent.sources.sumo.place import check_projected
 
 INSTALL_LINE = "pip install 'twintier[sumo]'"
 BRAUNSCHWEIG_SENSOR_RANGE_M = 60.0
@@ -32,6 +31,8 @@ class SumoScenario:
 
     city: str
     network: Path
+    name: str = ""
+    """Beginning of the ids of its PLVNs; empty: city and road."""
     road: str | None = None
     """None: the class of the mean speed limit where its vehicles drive."""
     routes: tuple[Path, ...] = ()
@@ -84,26 +85,7 @@ def check_scenario(scenario: SumoScenario) -> None:
     for path in (scenario.network, *scenario.routes, *scenario.additional):
         if not path.is_file():
             raise SourceError(f"scenario {scenario.city}: {path} does not exist; mend the path")
-    projection = _projection(scenario.network)
-    if projection in {"", "!", "-"}:
-        raise SourceError(
-            f"network {scenario.network} has no projection (projParameter={projection!r}), so its "
-            "vehicles have no latitude and longitude; use a geo-referenced network, such as one "
-            "that netconvert imported from OpenStreetMap"
-        )
-
-
-def _projection(network: Path) -> str:
-    with open_input(network) as stream:
-        try:
-            for _, element in ET.iterparse(stream, events=("start",)):  # noqa: S314  user's own
-                if element.tag == "location":
-                    return str(element.get("projParameter", "!"))
-                if element.tag in {"edge", "junction"}:
-                    break
-        except ET.ParseError as error:
-            raise SourceError(f"{network} is no SUMO network: {error}") from error
-    return "!"
+    check_projected(scenario.network)
 
 
 def load_scenario(path: Path, city: str | None = None, road: str | None = None) -> SumoScenario:

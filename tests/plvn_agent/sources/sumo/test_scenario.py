@@ -1,15 +1,20 @@
 import gzip
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from twintier.plvn_agent.source import SourceError
+from twintier.plvn_agent.sources.registry import SourceOptions
+from twintier.plvn_agent.sources.sumo.kind import Sumo
 from twintier.plvn_agent.sources.sumo.lights import write_cycles
+from twintier.plvn_agent.sources.sumo.place import check_place
 from twintier.plvn_agent.sources.sumo.roads import road_class
 from twintier.plvn_agent.sources.sumo.scenario import load_scenario, sumo_home
 from twintier.plvn_agent.sources.sumo.scenario_xml import read_xml
 from twintier.plvn_agent.sources.sumo.source import deployment_of
+from twintier.protocol.ids import check_level
 
 LOCATION = '<location netOffset="0,0" projParameter="{}"/>'
 
@@ -163,6 +168,65 @@ def test_road_classes(limit_mps: float, road: str) -> None:
 
 
 def test_a_deployment_holds_no_character_that_a_topic_may_not() -> None:
-    assert deployment_of("São/Paulo + #1", "Highway") == "s-o-paulo-1-highway"
-    assert deployment_of("日本", "") == "sumo"
-    assert len(deployment_of("x" * 80, "local")) == 56
+    assert deployment_of("Old Town", "Highway") == "old-town-highway"
+    for city in ("São/Paulo + #1", "日本", "x" * 80, "", "#"):
+        name = deployment_of(city, "local")
+        assert len(name) <= 56
+        assert check_level(f"{name}-rsu64")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("日本", "中国"), ("São", "Séo"), ("a/b", "a+b"), ("x" * 80 + "1", "x" * 80 + "2")],
+)
+def test_names_that_lose_characters_stay_apart(one: str, other: str) -> None:
+    for limit in (40, 56):
+        assert deployment_of(one, "local", limit) != deployment_of(other, "local", limit)
+        assert len(deployment_of(one, "local", limit)) <= limit
+
+
+def test_city_and_name_are_options(tmp_path: Path) -> None:
+    config = write_scenario(tmp_path, '<n v="a.net.xml"/>')
+    named = SourceOptions("sumo", network=str(config), city="Ulm", rsus=1)
+    assert Sumo().possible_plvns(named) == [
+        "ulm-highway-rsu1",
+        "ulm-arterial-rsu1",
+        "ulm-local-rsu1",
+    ]
+    named = replace(named, name="west", rsus=2, seed=3)
+    assert Sumo().possible_plvns(named) == ["west-rsu1", "west-rsu2"]
+    assert Sumo().make(named).clock_id == "west-3"
+
+
+@pytest.mark.parametrize("name", ["a/b", "x" * 41])
+def test_a_name_that_cannot_begin_an_id_is_refused(tmp_path: Path, name: str) -> None:
+    config = write_scenario(tmp_path, '<n v="a.net.xml"/>')
+    with pytest.raises(SourceError, match=f"name '{name}'"):
+        Sumo().make(SourceOptions("sumo", network=str(config), name=name))
+
+
+LAT_LON = "11.3,44.48,11.34,44.52"
+
+
+@pytest.mark.parametrize(
+    ("boundary", "found", "message"),
+    [
+        (LAT_LON, (11.3, 44.5), "latitude and longitude are swapped"),
+        (LAT_LON, (-44.5, 11.3), "a sign is wrong"),
+        (LAT_LON, (44.5, 5.3), "roads lie at 44.48 to 44.52 N 11.3 to 11.34 E, so its zone"),
+        (LAT_LON, (0.0, 4.5), "its zone or offset is another; mend netOffset"),
+        ("0,0,1800,1300", (0.01, 0.02), "has no origin"),
+        ("0,0,1800,1300", (float("inf"), 0.0), "no place on earth"),
+    ],
+)
+def test_a_network_that_lies_elsewhere_is_refused(
+    tmp_path: Path, boundary: str, found: tuple[float, float], message: str
+) -> None:
+    network = tmp_path / "a.net.xml"
+    network.write_text(
+        f'<net><location convBoundary="0,0,1800,1300" origBoundary="{boundary}"'
+        ' netOffset="0,0" projParameter="+proj=tmerc"/></net>'
+    )
+    with pytest.raises(SourceError, match=message):
+        check_place(network, [found])
+    check_place(network, [(44.5, 11.32)])
