@@ -112,7 +112,10 @@ PAGES: Mapping[ExitCode, Page] = {
     ExitCode.TAKEN_OVER: Page(
         "Another process has this identity now.",
         ("Two processes were started under one name; the younger goes on.",),
-        ("End the other one, or give this one another name.", "`twintier doctor` names both."),
+        (
+            "End the other one, or give this one another name; agents on SUMO take `--name`.",
+            "`twintier doctor` names both.",
+        ),
     ),
     ExitCode.STORE: Page(
         "The state folder cannot be used by this release.",

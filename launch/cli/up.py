@@ -29,6 +29,9 @@ ALGORITHM = option("cloud.algorithm", spelled="--meta-algorithm")
 SOURCE: tuple[Option, ...] = (
     option("source.plvns"),
     option("source.rsus"),
+    option("source.city"),
+    option("source.name"),
+    option("source.warmup_s"),
     option("source.start_hour"),
     option("source.constant"),
     option("host.speed"),

@@ -9,6 +9,7 @@ from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.instruments import Instruments
 from twintier.launch.roles import instruments_of
+from twintier.launch.settings.errors import SettingError
 from twintier.launch.settings.own import DemoSettings, DeploymentSettings
 from twintier.launch.settings.resolve import Given, Settings
 from twintier.launch.sources import DEMO_NETWORKS, SourceOptions, possible_plvns
@@ -46,10 +47,17 @@ class DemoOptions:
             SettingError: if a value cannot be used.
         """
         deployment = settings.of(DeploymentSettings)
+        demo, vehicles = settings.of(DemoSettings), settings.of(SourceOptions)
+        if demo.source == "sumo" and demo.scenario is None and (vehicles.city or vehicles.name):
+            raise SettingError(
+                "source.city and source.name cannot be set for two networks",
+                "the demo runs Berlin and Braunschweig, whose PLVNs would get the same ids",
+                "name one scenario with --scenario",
+            )
         return cls(
-            settings.of(DemoSettings),
+            demo,
             deployment,
-            settings.of(SourceOptions),
+            vehicles,
             settings.of(CloudSettings),
             settings.of(EdgeSettings),
             settings.of(AgentSettings),

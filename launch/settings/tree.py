@@ -90,6 +90,7 @@ BOUNDS: Mapping[str, Bounds] = {
     "source.plvns": Bounds(1, 256),
     "source.rsus": Bounds(1, 64),
     "source.start_hour": Bounds(0, 23.99),
+    "source.warmup_s": Bounds(10, 86_400),
     "source.duration_sim_s": Bounds(1),
     "host.speed": Bounds(0.01),
     "demo.duration_s": Bounds(1),

@@ -33,6 +33,13 @@ class SourceOptions:
     """Civil hour of the first simulated second."""
     constant: bool = False
     """Whether demand and hidden conditions stay as they are."""
+    city: str = ""
+    """City of a scenario, for ids and categories; else the scenario's name."""
+    name: str = ""
+    """Beginning of the ids of a scenario's PLVNs and of its store; else city and road."""
+    warmup_s: int = 600
+    """Simulated seconds of traffic before operation, from the first departure on; RSUs are placed
+    after half of them."""
     duration_sim_s: float = 7200.0
     """Simulated seconds of online operation that demand must last for."""
 

@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +14,10 @@ import numpy as np
 import pytest
 
 from tests.support.roads import FLOW, write_road
+from tests.support.sumo_runs import running, slots
 from twintier.inmf.traffic import Traffic
 from twintier.plvn_agent.source import SourceError
-from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, demo_scenarios, load_scenario
+from twintier.plvn_agent.sources.sumo.scenario import demo_scenarios, load_scenario
 from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource
 from twintier.protocol.ids import PlvnId
 
@@ -28,22 +28,6 @@ needs_bologna = pytest.mark.skipif(
     not BOLOGNA.is_file(), reason=f"the Bologna scenario is not at {BOLOGNA}"
 )
 SHORT = SumoSettings(rsus=2, warmup_s=200, duration_sim_s=600.0)
-
-
-@asynccontextmanager
-async def running(
-    scenario: SumoScenario, settings: SumoSettings = SHORT
-) -> AsyncIterator[SumoSource]:
-    source = SumoSource(scenario, settings)
-    try:
-        await source.start()
-        yield source
-    finally:
-        await source.stop()
-
-
-async def slots(source: SumoSource, count: int) -> list[Traffic]:
-    return [seen for _ in range(count) for seen in (await source.observe()).values()]
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
@@ -112,7 +96,7 @@ def test_nothing_is_written_beside_a_scenario_and_scratch_goes(
     before = snapshot(beside)
 
     async def run() -> None:
-        async with running(scenario) as source:
+        async with running(scenario, SHORT) as source:
             await slots(source, 5)
             assert len(snapshot(scratch)) >= 3
 
@@ -132,7 +116,7 @@ def test_the_loop_goes_on_while_sumo_warms_up(tmp_path: Path) -> None:
 
     async def run() -> None:
         ticking = asyncio.ensure_future(tick())
-        async with running(write_road(tmp_path)):
+        async with running(write_road(tmp_path), SHORT):
             ticking.cancel()
 
     asyncio.run(run())
@@ -141,7 +125,7 @@ def test_the_loop_goes_on_while_sumo_warms_up(tmp_path: Path) -> None:
 
 def test_a_killed_child_is_reported(tmp_path: Path) -> None:
     async def run() -> None:
-        async with running(write_road(tmp_path)) as source:
+        async with running(write_road(tmp_path), SHORT) as source:
             assert source.child_pid is not None
             os.kill(source.child_pid, signal.SIGKILL)
             with pytest.raises(SourceError, match=r"SUMO's process ended \(exit code -9\)"):
@@ -193,7 +177,9 @@ def test_demand_is_repeated_until_the_end_and_then_says_so(tmp_path: Path) -> No
         async with running(write_road(tmp_path, once), settings) as source:
             seen = await slots(source, 400)
             assert min(slot.vehicle_number or 0 for slot in seen) > 0
-            with pytest.raises(SourceError, match=r"demand ended after \d+ simulated seconds"):
+            with pytest.raises(
+                SourceError, match=r"ended after \d+ simulated seconds; .* --demand-s"
+            ):
                 await slots(source, 2000)
 
     asyncio.run(run())
@@ -248,17 +234,19 @@ def test_human_driven_vehicles_are_counted_and_the_hour_says_how_active(tmp_path
 def test_too_little_traffic_is_refused(tmp_path: Path) -> None:
     async def run() -> None:
         single = '<trip id="a" depart="199" from="first" to="second"/>'
-        async with running(write_road(tmp_path, single)):
+        async with running(write_road(tmp_path, single), SHORT):
             pass
 
-    with pytest.raises(SourceError, match="ask for fewer RSUs, a longer warm-up or more demand"):
+    with pytest.raises(
+        SourceError, match=r"a warm-up of more than 200 s \(--warmup-s\), or more demand"
+    ):
         asyncio.run(run())
 
 
 def test_what_sumo_says_of_a_broken_scenario_is_passed_on(tmp_path: Path) -> None:
     async def run() -> None:
         astray = '<vehicle id="a" depart="0"><route edges="nowhere"/></vehicle>'
-        async with running(write_road(tmp_path, astray)):
+        async with running(write_road(tmp_path, astray), SHORT):
             pass
 
     with pytest.raises(SourceError, match="The edge 'nowhere' within the route"):

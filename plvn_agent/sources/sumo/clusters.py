@@ -52,6 +52,8 @@ class Vehicles:
     """(vehicles, 2): network coordinates."""
     automated: Mask
     """(vehicles,): drawn as CAV."""
+    motor: Mask
+    """(vehicles,): a road motor vehicle; all others are objects to a sensor and nothing else."""
 
 
 def place_rsus(samples_m: Sequence[Array], count: int, settings: DiscSettings) -> Array:
@@ -71,38 +73,77 @@ def place_rsus(samples_m: Sequence[Array], count: int, settings: DiscSettings) -
     seen_m = np.concatenate([np.zeros((0, 2)), *samples_m])
     cells, counts = np.unique(np.floor(seen_m / CELL_M), axis=0, return_counts=True)
     weights = counts.astype(np.float64)
-    spots = (cells + 0.5) * CELL_M
-    between_m = np.linalg.norm(spots[:, None] - spots[None], axis=2)
-    busy = (between_m <= settings.radius_m) @ weights
+    spots_m = (cells + 0.5) * CELL_M
+    busy = _within(cells.astype(np.int64), weights, settings.radius_m)
     separation_m = settings.separation_m
     while True:
-        chosen = _greedy(busy, between_m, count, separation_m)
+        chosen = _greedy(busy, spots_m, count, separation_m)
         relaxed_m = separation_m * RELAXING
         enough = len(chosen) == count and (
             relaxed_m < settings.radius_m
-            or _own_members(between_m[chosen], weights, settings.radius_m).min()
+            or _own_members(spots_m, weights, chosen, settings.radius_m).min()
             >= settings.min_members * len(samples_m)
         )
         if enough or separation_m < CELL_M:
-            return np.asarray(spots[chosen], dtype=np.float64)
+            return np.asarray(spots_m[chosen], dtype=np.float64)
         separation_m = relaxed_m
 
 
-def _own_members(range_m: Array, weights: Array, radius_m: float) -> Array:
+def _within(cells: Indices, weights: Array, radius_m: float) -> Array:
+    """Weight of all cells within the radius of each, (cells,).
+
+    Cells are looked up by their offset, so memory grows with their number and not its square.
+
+    Args:
+        cells: (cells, 2) column and row, sorted, each once.
+        weights: (cells,) of each.
+        radius_m: between the middles of two cells.
+    """
+    total = np.zeros(len(cells))
+    if not len(cells):
+        return total
+    reach = int(radius_m // CELL_M)
+    keys, low, width = _keys(cells, reach)
+    for column, row in np.ndindex(2 * reach + 1, 2 * reach + 1):
+        if np.hypot(column - reach, row - reach) * CELL_M > radius_m:
+            continue
+        wanted = (cells[:, 0] - low[0] + column - reach) * width
+        wanted += cells[:, 1] - low[1] + row - reach
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        total += np.where(keys[at] == wanted, weights[at], 0.0)
+    return total
+
+
+def _keys(cells: Indices, margin: int) -> tuple[Indices, Indices, int]:
+    """One increasing number a cell, with the origin and the width of rows that they count by."""
+    low = cells.min(axis=0) - margin
+    width = int(cells[:, 1].max() - low[1]) + margin + 1
+    keys = (cells[:, 0] - low[0]) * width + cells[:, 1] - low[1]
+    return keys, low, width
+
+
+def _distances_m(spots_m: Array, chosen: Sequence[int]) -> Array:
+    """(chosen, spots) from each chosen spot to all."""
+    between_m = np.linalg.norm(spots_m[list(chosen), None] - spots_m[None], axis=2)
+    return np.asarray(between_m, dtype=np.float64)
+
+
+def _own_members(spots_m: Array, weights: Array, chosen: Sequence[int], radius_m: float) -> Array:
     """Vehicles of each disc that no nearer RSU takes, summed over time, (discs,)."""
+    range_m = _distances_m(spots_m, chosen)
     nearest = np.argmin(range_m, axis=0)
     inside = range_m.min(axis=0) <= radius_m
     own = np.bincount(nearest[inside], weights[inside], minlength=len(range_m))
     return own.astype(np.float64)
 
 
-def _greedy(busy: Array, between_m: Array, count: int, separation_m: float) -> list[int]:
+def _greedy(busy: Array, spots_m: Array, count: int, separation_m: float) -> list[int]:
     open_spots = np.ones(busy.size, dtype=bool)
     chosen: list[int] = []
     while len(chosen) < count and open_spots.any():
         best = int(np.argmax(np.where(open_spots, busy, -1.0)))
         chosen.append(best)
-        open_spots &= between_m[best] >= separation_m
+        open_spots &= _distances_m(spots_m, [best])[0] >= separation_m
     return chosen
 
 

@@ -43,12 +43,14 @@ class CrossingSettings:
 
     rsus: int
     warmup_s: int
-    """RSUs are placed after its first half; the second half is history."""
+    """Seconds of traffic; RSUs are placed after the first half, and the second half is history."""
     road: str | None
     """None: the class of the mean speed limit where vehicles drive."""
     sensor_range_m: float | None = None
     """None: by road class."""
     disc: DiscSettings = field(default_factory=DiscSettings)
+    quiet_s: int = 0
+    """Seconds before the first departure, which the warm-up follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +79,32 @@ class Crossing:
         slot = 0
         samples: list[Array] = []
         limits: list[float] = []
-        place_at = self._settings.warmup_s // 2
+        quiet = self._settings.quiet_s
+        place_at = quiet + self._settings.warmup_s // 2
         while slot < place_at:
             vehicles = self._traffic.step()
-            if slot % SAMPLE_EVERY_S == 0 and 4 * slot >= place_at:
-                samples.append(vehicles.position_m)
-                limits += filter(None, map(self._traffic.speed_limit_mps, vehicles.ids))
+            if slot % SAMPLE_EVERY_S == 0 and 4 * (slot - quiet) >= place_at - quiet:
+                driving = np.flatnonzero(vehicles.motor).tolist()
+                samples.append(vehicles.position_m[driving])
+                names = (vehicles.ids[index] for index in driving)
+                limits += filter(None, map(self._traffic.speed_limit_mps, names))
             slot += 1
         yield self._place(samples, limits)
         while not self._traffic.ended:
             yield SlotSeen(slot, self._see(self._traffic.step()))
             slot += 1
-        yield ChildFailed(f"demand ended after {slot} simulated seconds; ask for a longer duration")
+        yield ChildFailed(
+            f"demand ended after {slot} simulated seconds; let it last longer with --demand-s or "
+            "source.duration_sim_s"
+        )
 
     def _place(self, samples_m: list[Array], limits: list[float]) -> Frame:
         centres = place_rsus(samples_m, self._settings.rsus, self._settings.disc)
         if len(centres) < self._settings.rsus:
             return ChildFailed(
                 f"the warm-up showed traffic at {len(centres)} spots, not at "
-                f"{self._settings.rsus}; ask for fewer RSUs, a longer warm-up or more demand"
+                f"{self._settings.rsus}; ask for fewer RSUs (--rsus), a warm-up of more than "
+                f"{self._settings.warmup_s} s (--warmup-s), or more demand"
             )
         road = self._settings.road or road_class(float(np.mean(limits)))
         sensor_range_m = self._settings.sensor_range_m or SENSOR_RANGE_M[road]
@@ -118,7 +127,9 @@ class Crossing:
         centres = np.stack([disc.centre_m for disc in self._discs])
         nearest, range_m = nearest_rsu(vehicles.position_m, centres)
         return [
-            self._see_disc(disc, np.flatnonzero(nearest == number), range_m, vehicles)
+            self._see_disc(
+                disc, np.flatnonzero(vehicles.motor & (nearest == number)), range_m, vehicles
+            )
             for number, disc in enumerate(self._discs)
         ]
 

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twintier.plvn_agent.source import SourceError
+from twintier.plvn_agent.sources.sumo.flows import DEMAND, Span, first_and_end, spell_out
 from twintier.plvn_agent.sources.sumo.scenario import RandomTrips, sumo_environment, sumo_home
 from twintier.plvn_agent.sources.sumo.scenario_xml import read_xml, seconds_of
 
@@ -23,7 +24,6 @@ MIN_PERIOD_S = 60.0
 RANDOM_TRIPS_S = 3600.0
 """Random trips are made for at most this long and then repeated like any demand."""
 _REPEATED = frozenset({"vehicle", "trip", "flow"})
-_ONCE = frozenset({"person", "personFlow", "container", "containerFlow"})
 _DISPLAYED = frozenset({"poly", "poi"})
 _READS_A_FILE = frozenset({"variableSpeedSign", "rerouter"})
 _OUTPUT_ATTRIBUTES = ("file", "output", "dest")
@@ -34,35 +34,34 @@ class Horizon:
     """How long demand has to last, in the scenario's own seconds."""
 
     begin_s: float
+    """Demand repeats from here: the scenario's begin, or its first departure."""
     end_s: float
     constant: bool = False
     """Spread the departures of each file evenly over its period."""
 
 
-def _times(element: ET.Element) -> tuple[float | None, float | None]:
-    """First and last departure that an element stands for."""
-    if element.tag == "flow":
-        begin = seconds_of(element.get("begin", "0"))
-        return begin, seconds_of(element.get("end", "inf"))
-    depart = seconds_of(element.get("depart", ""))
-    return depart, depart
-
-
-def _ends(roots: Iterable[ET.Element], horizon: Horizon) -> Iterator[float]:
+def _spans(roots: Iterable[ET.Element]) -> Iterator[tuple[float, float]]:
+    """First departure and end of everything that is repeated."""
     for root in roots:
         for element in root:
             if element.tag in _REPEATED:
-                last = _times(element)[1]
-                if last is not None and last < horizon.end_s:
-                    yield last
+                first_s, end_s = first_and_end(element)
+                if first_s is not None and end_s is not None:
+                    yield first_s, end_s
 
 
 def period_of(roots: Sequence[ET.Element], horizon: Horizon) -> float | None:
-    """Seconds after which demand repeats; None where no departure ends before the horizon."""
-    last = max(_ends(roots, horizon), default=None)
-    if last is None:
+    """Seconds after which demand repeats; None where none ends before the horizon."""
+    ends = (end_s for _, end_s in _spans(roots) if end_s < horizon.end_s)
+    last_s = max(ends, default=None)
+    if last_s is None:
         return None
-    return max(MIN_PERIOD_S, math.floor(last - horizon.begin_s) + 1.0)
+    return max(MIN_PERIOD_S, math.ceil(last_s - horizon.begin_s))
+
+
+def first_departure_s(roots: Sequence[ET.Element], begin_s: float) -> float:
+    """Second in which the first vehicle departs; the begin where none does."""
+    return float(math.floor(min((first_s for first_s, _ in _spans(roots)), default=begin_s)))
 
 
 def _shift(element: ET.Element, seconds: float) -> None:
@@ -76,8 +75,8 @@ def _shift(element: ET.Element, seconds: float) -> None:
 def _repeated(element: ET.Element, period_s: float, horizon: Horizon) -> Iterator[str]:
     """The element as text, then again one period later each, while it departs before the end."""
     yield ET.tostring(element, "unicode")
-    first, last = _times(element)
-    if first is None or last is None or last >= horizon.end_s:
+    first, end = first_and_end(element)
+    if first is None or end is None or end >= horizon.end_s:
         return
     name = element.get("id", "")
     repetition = 1
@@ -91,10 +90,10 @@ def _repeated(element: ET.Element, period_s: float, horizon: Horizon) -> Iterato
 def spread_evenly(departures: list[ET.Element], period_s: float, horizon: Horizon) -> None:
     """Give vehicles and trips departures at a constant rate, in their order."""
     single = [element for element in departures if element.tag in {"vehicle", "trip"}]
-    single = [element for element in single if _times(element)[0] is not None]
+    single = [element for element in single if first_and_end(element)[0] is not None]
     for rank, element in enumerate(single):
         depart_s = horizon.begin_s + period_s * rank / len(single)
-        first = _times(element)[0]
+        first = first_and_end(element)[0]
         assert first is not None
         for part in element.iter("stop"):
             until_s = seconds_of(part.get("until", ""))
@@ -103,30 +102,15 @@ def spread_evenly(departures: list[ET.Element], period_s: float, horizon: Horizo
         element.set("depart", f"{depart_s:.2f}")
 
 
-def _from_begin(element: ET.Element, horizon: Horizon) -> bool:
-    """Whether it departs after the begin; a flow that began before is cut to begin there."""
-    first, last = _times(element)
-    if first is None or first >= horizon.begin_s:
-        return True
-    if element.tag != "flow" or last is None or last <= horizon.begin_s:
-        return False
-    element.set("begin", f"{horizon.begin_s:.2f}")
-    return True
-
-
 def write_repeated(root: ET.Element, period_s: float | None, horizon: Horizon, to: Path) -> None:
     """Write a route or additional file with its demand repeated; definitions come first."""
-    departures = [
-        element
-        for element in root
-        if element.tag in _REPEATED | _ONCE and _from_begin(element, horizon)
-    ]
+    departures = [element for element in root if element.tag in DEMAND]
     if horizon.constant and period_s is not None:
         spread_evenly(departures, period_s, horizon)
     copies: list[tuple[float, str]] = []
     for element in departures:
-        first_s = _times(element)[0] or horizon.begin_s
-        if period_s is None or element.tag in _ONCE:
+        first_s = first_and_end(element)[0] or horizon.begin_s
+        if period_s is None or element.tag not in _REPEATED:
             copies.append((first_s, ET.tostring(element, "unicode")))
             continue
         texts = _repeated(element, period_s, horizon)
@@ -135,9 +119,7 @@ def write_repeated(root: ET.Element, period_s: float | None, horizon: Horizon, t
     with to.open("w", encoding="utf-8") as stream:
         stream.write(f"<{root.tag}>\n")
         stream.writelines(
-            ET.tostring(element, "unicode")
-            for element in root
-            if element.tag not in _REPEATED | _ONCE
+            ET.tostring(element, "unicode") for element in root if element.tag not in DEMAND
         )
         stream.writelines(text for _, text in copies)
         stream.write(f"</{root.tag}>\n")
@@ -174,24 +156,62 @@ def read_input(path: Path) -> ET.Element:
     return root
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Copies that SUMO is started with, all in the scratch folder."""
+
+    routes: Sequence[Path]
+    additional: Sequence[Path]
+    least_tau_s: float
+    """Fastest reaction of a driver of any vehicle type."""
+    quiet_s: float
+    """Seconds from the begin in which nothing departs yet."""
+
+
+def least_tau_s(roots: Iterable[ET.Element]) -> float:
+    """Fastest reaction among all vehicle types; SUMO's default of a second if none is faster."""
+    kinds = (kind for root in roots for kind in root.iter("vType"))
+    named = (seconds_of(part.get("tau", "")) for kind in kinds for part in kind.iter())
+    return min((tau for tau in named if tau is not None and tau > 0.0), default=1.0)
+
+
 def write_inputs(
-    routes: Sequence[Path], additional: Sequence[Path], horizon: Horizon, scratch: Path
-) -> tuple[list[Path], list[Path]]:
+    routes: Sequence[Path],
+    additional: Sequence[Path],
+    horizon: Horizon,
+    scratch: Path,
+    *,
+    scenario_end_s: float | None = None,
+) -> Inputs:
     """Write copies of route and additional files whose demand lasts until the horizon.
 
-    Returns:
-        The route files and the additional files to start SUMO with, all in `scratch`.
+    Demand is what SUMO drives until the scenario's own end, repeated without the seconds before its
+    first departure, by which the horizon is later.
 
     Raises:
         SourceError: if a file cannot be read.
     """
     roots = [read_input(path) for path in (*routes, *additional)]
+    span = Span(horizon.begin_s, math.inf if scenario_end_s is None else scenario_end_s)
+    for root in roots:
+        spell_out(root, span)
+    first_s = first_departure_s(roots, horizon.begin_s)
+    quiet_s = first_s - horizon.begin_s
+    horizon = replace(horizon, begin_s=first_s, end_s=horizon.end_s + quiet_s)
     period_s = period_of(roots, horizon)
     copies = []
     for number, root in enumerate(roots):
         copies.append(scratch / f"input{number}.xml")
         write_repeated(root, period_s, horizon, copies[-1])
-    return copies[: len(routes)], copies[len(routes) :]
+    return Inputs(copies[: len(routes)], copies[len(routes) :], least_tau_s(roots), quiet_s)
+
+
+def link_network(network: Path, scratch: Path) -> str:
+    """A name for the network in the scratch folder that SUMO cannot take for a list of files."""
+    link = scratch / "network.net.xml"
+    if not link.is_symlink():
+        link.symlink_to(network.absolute())
+    return link.name
 
 
 def write_random_trips(
@@ -203,8 +223,9 @@ def write_random_trips(
         SourceError: if the tool fails.
     """
     to = scratch / "random.rou.xml"
-    command = [sys.executable, str(sumo_home() / "tools" / "randomTrips.py"), "-n", str(network)]
-    command += ["-o", str(scratch / "random.trips.xml"), "-r", str(to)]
+    tool = sumo_home() / "tools" / "randomTrips.py"
+    command = [sys.executable, str(tool), "-n", link_network(network, scratch)]
+    command += ["-o", "random.trips.xml", "-r", to.name]
     command += ["-b", str(horizon.begin_s), "-e", str(min(horizon.end_s, RANDOM_TRIPS_S))]
     command += ["-p", str(trips.period_s), "--seed", str(seed)]
     command += ["--fringe-factor", str(trips.fringe_factor)]

@@ -1,26 +1,44 @@
 """SUMO as a source by name and option."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from twintier.plvn_agent.source import SourceError
 from twintier.plvn_agent.sources.registry import SourceOptions
 from twintier.plvn_agent.sources.sumo.roads import SENSOR_RANGE_M
 from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, demo_scenarios, load_scenario
-from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource, deployment_of
-from twintier.protocol.ids import PlvnId
+from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource, plvn_ids
+from twintier.protocol.errors import InvalidIdError
+from twintier.protocol.ids import PlvnId, check_level
 
 DEMO_NETWORKS = ("berlin", "braunschweig")
 
 
-def scenario_of(network: str) -> SumoScenario:
+MAX_NAME_LENGTH = 40
+
+
+def scenario_of(options: SourceOptions) -> SumoScenario:
     """`berlin` or `braunschweig` of SUMO's wheel, or the configuration at a path.
 
     Raises:
-        SourceError: if it cannot be used.
+        SourceError: if it cannot be used, or its name cannot begin an id.
     """
+    network = options.network
     if network in DEMO_NETWORKS:
-        return demo_scenarios()[DEMO_NETWORKS.index(network)]
-    return load_scenario(Path(network))
+        scenario = demo_scenarios()[DEMO_NETWORKS.index(network)]
+    else:
+        scenario = load_scenario(Path(network))
+    return replace(scenario, city=options.city or scenario.city, name=_checked(options.name))
+
+
+def _checked(name: str) -> str:
+    if len(name) > MAX_NAME_LENGTH:
+        raise SourceError(f"name {name!r} has over {MAX_NAME_LENGTH} characters; shorten it")
+    try:
+        return check_level(name) if name else ""
+    except InvalidIdError as error:
+        raise SourceError(f"name {name!r} cannot begin an id of a PLVN: {error}") from error
 
 
 class Sumo:
@@ -37,9 +55,10 @@ class Sumo:
             rsus=options.rsus,
             start_hour=options.start_hour,
             constant=options.constant,
+            warmup_s=options.warmup_s,
             duration_sim_s=options.duration_sim_s,
         )
-        return SumoSource(scenario_of(options.network), settings)
+        return SumoSource(scenario_of(options), settings)
 
     def possible_plvns(self, options: SourceOptions) -> Sequence[PlvnId]:
         """Those of each class of roads, for SUMO finds the class when it starts.
@@ -47,8 +66,7 @@ class Sumo:
         Raises:
             SourceError: if the options name no network that can be used.
         """
-        scenario = scenario_of(options.network)
+        scenario = scenario_of(options)
         roads = list(SENSOR_RANGE_M) if scenario.road is None else [scenario.road]
-        deployments = [deployment_of(scenario.city[:64], road) for road in roads]
-        numbers = range(1, options.rsus + 1)
-        return [PlvnId(f"{name}-rsu{number}") for name in deployments for number in numbers]
+        possible = (plvn for road in roads for plvn in plvn_ids(scenario, road, options.rsus))
+        return list(dict.fromkeys(possible))

@@ -1,54 +1,15 @@
-"""SUMO scenarios: where SUMO is, what a configuration consists of, and which ones can be used.
-
-A configuration is taken apart: network, routes, additional files and the options that shape the
-traffic. Options that write files, open windows or set the clock are left behind.
-"""
+"""SUMO scenarios: where SUMO is, what a scenario consists of, and which ones can be used."""
 
 import importlib.util
 import os
-import re
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twintier.plvn_agent.source import SourceError
-from twintier.plvn_agent.sources.sumo.scenario_xml import open_input, read_xml, seconds_of
+from twintier.plvn_agent.sources.sumo.config import read_config
+from twintier.plvn_agent.sources.sumo.place import check_projected
 
 INSTALL_LINE = "pip install 'twintier[sumo]'"
-_SYNONYMS = {
-    "n": "net-file",
-    "net": "net-file",
-    "r": "route-files",
-    "a": "additional-files",
-    "additional": "additional-files",
-    "b": "begin",
-}
-_TRAFFIC_OPTIONS = (
-    "collision.",
-    "default.",
-    "device.rerouting.",
-    "eager-insert",
-    "emergency",
-    "extrapolate-departpos",
-    "ignore-",
-    "junction-taz",
-    "lateral-resolution",
-    "max-depart-delay",
-    "max-num-vehicles",
-    "meso",
-    "parking.",
-    "pedestrian.",
-    "random-depart-offset",
-    "routing-",
-    "scale",
-    "sloppy-insert",
-    "step-method.",
-    "time-to-impatience",
-    "tls.",
-    "weights.",
-)
-"""Beginnings of the options that are kept."""
 BRAUNSCHWEIG_SENSOR_RANGE_M = 60.0
 """Assumed: its traffic is thin, and a workload of about 6 objects makes modes worth choosing."""
 _GENERIC_NAMES = frozenset({"run", "sumo", "osm", "config", "scenario", "sim", "simulation"})
@@ -70,13 +31,21 @@ class SumoScenario:
 
     city: str
     network: Path
+    name: str = ""
+    """Beginning of the ids of its PLVNs; empty: city and road."""
     road: str | None = None
     """None: the class of the mean speed limit where its vehicles drive."""
     routes: tuple[Path, ...] = ()
     additional: tuple[Path, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     """Further SUMO options, name and value."""
+    ignored: tuple[str, ...] = ()
+    """Names of its configuration's options that may shape traffic and are not kept."""
     begin_s: float = 0.0
+    end_s: float | None = None
+    """When its own demand ends; None: with its last departure."""
+    step_s: float | None = None
+    """Length of its steps; None: a second, or less where drivers react faster."""
     trips: RandomTrips | None = None
     sensor_range_m: float | None = None
     """Objects within this range of the receiver are its workload; None: by road class."""
@@ -116,26 +85,7 @@ def check_scenario(scenario: SumoScenario) -> None:
     for path in (scenario.network, *scenario.routes, *scenario.additional):
         if not path.is_file():
             raise SourceError(f"scenario {scenario.city}: {path} does not exist; mend the path")
-    projection = _projection(scenario.network)
-    if projection in {"", "!", "-"}:
-        raise SourceError(
-            f"network {scenario.network} has no projection (projParameter={projection!r}), so its "
-            "vehicles have no latitude and longitude; use a geo-referenced network, such as one "
-            "that netconvert imported from OpenStreetMap"
-        )
-
-
-def _projection(network: Path) -> str:
-    with open_input(network) as stream:
-        try:
-            for _, element in ET.iterparse(stream, events=("start",)):  # noqa: S314  user's own
-                if element.tag == "location":
-                    return str(element.get("projParameter", "!"))
-                if element.tag in {"edge", "junction"}:
-                    break
-        except ET.ParseError as error:
-            raise SourceError(f"{network} is no SUMO network: {error}") from error
-    return "!"
+    check_projected(scenario.network)
 
 
 def load_scenario(path: Path, city: str | None = None, road: str | None = None) -> SumoScenario:
@@ -149,36 +99,23 @@ def load_scenario(path: Path, city: str | None = None, road: str | None = None) 
     Raises:
         SourceError: if a file is missing, unreadable, or the network has no projection.
     """
-    path = path.resolve()
-    options = dict(_options(read_xml(path)))
-    if "net-file" not in options:
-        raise SourceError(f"{path} names no net-file; add one to its <input> section")
+    path = path.absolute()
+    config = read_config(path)
     name = path.parent.name if path.stem.lower() in _GENERIC_NAMES else path.stem
     scenario = SumoScenario(
         city=city or name,
         road=road,
-        network=path.parent / options["net-file"],
-        routes=_paths(path.parent, options.get("route-files", "")),
-        additional=_paths(path.parent, options.get("additional-files", "")),
-        options=tuple(
-            (name, value) for name, value in options.items() if name.startswith(_TRAFFIC_OPTIONS)
-        ),
-        begin_s=seconds_of(options.get("begin", "0")) or 0.0,
+        network=config.network,
+        routes=config.routes,
+        additional=config.additional,
+        options=config.options,
+        ignored=config.ignored,
+        begin_s=config.begin_s,
+        end_s=config.end_s,
+        step_s=config.step_s,
     )
     check_scenario(scenario)
     return scenario
-
-
-def _options(root: ET.Element) -> Iterator[tuple[str, str]]:
-    """Names and values of all options, with or without sections around them."""
-    for element in root.iter():
-        value = element.get("value", element.get("v"))
-        if value is not None:
-            yield _SYNONYMS.get(element.tag, element.tag), value
-
-
-def _paths(folder: Path, names: str) -> tuple[Path, ...]:
-    return tuple(folder / name for name in re.split(r"[,;\s]+", names.strip()) if name)
 
 
 def demo_scenarios() -> tuple[SumoScenario, SumoScenario]:
@@ -192,14 +129,24 @@ def demo_scenarios() -> tuple[SumoScenario, SumoScenario]:
     """
     game = sumo_home() / "tools" / "game"
     berlin = load_scenario(game / "A10KW.sumocfg", city="berlin", road="highway")
-    berlin = replace(berlin, lights_wait=True, options=(*berlin.options, ("scale", "0.8")))
+    berlin = replace(
+        berlin,
+        lights_wait=True,
+        step_s=1.0,
+        options=(*berlin.options, ("scale", "0.8"), ("time-to-teleport", "120")),
+    )
     braunschweig = SumoScenario(
         city="braunschweig",
         road="local",
         network=game / "bs3d" / "bs.net.xml",
         trips=RandomTrips(period_s=1.3),
         sensor_range_m=BRAUNSCHWEIG_SENSOR_RANGE_M,
-        options=(("device.rerouting.probability", "1"), ("device.rerouting.period", "60")),
+        options=(
+            ("device.rerouting.probability", "1"),
+            ("device.rerouting.period", "60"),
+            ("ignore-route-errors", "true"),
+            ("time-to-teleport", "120"),
+        ),
         lights_wait=True,
     )
     check_scenario(braunschweig)

@@ -7,17 +7,21 @@ from typing import BinaryIO, cast
 
 from twintier.plvn_agent.source import SourceError
 
+GZIP_MAGIC = b"\x1f\x8b"
+
 
 def open_input(path: Path) -> BinaryIO:
-    """Open a plain or gzipped input file.
+    """Open a plain or gzipped input file, whatever its name ends with.
 
     Raises:
         SourceError: if it cannot be opened.
     """
     try:
-        if path.suffix == ".gz":
-            return cast("BinaryIO", gzip.open(path))  # a GzipFile reads like any binary file
-        return path.open("rb")
+        stream = path.open("rb")
+        gzipped = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        stream.seek(0)
+        # a GzipFile reads like any binary file
+        return cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if gzipped else stream
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error}; check the scenario's files") from error
 

@@ -5,11 +5,12 @@ as `SourceError` in the slot that is missing.
 """
 
 import asyncio
+import hashlib
 import os
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +22,28 @@ from twintier.plvn_agent.sources.daytime import activity_at, hour_at
 from twintier.plvn_agent.sources.sumo.child import ChildSettings
 from twintier.plvn_agent.sources.sumo.clusters import DiscSettings
 from twintier.plvn_agent.sources.sumo.crossing import CrossingSettings
-from twintier.plvn_agent.sources.sumo.demand import Horizon, write_inputs, write_random_trips
+from twintier.plvn_agent.sources.sumo.demand import (
+    Horizon,
+    link_network,
+    write_inputs,
+    write_random_trips,
+)
 from twintier.plvn_agent.sources.sumo.frames import DiscSeen, RsusPlaced, SlotSeen
 from twintier.plvn_agent.sources.sumo.lights import write_cycles
+from twintier.plvn_agent.sources.sumo.place import check_place
 from twintier.plvn_agent.sources.sumo.process import SumoProcess
 from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, check_scenario
-from twintier.plvn_agent.sources.sumo.traffic import start_arguments
+from twintier.plvn_agent.sources.sumo.traffic import SLOT_S, start_arguments, step_length_s
 from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import Site
 
 log = structlog.get_logger()
-SLOT_S = 1.0
 HISTORY_SLOTS = 300
 MAX_DEPLOYMENT_LENGTH = 56
+MAX_CLOCK_LENGTH = 40
+MAX_CITY_LENGTH = 64
+HASH_LENGTH = 8
+"""Hexadecimal digits that tell names apart which look the same without what was lost of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,8 @@ class SumoSettings:
     start_hour: float = 8.0
     """Civil hour of the first simulated second."""
     warmup_s: int = 600
-    """RSUs are placed after its first half; its last 300 slots are history."""
+    """Seconds of traffic after the first departure. RSUs are placed after the first half; the last
+    300 slots are history."""
     constant: bool = False
     """Demand keeps a constant rate, hidden conditions stay."""
     cav_share: float = 0.3
@@ -57,10 +68,24 @@ class SumoSettings:
     stop_timeout_s: float = 1.0
 
 
-def deployment_of(city: str, road: str) -> str:
-    """City and road as the beginning of PLVN ids: no character that a topic may not hold."""
-    name = re.sub(r"[^a-z0-9]+", "-", f"{city}-{road}".lower()).strip("-")
-    return name[:MAX_DEPLOYMENT_LENGTH].rstrip("-") or "sumo"
+def deployment_of(city: str, road: str, limit: int = MAX_DEPLOYMENT_LENGTH) -> str:
+    """City and road as the beginning of ids: no character that a topic may not hold.
+
+    Where more than case and spaces is lost a hash follows, so other cities have other ids.
+    """
+    whole = re.sub(r"[\s_-]+", "-", f"{city}-{road}".lower()).strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", whole).strip("-")
+    if name == whole and len(name) <= limit:
+        return name
+    digest = hashlib.blake2b(whole.encode(), digest_size=HASH_LENGTH // 2).hexdigest()
+    kept = name[: limit - HASH_LENGTH - 1].rstrip("-") or "sumo"
+    return f"{kept}-{digest}"
+
+
+def plvn_ids(scenario: SumoScenario, road: str, count: int) -> Sequence[PlvnId]:
+    """Ids of the PLVNs of a scenario, in the order of their RSUs."""
+    deployment = scenario.name or deployment_of(scenario.city, road)
+    return [PlvnId(f"{deployment}-rsu{number}") for number in range(1, count + 1)]
 
 
 def _traffic(slot: int, hour: float, activity: float, seen: DiscSeen) -> Traffic:
@@ -93,12 +118,13 @@ class SumoSource(Source):
         self._process = SumoProcess(scenario.city, stop_timeout_s=settings.stop_timeout_s)
         self._plvns: dict[PlvnId, PlvnProfile] = {}
         self._history: dict[PlvnId, deque[Traffic]] = {}
+        self._warmup_s = settings.warmup_s
 
     @property
     def clock_id(self) -> str:
         """Names the simulated clock in envelopes."""
-        name = deployment_of(self._scenario.city, "sumo")
-        return f"{name[:40]}-{self._settings.seed}"
+        name = self._scenario.name or deployment_of(self._scenario.city, "sumo", MAX_CLOCK_LENGTH)
+        return f"{name}-{self._settings.seed}"
 
     @property
     def plvns(self) -> Sequence[PlvnProfile]:
@@ -152,7 +178,7 @@ class SumoSource(Source):
         """The seed of the whole, for this PLVN; events count from the end of the warm-up."""
         settings = self._settings
         return WorldSeed(
-            settings.seed, plvn, constant=settings.constant, online_from_s=settings.warmup_s
+            settings.seed, plvn, constant=settings.constant, online_from_s=self._warmup_s
         )
 
     async def stop(self) -> None:
@@ -166,7 +192,7 @@ class SumoSource(Source):
         assert isinstance(frame, RsusPlaced)
         self._take_rsus(frame)
         slot = -1
-        while slot < self._settings.warmup_s - 1:
+        while slot < self._warmup_s - 1:
             for plvn, observed in (await self._next_slot()).items():
                 self._history[plvn].append(observed)
                 slot = observed.slot
@@ -178,8 +204,10 @@ class SumoSource(Source):
             end_s=scenario.begin_s + settings.warmup_s + settings.duration_sim_s,
             constant=settings.constant,
         )
+        arguments, quiet_s = prepare_inputs(scenario, horizon, scratch, seed=settings.seed)
+        self._warmup_s = quiet_s + settings.warmup_s
         return ChildSettings(
-            arguments=prepare_inputs(scenario, horizon, scratch, seed=settings.seed),
+            arguments=arguments,
             seed=settings.seed,
             automated_share=settings.cav_share,
             parent=os.getpid(),
@@ -189,18 +217,20 @@ class SumoSource(Source):
                 road=scenario.road,
                 sensor_range_m=scenario.sensor_range_m,
                 disc=settings.disc,
+                quiet_s=quiet_s,
             ),
         )
 
     def _take_rsus(self, frame: RsusPlaced) -> None:
-        city = self._scenario.city[:64]
-        deployment = deployment_of(city, frame.road)
-        for number, (lat_deg, lon_deg) in enumerate(frame.lat_lon_deg, start=1):
+        scenario = self._scenario
+        check_place(scenario.network, frame.lat_lon_deg)
+        plvns = plvn_ids(scenario, frame.road, len(frame.lat_lon_deg))
+        city = scenario.city[:MAX_CITY_LENGTH]
+        for plvn, (lat_deg, lon_deg) in zip(plvns, frame.lat_lon_deg, strict=True):
             site = Site(city=city, road=frame.road, lat_deg=lat_deg, lon_deg=lon_deg)
-            profile = PlvnProfile(PlvnId(f"{deployment}-rsu{number}"), site)
-            self._plvns[profile.plvn] = profile
-            self._history[profile.plvn] = deque(maxlen=HISTORY_SLOTS)
-        log.info("rsus_placed", deployment=deployment, rsus=len(self._plvns))
+            self._plvns[plvn] = PlvnProfile(plvn, site)
+            self._history[plvn] = deque(maxlen=HISTORY_SLOTS)
+        log.info("rsus_placed", plvns=list(plvns))
         if frame.separation_m < self._settings.disc.separation_m:
             log.warning(
                 "rsus_closer_than_asked",
@@ -222,11 +252,12 @@ class SumoSource(Source):
 
 def prepare_inputs(
     scenario: SumoScenario, horizon: Horizon, scratch: Path, *, seed: int
-) -> list[str]:
-    """Write a scenario's inputs into the scratch folder.
+) -> tuple[list[str], int]:
+    """Write a scenario's inputs into the scratch folder; what is changed of it is warned of.
 
     Returns:
-        SUMO's command line.
+        SUMO's command line, to be run in the scratch folder, and the seconds from the begin in
+        which nothing departs yet.
 
     Raises:
         SourceError: if an input cannot be read or made.
@@ -236,14 +267,35 @@ def prepare_inputs(
         routes.append(
             write_random_trips(scenario.trips, scenario.network, horizon, scratch, seed=seed)
         )
-    routes, additional = write_inputs(routes, scenario.additional, horizon, scratch)
+    inputs = write_inputs(
+        routes, scenario.additional, horizon, scratch, scenario_end_s=scenario.end_s
+    )
     if scenario.lights_wait and write_cycles(scenario.network, scratch / "lights.xml"):
-        additional.append(scratch / "lights.xml")
-    return start_arguments(
-        scenario.network,
-        routes,
-        additional,
+        inputs = replace(inputs, additional=[*inputs.additional, scratch / "lights.xml"])
+    step_s = step_length_s(scenario.step_s, inputs.least_tau_s)
+    _warn_of_changes(scenario, step_s, inputs.least_tau_s)
+    arguments = start_arguments(
+        link_network(scenario.network, scratch),
+        inputs,
         scenario.options,
         begin_s=scenario.begin_s,
+        step_s=step_s,
         seed=seed,
     )
+    return arguments, round(inputs.quiet_s)
+
+
+def _warn_of_changes(scenario: SumoScenario, step_s: float, least_tau_s: float) -> None:
+    native_s = SLOT_S if scenario.step_s is None else scenario.step_s
+    if step_s != native_s:
+        log.warning(
+            "step_length_changed",
+            scenario=scenario.city,
+            given_s=native_s,
+            used_s=step_s,
+            least_tau_s=least_tau_s,
+        )
+    if scenario.ignored:
+        log.warning(
+            "scenario_options_ignored", scenario=scenario.city, options=list(scenario.ignored)
+        )

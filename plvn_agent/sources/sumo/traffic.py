@@ -8,15 +8,19 @@ lane of a parked one: neither is on the road, and both are dropped here.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
 from twintier.inmf.spec import Array
 from twintier.plvn_agent.sources.sumo.clusters import Vehicles
+from twintier.plvn_agent.sources.sumo.demand import Inputs
+from twintier.plvn_agent.sources.sumo.roads import MOTOR_CLASSES
 
 UNKNOWN_BELOW = -1e9
+SLOT_S = 1.0
+STEPS_S = (1.0, 0.5, 0.25, 0.2, 0.1)
+"""Lengths of a step that a slot consists of, for scenarios that name none."""
 
 
 def hash_id(vehicle: str, salt: int) -> bytes:
@@ -31,14 +35,15 @@ def is_automated(digest: bytes, share: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """What follows from a vehicle's id alone."""
+    """What follows from a vehicle's id and class."""
 
     digest: bytes
+    motor: bool
     automated: bool
 
 
 class Traffic:
-    """A simulation in steps of a second."""
+    """A simulation in slots of a second, each of one step or more."""
 
     def __init__(self, arguments: Sequence[str], *, seed: int, automated_share: float) -> None:
         """Load the network and demand."""
@@ -51,11 +56,13 @@ class Traffic:
         self._parked: set[str] = set()
         self._limits: dict[str, float] = {}
         libsumo.start(["sumo", *arguments])
+        self._time_s = float(libsumo.simulation.getTime())
 
     def step(self) -> Vehicles:
         """Advance by one second and see every vehicle on the road."""
         simulation = self._sumo.simulation
-        simulation.step()
+        self._time_s += SLOT_S
+        simulation.step(self._time_s)
         self._parked.update(simulation.getParkingStartingVehiclesIDList())
         self._parked.difference_update(simulation.getParkingEndingVehiclesIDList())
         for vehicle in simulation.getArrivedIDList():
@@ -72,14 +79,17 @@ class Traffic:
         if len(known) < len(ids):
             ids = [ids[index] for index in known]
             positions = positions[known]
-        automated = [self._draw(vehicle).automated for vehicle in ids]
-        return Vehicles(ids, positions, np.array(automated, dtype=bool))
+        drawn = [self._draw(vehicle) for vehicle in ids]
+        automated = np.array([each.automated for each in drawn], dtype=bool)
+        return Vehicles(ids, positions, automated, np.array([e.motor for e in drawn], dtype=bool))
 
     def _draw(self, vehicle: str) -> _Drawn:
         drawn = self._drawn.get(vehicle)
         if drawn is None:
             digest = hash_id(vehicle, self._seed)
-            drawn = self._drawn[vehicle] = _Drawn(digest, is_automated(digest, self._share))
+            motor = self._sumo.vehicle.getVehicleClass(vehicle) in MOTOR_CLASSES
+            automated = motor and is_automated(digest, self._share)
+            drawn = self._drawn[vehicle] = _Drawn(digest, motor, automated)
         return drawn
 
     @property
@@ -121,28 +131,41 @@ class Traffic:
         self._sumo.close()
 
 
+def step_length_s(asked_s: float | None, least_tau_s: float) -> float:
+    """Length of SUMO's steps, at most a slot.
+
+    Args:
+        asked_s: what the scenario names; None if it names none.
+        least_tau_s: fastest reaction of a driver; a longer step makes such drivers crash.
+    """
+    if asked_s is not None:
+        return min(asked_s, SLOT_S)
+    return next((step for step in STEPS_S if step <= least_tau_s), STEPS_S[-1])
+
+
 def start_arguments(
-    network: Path,
-    routes: Sequence[Path],
-    additional: Sequence[Path],
+    network: str,
+    inputs: Inputs,
     options: Sequence[tuple[str, str]],
     *,
     begin_s: float,
+    step_s: float,
     seed: int,
 ) -> list[str]:
-    """SUMO's command line: steps of a second, no output, stuck vehicles teleport after 120 s."""
-    arguments = ["--net-file", str(network)]
-    if routes:
-        arguments += ["--route-files", ",".join(str(path) for path in routes)]
-    if additional:
-        arguments += ["--additional-files", ",".join(str(path) for path in additional)]
+    """SUMO's command line, run in the scratch folder: the scenario's own options and no output.
+
+    Files are named without their folder, whose name may hold a comma.
+    """
+    arguments = ["--net-file", network]
+    if inputs.routes:
+        arguments += ["--route-files", ",".join(path.name for path in inputs.routes)]
+    if inputs.additional:
+        arguments += ["--additional-files", ",".join(path.name for path in inputs.additional)]
     chosen = {
         **dict(options),
         "begin": str(begin_s),
-        "step-length": "1",
+        "step-length": str(step_s),
         "seed": str(seed % 2**31),
-        "time-to-teleport": "120",
-        "ignore-route-errors": "true",
         "no-step-log": "true",
         "no-warnings": "true",
         "xml-validation": "never",

@@ -12,6 +12,7 @@ from twintier.launch.cli.app import app
 from twintier.launch.connection import Connection
 from twintier.launch.demo.platform import InProcesses
 from twintier.launch.demo.settings import DemoOptions
+from twintier.launch.settings.errors import SettingError
 from twintier.launch.settings.resolve import Given, Settings
 from twintier.plvn_agent.sources import registry
 
@@ -48,6 +49,14 @@ def test_names_and_numbers_follow_from_the_settings() -> None:
     assert (source.plvns, source.seed, source.constant) == (3, 5, True)
     assert source.duration_sim_s == 800.0  # 10 s and 30 s more, at 20 s a second
     assert [edge.seed for edge in chosen.edge_settings()] == [5, 5]
+
+
+@pytest.mark.parametrize("setting", ["source.city", "source.name"])
+def test_one_name_for_two_networks_is_refused(setting: str) -> None:
+    with pytest.raises(SettingError, match="name one scenario with --scenario"):
+        options(Given({setting: "west"}))
+    own = options(Given({setting: "west", "demo.scenario": "own.sumocfg"}))
+    assert own.networks == ("own.sumocfg",)
 
 
 @pytest.mark.parametrize("source", ["sumo", "builtin"])

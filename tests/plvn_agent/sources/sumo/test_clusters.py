@@ -1,8 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from twintier.inmf.trajectory import Array
 from twintier.plvn_agent.sources.sumo.clusters import (
+    CELL_M,
     DiscSettings,
     PairRows,
     PairState,
@@ -21,12 +24,17 @@ def crowd(*spots: tuple[float, float, int]) -> list[Array]:
     return [np.concatenate([np.full((count, 2), (x, y)) for x, y, count in spots])]
 
 
+def vehicles_at(names: list[str], position_m: Array) -> Vehicles:
+    every = np.ones(len(names), dtype=bool)
+    return Vehicles(names, position_m, every, every)
+
+
 def road(**at_m: float) -> tuple[dict[str, int], Vehicles]:
     """Automated vehicles along a straight road, all of them members."""
     names = list(at_m)
     position_m = np.array([[x, 0.0] for x in at_m.values()]).reshape(-1, 2)
     members = {name: index for index, name in enumerate(names)}
-    return members, Vehicles(names, position_m, np.ones(len(names), dtype=bool))
+    return members, vehicles_at(names, position_m)
 
 
 def test_rsus_stand_at_the_busiest_spots_and_apart() -> None:
@@ -49,6 +57,27 @@ def test_a_nearly_empty_disc_is_given_up_for_a_closer_one() -> None:
 
 def test_no_traffic_gives_no_rsu() -> None:
     assert place_rsus([np.zeros((0, 2))], 4, SETTINGS).shape == (0, 2)
+
+
+def test_spots_are_as_busy_as_all_vehicles_within_the_radius() -> None:
+    seen_m = np.random.default_rng(3).uniform(-900.0, 900.0, (400, 2))
+    (placed,) = place_rsus([seen_m], 1, SETTINGS)
+    middles_m = (np.floor(seen_m / CELL_M) + 0.5) * CELL_M
+    within = np.linalg.norm(middles_m[:, None] - middles_m[None], axis=2) <= SETTINGS.radius_m
+    at_placed = np.linalg.norm(middles_m - placed, axis=1) <= SETTINGS.radius_m
+    assert at_placed.sum() == within.sum(axis=1).max()
+
+
+def test_a_large_network_is_placed_in_memory_that_grows_with_its_cells() -> None:
+    rows, columns = np.meshgrid(np.arange(100.0), np.arange(200.0))
+    seen_m = np.stack([rows.ravel(), columns.ravel()], axis=1) * CELL_M
+    tracemalloc.start()
+    placed = place_rsus([seen_m] * 5, 16, SETTINGS)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert placed.shape == (16, 2)
+    assert least_separation_m(placed) >= 300.0
+    assert peak_bytes < 2**28
 
 
 def test_a_vehicle_belongs_to_the_nearest_rsu() -> None:
@@ -110,7 +139,7 @@ def plane(*others_m: tuple[float, float]) -> tuple[dict[str, int], Vehicles]:
     position_m = np.array([(0.0, 0.0), (20.0, 0.0), *others_m])
     names = ["follower", "leader", *(f"other{n}" for n in range(len(others_m)))]
     members = {name: index for index, name in enumerate(names)}
-    return members, Vehicles(names, position_m, np.ones(len(names), dtype=bool))
+    return members, vehicles_at(names, position_m)
 
 
 def test_workload_counts_others_around_the_receiver() -> None:
