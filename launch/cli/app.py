@@ -19,6 +19,7 @@ from twintier.launch.cli.schema import schema
 from twintier.launch.cli.up import up
 from twintier.launch.cli.watching import doctor, status, watch
 from twintier.launch.problems import say_missing
+from twintier.launch.signals import interrupt_at_signals
 from twintier.runtime.one_thread import use_one_thread
 
 use_one_thread()
@@ -57,6 +58,7 @@ def main() -> None:
     What must be kept is on disk by then, so the interpreter is not taken down part by part, which
     takes longer than all the rest of an end.
     """
+    interrupt_at_signals()
     try:
         app()
     except SystemExit as ending:

@@ -49,7 +49,7 @@ from twintier.runtime.effects import (
 from twintier.runtime.jobs import InlineJobs
 from twintier.runtime.runtime import Runtime
 from twintier.runtime.settings import RuntimeSettings
-from twintier.runtime.storage.store import MemoryStore
+from twintier.runtime.storage.store import MemoryStore, StoreError
 
 ACTUATE = Actuate(COOP_PERCEPTION, (1.0, 0.0))
 AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
@@ -571,3 +571,19 @@ def test_stopping_with_the_bus_away_is_bounded() -> None:
             assert loop.time() - start == pytest.approx(0.0, abs=0.01)
 
     virtual(main())
+
+
+def test_an_account_that_cannot_be_written_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def scenario() -> None:
+        core = ToyCore("plvn", "p1", nothing)
+        alone = node(MemoryHub(), core, path=tmp_path / "file" / "ledger.json")
+        working = asyncio.ensure_future(alone.runtime.run())
+        await asyncio.sleep(0.01)
+        async with asyncio.timeout(3):
+            await alone.runtime.stop()
+        with pytest.raises(StoreError, match=r"ledger.json cannot be written: .*--ledgers"):
+            await working
+
+    virtual(scenario())

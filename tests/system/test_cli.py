@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from twintier.broker.mqtt.bus import MqttBus
 from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.process import RunningBroker, free_port
+from twintier.broker.tape import TapeHeader, TapeWriter
 from twintier.protocol.catalogue import CATALOGUE
 
 END_S = 20.0
@@ -83,6 +86,26 @@ def test_commands_say_that_no_broker_answers() -> None:
         output, _ = process.communicate(timeout=END_S)
         assert process.returncode == 3
         assert f"no broker answers at {url}" in output
+
+
+@pytest.mark.parametrize("command", ["watch", "status", "plvn list", "bus record", "bus replay"])
+def test_ctrl_c_ends_the_wait_for_a_broker_at_once_and_leaves_nothing(
+    command: str, tmp_path: Path
+) -> None:
+    tape = tmp_path / "tape"
+    words = [*command.split(), *([str(tape)] if command.startswith("bus") else [])]
+    if command == "bus replay":
+        TapeWriter(tape, TapeHeader("twintier", 0)).__exit__(None, None, None)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = twintier(*words, "--url", f"mqtt://127.0.0.1:{silent.getsockname()[1]}")
+        silent.accept()[0].close()
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=END_S)
+    assert time.monotonic() - began < 2.0
+    assert process.returncode == 1
+    assert output.startswith("twintier: stopped before a broker answered\n")
+    assert tape.exists() == (command == "bus replay")
 
 
 def test_an_unknown_network_ends_the_agent_with_its_own_code(
