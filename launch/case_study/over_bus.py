@@ -6,7 +6,7 @@ with it. What is special to the case study is in settings, and in where the meta
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -77,7 +77,9 @@ def deployed(url: str) -> Iterator[Deployment]:
     """A deployment with a root of its own on the bus, and a folder that goes away with it."""
     with TemporaryDirectory() as folder, _broker_at(url) as make_bus:
         root = f"case-study-{new_incarnation()}"
-        yield Deployment(make_bus=make_bus, clock=WallClock(), state=Path(folder), root=root)
+        deployed_here = Deployment(make_bus, WallClock(), state=Path(folder), root=root)
+        with closing(deployed_here) as deployment:
+            yield deployment
 
 
 @contextmanager

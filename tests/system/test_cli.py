@@ -19,6 +19,7 @@ from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.process import RunningBroker, free_port
 from twintier.broker.tape import TapeHeader, TapeWriter
+from twintier.launch.lock import locked
 from twintier.protocol.catalogue import CATALOGUE
 
 END_S = 20.0
@@ -77,6 +78,42 @@ def test_roles_end_with_0_at_ctrl_c_also_when_the_broker_has_gone(
     broker.stop()
     assert interrupt(edge) == 0
     assert interrupt(cloud) == 0
+    stores = sorted(path.name for path in (tmp_path / "state").glob("**/*sqlite*"))
+    assert stores == ["agent-builtin-1.sqlite", "cloud.sqlite", "edge.sqlite"]  # no -wal is left
+
+
+@pytest.mark.parametrize(("words", "held"), [("demo", ""), ("up broker", "broker")])
+def test_a_folder_in_use_is_refused_with_the_number_of_its_process(
+    words: str, held: str, tmp_path: Path
+) -> None:
+    with locked(tmp_path / held):
+        process = twintier(*words.split(), "--state", str(tmp_path))
+        output, _ = process.communicate(timeout=END_S)
+    assert process.returncode == 9
+    assert f"is in use by process {os.getpid()}\n" in output
+
+
+def test_the_summary_of_a_demo_is_looked_at_before_it_starts(tmp_path: Path) -> None:
+    process = twintier("demo", "--source", "builtin", "--summary", str(tmp_path / "none" / "x"))
+    output, _ = process.communicate(timeout=END_S)
+    assert process.returncode == 2
+    assert output.startswith(f"twintier: {tmp_path / 'none' / 'x'} cannot be written: ")
+
+
+@pytest.mark.parametrize("role", ["cloud", "edge e1", "agent --source builtin"])
+def test_an_account_that_cannot_be_written_ends_a_role_with_its_reason(
+    role: str, broker: RunningBroker, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    ledgers = str(tmp_path / "file" / "ledgers")
+    where = ("--url", broker.url, "--state", str(tmp_path / "state"), "--ledgers", ledgers)
+    process = twintier("up", *role.split(), *where)
+    wait_for(process, "on the bus")
+    process.send_signal(signal.SIGHUP)
+    output, _ = process.communicate(timeout=END_S)
+    assert process.returncode == 9
+    assert "why: " in output
+    assert output.endswith("  next: name another folder with --ledgers\n")
 
 
 def test_commands_say_that_no_broker_answers() -> None:
