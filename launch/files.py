@@ -1,12 +1,34 @@
-"""Files that a command writes its results to: looked at before the work, not after it."""
+"""Files that a command writes to, and how many it may open: looked at before the work."""
 
 import errno
 import os
+import resource
 from pathlib import Path
 
 
 class UnwritableError(Exception):
     """A file that was named cannot be written; the message says why and what to do."""
+
+
+class OpenFilesError(Exception):
+    """This process may not open as many files as it needs; the message says how to allow it."""
+
+
+def allow_open_files(count: int) -> None:
+    """Raise the limit of open files, connections among them, as far as is needed and allowed.
+
+    Raises:
+        OpenFilesError: if that is too few.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise OpenFilesError(
+            f"{count} files and connections are needed and {hard} allowed; raise the limit with "
+            f"`ulimit -n {count}`, or ask for fewer PLVNs"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def check_writable(path: Path | None) -> None:

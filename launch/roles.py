@@ -16,6 +16,7 @@ from twintier.broker.servers.process import RunningBroker
 from twintier.launch.connection import Connection
 from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.exit_codes import ExitCode
+from twintier.launch.files import OpenFilesError, allow_open_files
 from twintier.launch.instruments import Instruments, make_instruments
 from twintier.launch.lock import locked
 from twintier.launch.problems import say
@@ -31,6 +32,10 @@ from twintier.plvn_agent.source import SourceError
 from twintier.runtime.delivery.presence import TakenOverError
 from twintier.runtime.recording.recorder import RecordingError
 from twintier.runtime.storage.store import StoreError
+
+FILES_OF_A_PROCESS = 32
+FILES_OF_AN_AGENT = 2
+"""Its connections, for control and for large things."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,7 @@ def run_agents(
             await unless_stopped(source.start(), stop)
             if stop.is_set():
                 return ExitCode.OK
+            allow_open_files(FILES_OF_A_PROCESS + FILES_OF_AN_AGENT * len(source.plvns))
             with closing(options.deployment()) as deployment:
                 agents = agent_runtimes(
                     deployment,
@@ -178,5 +184,5 @@ def run_role(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int
         return say(error, ExitCode.STORE)
     except TakenOverError as error:
         return say(error, ExitCode.TAKEN_OVER)
-    except (LocalBusError, RecordingError) as error:
+    except (LocalBusError, RecordingError, OpenFilesError) as error:
         return say(error, ExitCode.USAGE)

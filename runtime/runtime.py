@@ -141,12 +141,12 @@ class Runtime:
         return work
 
     def _came_up(self) -> None:
-        """Start the core; after a lost connection, take back what the will has said of us."""
+        """Start the core; after a lost connection, say again what the broker may have lost."""
         core = self._driver.core
         log.info("on the bus", role=core.role, id=core.id)
         self._out.uploads.on_up()
         if self._started:
-            self._succession.say_status()
+            self._succession.say_retained()
             return
         self._started = True
         for listening in self._in.subscriptions.initial:

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from twintier.broker.bus import Bus
 from twintier.broker.clock import WallClock
+from twintier.broker.errors import UnavailableError
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.broker.servers.local import start_broker
 from twintier.cloud_twin.categories import Lattice
@@ -28,6 +29,7 @@ from twintier.launch.case_study.epochs import INMF, PAPER
 from twintier.launch.case_study.source import TaskSource
 from twintier.launch.connection import ClientName, Connection, monitor_id
 from twintier.launch.deployment import Deployment, MakeBus, agent_runtimes
+from twintier.launch.inspect.connecting import is_up
 from twintier.launch.serve import serve
 from twintier.launch.twins import edge_runtime
 from twintier.learning.policy import Vector
@@ -70,6 +72,28 @@ def train_over_bus(
     """
     with deployed(url) as deployment:
         return asyncio.run(_train(deployment, mixture, settings, seed, tick))
+
+
+def check_bus(url: str) -> None:
+    """Look, before anything is computed, whether somebody answers at a bus.
+
+    Raises:
+        LocalBusError: if it is no URL of a broker.
+        UnavailableError: if no broker answers there.
+    """
+    if url not in {"memory", "auto"}:
+        asyncio.run(_meet(Connection(url).watcher(), url))
+
+
+async def _meet(bus: Bus, url: str) -> None:
+    await bus.connect()
+    try:
+        if not await is_up(bus, asyncio.Event()):
+            raise UnavailableError(
+                f"no broker answers at {url}; start one with `twintier up broker`"
+            )
+    finally:
+        await bus.close()
 
 
 @contextmanager
