@@ -94,6 +94,19 @@ class TapeWriter:
         self._file.flush()
 
 
+def check_new(path: Path) -> None:
+    """Look whether a tape can be begun there; nothing is made yet.
+
+    Raises:
+        TapeError: if something is there, or what stands above it is no folder.
+    """
+    if path.exists() or path.is_symlink():
+        raise TapeError(f"{path} exists; choose another file for the tape")
+    above = next((folder for folder in path.parents if folder.exists()), Path())
+    if not above.is_dir():
+        raise TapeError(f"{path} cannot be made: {above} is no folder; choose another file")
+
+
 def read_header(path: Path) -> TapeHeader:
     """What a tape says of itself.
 

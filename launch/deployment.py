@@ -51,6 +51,13 @@ class Deployment:
     """Folder that `twintier certs` made, with certificates and signing keys, if it is secured."""
     instruments: Instruments = field(default_factory=Instruments)
     """Recordings and faults that were asked for."""
+    stores: list[Store] = field(default_factory=list)
+    """Of the runtimes that were made; closed with the deployment."""
+
+    def close(self) -> None:
+        """Close the stores, once their runtimes have ended."""
+        for store in self.stores:
+            store.close()
 
     def runtime_settings(self, role_id: str, clock_id: str | None = None) -> RuntimeSettings:
         """Settings of one runtime, with an incarnation of its own."""
@@ -87,6 +94,7 @@ class Deployment:
         Raises:
             RecordingError: if a recording is asked for and cannot be made.
         """
+        self.stores.append(store)
         instruments, incarnation = self.instruments, settings.incarnation
         control, bulk = (
             instruments.bus(

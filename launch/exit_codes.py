@@ -50,6 +50,7 @@ PAGES: Mapping[ExitCode, Page] = {
         (
             "A defect; the last lines on standard error say where.",
             "A recording or an examination was cut off before it was complete.",
+            "Standard output took nothing, as when a disk is full.",
         ),
         ("Read the log, and run the command again.", "Report it with those lines."),
     ),
@@ -118,9 +119,17 @@ PAGES: Mapping[ExitCode, Page] = {
         ),
     ),
     ExitCode.STORE: Page(
-        "The state folder cannot be used by this release.",
-        ("It was written by a newer release, or is damaged, or cannot be written.",),
-        ("Use the newer release, or another folder with `--state`.",),
+        "The state folder cannot be used as it is.",
+        (
+            "It was written by a newer release, or is damaged, or cannot be written.",
+            "Another process uses it; its number is printed.",
+            "A store is missing beside its model files.",
+        ),
+        (
+            "Use the newer release, or another folder with `--state`.",
+            "End the process that is named.",
+            "Restore the folder whole, from one copy.",
+        ),
     ),
     ExitCode.CERTIFICATE: Page(
         "A certificate has ended, or ends within seven days.",

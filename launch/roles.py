@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,19 +16,26 @@ from twintier.broker.servers.process import RunningBroker
 from twintier.launch.connection import Connection
 from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.exit_codes import ExitCode
+from twintier.launch.files import OpenFilesError, allow_open_files
 from twintier.launch.instruments import Instruments, make_instruments
+from twintier.launch.lock import locked
 from twintier.launch.problems import say
-from twintier.launch.serve import run_until_signal, serve
+from twintier.launch.serve import run_until_signal, serve, unless_stopped
 from twintier.launch.settings.errors import SettingError
 from twintier.launch.settings.own import BrokerSettings, ConnectionSettings, DeploymentSettings
 from twintier.launch.settings.resolve import Settings
 from twintier.launch.sources import SourceOptions, make_source
+from twintier.launch.streams import OutputError
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
 from twintier.plvn_agent.source import SourceError
 from twintier.runtime.delivery.presence import TakenOverError
 from twintier.runtime.recording.recorder import RecordingError
 from twintier.runtime.storage.store import StoreError
+
+FILES_OF_A_PROCESS = 32
+FILES_OF_AN_AGENT = 2
+"""Its connections, for control and for large things."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +99,28 @@ def run_broker(settings: BrokerSettings, connection: ConnectionSettings, state: 
 
     If it is secured, SIGHUP makes it take up what changed in the folder of certificates.
     """
-    secured, port = None, 1883
-    if connection.certs is not None:
-        secured, port = Secured(connection.certs, connection.root, settings.bind), 8883
-    state.mkdir(parents=True, exist_ok=True)
     try:
-        broker = start_broker(settings.kind, state, settings.port or port, secured)
+        with locked(state):
+            return _run_broker(settings, connection, state)
     except BrokerStartError as error:
         return say(error, ExitCode.NO_BROKER)
     except CertificateError as error:
         return say(error, ExitCode.USAGE)
+    except StoreError as error:
+        return say(error, ExitCode.STORE)
+
+
+def _run_broker(settings: BrokerSettings, connection: ConnectionSettings, state: Path) -> int:
+    secured, port = None, 1883
+    if connection.certs is not None:
+        secured, port = Secured(connection.certs, connection.root, settings.bind), 8883
+    broker = start_broker(settings.kind, state, settings.port or port, secured)
 
     async def until_stopped(stop: asyncio.Event) -> int:
         if secured is not None:
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, _reload, broker, state, secured)
-        print(f"{broker.kind} {broker.version} listens on {broker.url}", flush=True)
+        _tell(f"{broker.kind} {broker.version} listens on {broker.url}")
         await stop.wait()
         return ExitCode.OK
 
@@ -120,9 +134,15 @@ def _reload(broker: RunningBroker, state: Path, secured: Secured) -> None:
     try:
         reload_mosquitto(broker, state, secured)
     except CertificateError as error:
-        print(f"twintier: nothing was taken up: {error}", flush=True)
+        _tell(f"twintier: nothing was taken up: {error}")
     else:
-        print("took up certificates and access rules", flush=True)
+        _tell("took up certificates and access rules")
+
+
+def _tell(line: str) -> None:
+    """Print a line; a broker goes on when nobody can read it."""
+    with suppress(OutputError, BrokenPipeError):
+        print(line, flush=True)
 
 
 def run_agents(
@@ -133,16 +153,20 @@ def run_agents(
     async def main(stop: asyncio.Event) -> int:
         source = make_source(source_options)
         try:
-            await source.start()
-            agents = agent_runtimes(
-                options.deployment(),
-                source,
-                agent,
-                host,
-                inmfs=options.settings.inmfs,
-                wait_for_planning=options.settings.wait,
-            )
-            await serve(agents.runtimes, stop, [agents.host.run()])
+            await unless_stopped(source.start(), stop)
+            if stop.is_set():
+                return ExitCode.OK
+            allow_open_files(FILES_OF_A_PROCESS + FILES_OF_AN_AGENT * len(source.plvns))
+            with closing(options.deployment()) as deployment:
+                agents = agent_runtimes(
+                    deployment,
+                    source,
+                    agent,
+                    host,
+                    inmfs=options.settings.inmfs,
+                    wait_for_planning=options.settings.wait,
+                )
+                await serve(agents.runtimes, stop, [agents.host.run()])
         finally:
             await source.stop()
         return ExitCode.OK
@@ -160,5 +184,5 @@ def run_role(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int
         return say(error, ExitCode.STORE)
     except TakenOverError as error:
         return say(error, ExitCode.TAKEN_OVER)
-    except (LocalBusError, RecordingError) as error:
+    except (LocalBusError, RecordingError, OpenFilesError) as error:
         return say(error, ExitCode.USAGE)

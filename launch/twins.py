@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +32,7 @@ from twintier.protocol.ids import EdgeId, InmfId
 from twintier.protocol.signing import verify_key_of
 from twintier.runtime.jobs import Jobs
 from twintier.runtime.runtime import Runtime
+from twintier.runtime.storage.sql import explained
 from twintier.runtime.workers import WorkerJobs
 
 log = structlog.get_logger()
@@ -61,10 +63,17 @@ def _blueprint(name: InmfId, settings: CloudSettings) -> Blueprint:
 
 
 def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
-    """The cloud twin, with what its store remembers."""
-    store = CloudStore(deployment.state / "cloud")
+    """The cloud twin, with what its store remembers.
+
+    Raises:
+        StoreError: if the store cannot be used.
+    """
+    folder = deployment.state / "cloud"
+    with explained(folder):
+        store = CloudStore(folder)
+        records = store.load()
     planner = Planner(settings, blueprints(settings), Library(), Lattice())
-    core = CloudCore(planner, settings, store.load())
+    core = CloudCore(planner, settings, records)
     running = deployment.runtime_settings("cloud")
     return deployment.runtime(core, "cloud", cloud_routes(), store=store, settings=running)
 
@@ -72,12 +81,19 @@ def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
 def edge_runtime(
     deployment: Deployment, edge: EdgeId, settings: EdgeSettings, jobs: Jobs
 ) -> Runtime:
-    """One edge server, with what its store remembers; its jobs are started by the caller."""
-    store = EdgeStore(deployment.state / edge, trajectory_slots=settings.trajectory_slots)
+    """One edge server, with what its store remembers; its jobs are started by the caller.
+
+    Raises:
+        StoreError: if the store cannot be used.
+    """
+    folder = deployment.state / edge
+    with explained(folder):
+        store = EdgeStore(folder, trajectory_slots=settings.trajectory_slots)
+        records = store.load()
     running = deployment.runtime_settings(edge)
     if running.sign_key is not None:
         settings = replace(settings, verify_key=verify_key_of(running.sign_key))
-    core = EdgeCore(edge, settings, store.load())
+    core = EdgeCore(edge, settings, records)
     client, routes = f"edge-{edge}", edge_routes(edge)
     return deployment.runtime(core, client, routes, store=store, settings=running, jobs=jobs)
 
@@ -86,7 +102,8 @@ def run_cloud(options: RoleOptions, settings: CloudSettings) -> int:
     """Run the cloud twin until a signal."""
 
     async def main(stop: asyncio.Event) -> int:
-        await serve([cloud_runtime(options.deployment(), settings)], stop)
+        with closing(options.deployment()) as deployment:
+            await serve([cloud_runtime(deployment, settings)], stop)
         return ExitCode.OK
 
     return run_role(main)
@@ -97,7 +114,8 @@ def run_edge(options: RoleOptions, edge: EdgeId, settings: EdgeSettings) -> int:
 
     async def main(stop: asyncio.Event) -> int:
         async with WorkerJobs(options.settings.workers) as jobs:
-            await serve([edge_runtime(options.deployment(), edge, settings, jobs)], stop)
+            with closing(options.deployment()) as deployment:
+                await serve([edge_runtime(deployment, edge, settings, jobs)], stop)
         return ExitCode.OK
 
     return run_role(main)

@@ -1,5 +1,6 @@
 """What agents must not forget, in one small SQLite file: whom each obeys, and what it uploads."""
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from twintier.runtime.storage.journal import (
     read_uploads,
     write_journal,
 )
+from twintier.runtime.storage.store import StoreError
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS owners (plvn TEXT PRIMARY KEY, edge TEXT, fence INTEGER)",
@@ -35,12 +37,23 @@ class AgentStore:
     """Owners and outboxes of the PLVNs of one process."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = connect_journal(str(path))
-        with self._connection:
-            for statement in _SCHEMA:
-                self._connection.execute(statement)
-            self._migrate()
+        """Open or create the file.
+
+        Raises:
+            StoreError: if it cannot be used.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = connect_journal(str(path))
+            with self._connection:
+                for statement in _SCHEMA:
+                    self._connection.execute(statement)
+                self._migrate()
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise StoreError(
+                f"{path} cannot be used: {error}; end who else holds it, restore it from a copy, "
+                "or name another folder with --state"
+            ) from error
 
     def save(self, records: Sequence[Record]) -> None:
         """Keep the records, all or none.

@@ -22,6 +22,7 @@ from twintier.runtime.delivery.receiver import Receiver
 from twintier.runtime.driver import Driver
 from twintier.runtime.effects import Answer, Publish
 from twintier.runtime.settings import RuntimeSettings
+from twintier.runtime.storage.store import StoreError
 from twintier.runtime.succession import Succession
 
 log = structlog.get_logger()
@@ -86,6 +87,7 @@ class Runtime:
 
         Raises:
             TakenOverError: if a later process of the same source has come.
+            StoreError: if the account of messages cannot be written.
         """
         self._out.meter.start(self._clock.now())
         try:
@@ -99,10 +101,7 @@ class Runtime:
                 for task in tasks:
                     task.cancel()
         finally:
-            self.quiesce()
-            await self._bus.close()
-            self._write_ledger()
-            self._stopped.set()
+            await self._end()
         if self._succession.taken_over:
             raise TakenOverError(
                 f"another process of {self._out.src} was started after this one and goes on; "
@@ -142,12 +141,12 @@ class Runtime:
         return work
 
     def _came_up(self) -> None:
-        """Start the core; after a lost connection, take back what the will has said of us."""
+        """Start the core; after a lost connection, say again what the broker may have lost."""
         core = self._driver.core
         log.info("on the bus", role=core.role, id=core.id)
         self._out.uploads.on_up()
         if self._started:
-            self._succession.say_status()
+            self._succession.say_retained()
             return
         self._started = True
         for listening in self._in.subscriptions.initial:
@@ -185,6 +184,15 @@ class Runtime:
                 return Will(outgoing.topic, outgoing.payload)
         raise TypeError(f"goodbye of {core.role} {core.id} retains no status")
 
+    async def _end(self) -> None:
+        """Let go of everything; who waits in `stop` goes on whatever fails here."""
+        try:
+            self.quiesce()
+            await self._bus.close()
+            self._write_ledger()
+        finally:
+            self._stopped.set()
+
     async def _drain(self) -> None:
         settings, loop = self._settings, asyncio.get_running_loop()
         deadline = loop.time() + settings.drain_s
@@ -206,4 +214,10 @@ class Runtime:
         out, incarnation = self._out, self._settings.incarnation
         counts, dropped = out.meter.messages, out.meter.dropped
         written = out.ledger.written(out.src, incarnation, self._clock.now(), counts, dropped)
-        out.ledger.write(written)
+        try:
+            out.ledger.write(written)
+        except OSError as error:
+            raise StoreError(
+                f"the account of messages {out.ledger.path} cannot be written: {error.strerror}; "
+                "name another folder with --ledgers"
+            ) from error

@@ -32,3 +32,9 @@ class Succession:
         status = self._out.presence.status
         if status is not None and not self.taken_over:
             self._out.publisher.publish(status)
+
+    def say_retained(self) -> None:
+        """Say all again that the broker keeps for us, which one without a disk has forgotten."""
+        if not self.taken_over:
+            for value in self._out.presence.retained:
+                self._out.publisher.publish(value)

@@ -42,7 +42,7 @@ RESERVED = frozenset({"ca", BROKER, CLOUD})
 DEFAULT_DAYS = 365
 SOON = timedelta(days=7)
 T = TypeVar("T")
-_HOST = re.compile(r"[A-Za-z0-9:*]([A-Za-z0-9.:-]*[A-Za-z0-9])?")
+_HOST = re.compile(r"[A-Za-z0-9_:*]([A-Za-z0-9_.:-]*[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ from twintier.broker.servers.process import (
     answers_connect,
     answers_handshake,
     choose_port,
+    reached_at,
     start,
+    url_of,
 )
 from twintier.protocol.codec import MAX_PAYLOAD_BYTES
 from twintier.protocol.ids import EdgeId
@@ -135,7 +137,8 @@ def start_mosquitto(
         )
     rules = secured.rules() if acl is None and secured is not None else acl
     ready = _readiness(secured)
-    chosen = choose_port(port)
+    host = LOOPBACK if secured is None else reached_at(secured.bind)
+    chosen = choose_port(port, host)
     folder = state_dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     path, acl_path = folder / CONFIGURATION, folder / RULES
@@ -153,8 +156,7 @@ def start_mosquitto(
     )
     log_path = folder / "mosquitto.log"
     process = start([program, "-c", str(path)], log_path, lambda: ready(chosen))
-    scheme = "mqtt" if secured is None else "mqtts"
-    url = f"{scheme}://{LOOPBACK}:{chosen}"
+    url = url_of("mqtt" if secured is None else "mqtts", host, chosen)
     return RunningBroker(url, "mosquitto", _version(program), process, log_path)
 
 
@@ -192,7 +194,7 @@ def _readiness(secured: Secured | None) -> Callable[[int], bool]:
     if secured is None:
         return answers_connect
     files = tls_files(secured.certs, BROKER)
-    host = LOOPBACK if secured.bind == "0.0.0.0" else secured.bind  # noqa: S104  # compared only
+    host = reached_at(secured.bind)
     return lambda port: answers_handshake(host, port, files.authorities)
 
 

@@ -19,6 +19,7 @@ STOP_S = 3.0
 PAUSE_S = 0.02
 _PR_SET_PDEATHSIG = 1
 LOOPBACK = "127.0.0.1"
+LOOPBACK_6 = "::1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,17 @@ def free_port() -> int:
         return port
 
 
-def choose_port(port: int | None) -> int:
+def reached_at(bind: str) -> str:
+    """The address at which this machine reaches a server that listens on an address."""
+    return {"0.0.0.0": LOOPBACK, "::": LOOPBACK_6}.get(bind, bind)  # noqa: S104  # compared only
+
+
+def url_of(scheme: str, host: str, port: int) -> str:
+    """The URL of a broker; an address of IPv6 stands in brackets."""
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def choose_port(port: int | None, host: str = LOOPBACK) -> int:
     """The port asked for, or a free one.
 
     Raises:
@@ -52,14 +63,13 @@ def choose_port(port: int | None) -> int:
     """
     if port is None:
         return free_port()
-    with socket.socket() as client:
-        client.settimeout(0.5)
-        if client.connect_ex((LOOPBACK, port)) == 0:
-            raise BrokerStartError(
-                f"port {port} is taken by another server; connect to it with its URL or "
-                "choose another port"
-            )
-    return port
+    try:
+        socket.create_connection((host, port), timeout=0.5).close()
+    except OSError:
+        return port
+    raise BrokerStartError(
+        f"port {port} is taken by another server; connect to it with its URL or choose another port"
+    )
 
 
 def start(

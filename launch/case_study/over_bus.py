@@ -6,12 +6,13 @@ with it. What is special to the case study is in settings, and in where the meta
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from twintier.broker.bus import Bus
 from twintier.broker.clock import WallClock
+from twintier.broker.errors import UnavailableError
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.broker.servers.local import start_broker
 from twintier.cloud_twin.categories import Lattice
@@ -28,6 +29,7 @@ from twintier.launch.case_study.epochs import INMF, PAPER
 from twintier.launch.case_study.source import TaskSource
 from twintier.launch.connection import ClientName, Connection, monitor_id
 from twintier.launch.deployment import Deployment, MakeBus, agent_runtimes
+from twintier.launch.inspect.connecting import is_up
 from twintier.launch.serve import serve
 from twintier.launch.twins import edge_runtime
 from twintier.learning.policy import Vector
@@ -72,12 +74,36 @@ def train_over_bus(
         return asyncio.run(_train(deployment, mixture, settings, seed, tick))
 
 
+def check_bus(url: str) -> None:
+    """Look, before anything is computed, whether somebody answers at a bus.
+
+    Raises:
+        LocalBusError: if it is no URL of a broker.
+        UnavailableError: if no broker answers there.
+    """
+    if url not in {"memory", "auto"}:
+        asyncio.run(_meet(Connection(url).watcher(), url))
+
+
+async def _meet(bus: Bus, url: str) -> None:
+    await bus.connect()
+    try:
+        if not await is_up(bus, asyncio.Event()):
+            raise UnavailableError(
+                f"no broker answers at {url}; start one with `twintier up broker`"
+            )
+    finally:
+        await bus.close()
+
+
 @contextmanager
 def deployed(url: str) -> Iterator[Deployment]:
     """A deployment with a root of its own on the bus, and a folder that goes away with it."""
     with TemporaryDirectory() as folder, _broker_at(url) as make_bus:
         root = f"case-study-{new_incarnation()}"
-        yield Deployment(make_bus=make_bus, clock=WallClock(), state=Path(folder), root=root)
+        deployed_here = Deployment(make_bus, WallClock(), state=Path(folder), root=root)
+        with closing(deployed_here) as deployment:
+            yield deployment
 
 
 @contextmanager

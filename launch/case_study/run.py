@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from twintier.inmf.actor import PolicySpec
@@ -35,6 +36,7 @@ from twintier.launch.case_study.arms import (
 from twintier.launch.case_study.epochs import INMF, PAPER
 from twintier.launch.case_study.over_bus import train_over_bus
 from twintier.launch.case_study.summary import ArmCurves, bounds, half_width, summarise
+from twintier.launch.lock import locked
 from twintier.learning.policy import Vector
 
 
@@ -70,8 +72,9 @@ def run(
         What `summary.json` holds.
 
     Raises:
-        CaseStudyError: if `out` holds parts of a run with other settings, or the network cannot go
-            over a bus.
+        CaseStudyError: if `out` holds parts of a run with other settings or damaged ones, or the
+            network cannot go over a bus.
+        StoreError: if another process writes into `out`, or it cannot be written.
     """
     chosen = settings or CaseStudySettings(epochs=epochs)
     if over_bus is not None and chosen.policy.spec != PolicySpec.of(PAPER.spec):
@@ -79,8 +82,15 @@ def run(
             f"{INMF} is installed with {PAPER.spec.network}; over a bus hidden {chosen.hidden} "
             "cannot take its place, leave it as it is"
         )
+    with locked(out):
+        return _run(chosen, seeds, out, over_bus, quiet=quiet)
+
+
+def _run(
+    chosen: CaseStudySettings, seeds: int, out: Path, over_bus: str | None, *, quiet: bool
+) -> dict[str, object]:
     parts = out / "parts"
-    parts.mkdir(parents=True, exist_ok=True)
+    parts.mkdir(exist_ok=True)
     _claim(parts / "settings.json", asdict(chosen))
     with _progress(quiet=quiet) as progress:
         task = progress.add_task("case study", total=_ticks(chosen) * seeds)
@@ -179,7 +189,7 @@ def _part(path: Path, compute: Callable[[Tick], Part], advance: Advance, ticks: 
     """The arrays of a part, from its file or computed now; the file appears whole or not at all."""
     if path.exists():
         advance(ticks)
-        return load_file(path)
+        return _loaded(path)
     start = process_time()
     part = compute(lambda: advance(1))
     part["cpu_s"] = np.array([process_time() - start])
@@ -189,8 +199,17 @@ def _part(path: Path, compute: Callable[[Tick], Part], advance: Advance, ticks: 
     return part
 
 
+def _loaded(path: Path) -> Part:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CaseStudyError(
+            f"{path} is damaged: {error}; delete it, and it is computed again"
+        ) from error
+
+
 def _curves(arm: Arm, seeds: int, parts: Path) -> ArmCurves:
-    loaded = [load_file(parts / f"arm-{arm}-{seed}.safetensors") for seed in range(seeds)]
+    loaded = [_loaded(parts / f"arm-{arm}-{seed}.safetensors") for seed in range(seeds)]
     return ArmCurves(
         np.stack([part["reward_j"] for part in loaded]),
         np.stack([part["entropy"] for part in loaded]),
@@ -200,7 +219,7 @@ def _curves(arm: Arm, seeds: int, parts: Path) -> ArmCurves:
 def _cpu_s(seeds: int, parts: Path) -> float:
     names = [f"start-{start}" for start in STARTS] + [f"arm-{arm}" for arm in ARMS]
     paths = [parts / f"{name}-{seed}.safetensors" for name in names for seed in range(seeds)]
-    return sum(float(load_file(path)["cpu_s"][0]) for path in paths)
+    return sum(float(_loaded(path)["cpu_s"][0]) for path in paths)
 
 
 def _report(

@@ -18,7 +18,10 @@ from twintier.launch.cli.root import Root
 from twintier.launch.cli.schema import schema
 from twintier.launch.cli.up import up
 from twintier.launch.cli.watching import doctor, status, watch
-from twintier.launch.problems import say_missing
+from twintier.launch.exit_codes import ExitCode
+from twintier.launch.problems import say, say_missing
+from twintier.launch.signals import interrupt_at_signals
+from twintier.launch.streams import OutputError, guard_streams
 from twintier.runtime.one_thread import use_one_thread
 
 use_one_thread()
@@ -57,14 +60,27 @@ def main() -> None:
     What must be kept is on disk by then, so the interpreter is not taken down part by part, which
     takes longer than all the rest of an end.
     """
+    guard_streams()
+    interrupt_at_signals()
     try:
         app()
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except ModuleNotFoundError as error:
         code = say_missing(error)
+    except OutputError as error:
+        code = say(error, ExitCode.FAILED)
     else:
         return
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    os._exit(_told(code))
+
+
+def _told(code: int) -> int:
+    """The exit code, once what was printed is with whoever reads it."""
+    try:
+        sys.stdout.flush()
+    except (OutputError, BrokenPipeError) as error:
+        return code or say(error, ExitCode.FAILED)
+    finally:
+        sys.stderr.flush()
+    return code

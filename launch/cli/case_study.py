@@ -1,5 +1,6 @@
 """`twintier case-study`: Fig. 6 of the paper."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,19 +26,30 @@ def case_study(
     ] = None,
 ) -> int:
     """Compute the paper's case study (Fig. 6): curves, summary and picture."""
-    from twintier.broker.errors import BrokerStartError  # noqa: PLC0415
+    os.environ.pop("MPLBACKEND", None)  # a notebook's is not here; the picture goes to files
+    from twintier.broker.errors import (  # noqa: PLC0415
+        BrokerStartError,
+        LocalBusError,
+        UnavailableError,
+    )
     from twintier.launch.case_study.arms import CaseStudySettings  # noqa: PLC0415
+    from twintier.launch.case_study.over_bus import check_bus  # noqa: PLC0415
     from twintier.launch.case_study.run import CaseStudyError, run  # noqa: PLC0415
     from twintier.launch.exit_codes import ExitCode  # noqa: PLC0415
     from twintier.launch.problems import say  # noqa: PLC0415
     from twintier.learning.errors import SettingsError  # noqa: PLC0415
+    from twintier.runtime.storage.store import StoreError  # noqa: PLC0415
 
     quiet_logs()
     try:
         chosen = settings.of(CaseStudySettings)
+        if over_bus is not None:
+            check_bus(over_bus)
         run(seeds=seeds, out=out, over_bus=over_bus, settings=chosen)
-    except (CaseStudyError, SettingsError) as error:
+    except (CaseStudyError, LocalBusError, SettingsError) as error:
         return say(error, ExitCode.USAGE)
-    except BrokerStartError as error:
+    except (BrokerStartError, UnavailableError) as error:
         return say(error, ExitCode.NO_BROKER)
+    except StoreError as error:
+        return say(error, ExitCode.STORE)
     return ExitCode.OK

@@ -172,6 +172,7 @@ class InOneProcess:
     async def __aenter__(self) -> Self:
         """Start sources, workers and roles."""
         options, deployment = self._options, self._deployment
+        self._stack.callback(deployment.close)
         sources = [make_source(options.source_options(n)) for n in options.networks]
         for source in sources:
             self._stack.push_async_callback(source.stop)

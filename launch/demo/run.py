@@ -23,11 +23,14 @@ from twintier.launch.demo.settings import DemoOptions
 from twintier.launch.demo.summary import RunFacts, read_ledgers, summarise, write_summary
 from twintier.launch.demo.table import Progress, render
 from twintier.launch.exit_codes import ExitCode
+from twintier.launch.files import UnwritableError, check_writable
 from twintier.launch.inspect.projection import View, listen
+from twintier.launch.lock import locked
 from twintier.launch.problems import say
 from twintier.launch.serve import run_until_signal
 from twintier.plvn_agent.source import SourceError
 from twintier.runtime.recording.recorder import RecordingError
+from twintier.runtime.storage.store import StoreError
 
 START_LIMIT_S = 240.0
 """Until planning begins; the warm-up of the networks is in it."""
@@ -79,10 +82,11 @@ def run_demo(options: DemoOptions) -> int:
         state = options.demo.state
         if state is None:
             state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="twintier-")))
-        state.mkdir(parents=True, exist_ok=True)
         broker: RunningBroker | None = None
         secured: Secured | None = None
         try:
+            check_writable(options.demo.summary)
+            stack.enter_context(locked(state))
             if options.demo.secure:
                 secured = Secured(ensure_certificates(options, state / "certs"))
             if options.demo.broker in {"auto", "mosquitto", "nats"}:
@@ -90,10 +94,12 @@ def run_demo(options: DemoOptions) -> int:
                 stack.callback(broker.stop)
         except BrokerStartError as error:
             return say(error, ExitCode.NO_BROKER)
-        except CertificateError as error:
+        except (CertificateError, UnwritableError) as error:
             return say(error, ExitCode.USAGE)
         except SourceError as error:
             return say(error, ExitCode.SOURCE)
+        except StoreError as error:
+            return say(error, ExitCode.STORE)
         return _run_on(Run(options, state), broker, secured)
 
 
@@ -122,6 +128,8 @@ def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> 
         return say(error, ExitCode.USAGE)
     except SourceError as error:
         return say(error, ExitCode.SOURCE)
+    except StoreError as error:
+        return say(error, ExitCode.STORE)
     except PlatformDiedError as error:
         return say(error, ExitCode.CHILD_DIED)
     if code != ExitCode.OK:
@@ -133,7 +141,7 @@ def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> 
 
 
 async def _drive(run: Run, platform: Platform, stop: asyncio.Event) -> int:
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     async with platform:
         bus = platform.listener()
         listening = asyncio.ensure_future(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from twintier.broker.errors import LocalBusError
 from twintier.launch.connection import Connection
 from twintier.launch.exit_codes import ExitCode
+from twintier.launch.inspect.connecting import is_up, say_away
 from twintier.launch.inspect.projection import View, listen
 from twintier.launch.problems import say
 from twintier.launch.serve import run_until_signal
-
-CONNECT_S = 5.0
+from twintier.protocol.errors import InvalidIdError
+from twintier.protocol.topics import prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ async def _ask(asked: Asked, answer: Callable[[View], int], stop: asyncio.Event)
     view = View()
     try:
         bus = asked.connection.watcher()
-    except LocalBusError as error:
+        prefix(asked.root)
+    except (LocalBusError, InvalidIdError) as error:
         return say(error, ExitCode.USAGE)
 
     def unreadable(_topic: str) -> None:
@@ -46,12 +48,8 @@ async def _ask(asked: Asked, answer: Callable[[View], int], stop: asyncio.Event)
 
     listening = asyncio.ensure_future(listen(bus, asked.root, view.take, unreadable))
     try:
-        await asyncio.wait_for(bus.wait_up(), CONNECT_S)
-    except TimeoutError:
-        url = asked.connection.broker_url
-        problem = f"no broker answers at {url}; start one with `twintier up broker`"
-        return say(problem, ExitCode.NO_BROKER)
-    else:
+        if not await is_up(bus, stop):
+            return say_away(asked.connection.broker_url, stop)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), asked.seconds)
     finally:

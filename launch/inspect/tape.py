@@ -1,6 +1,7 @@
 """`twintier bus record` and `twintier bus replay`: the wire to a file and back."""
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,7 @@ from twintier.broker.tape import (
     TapeError,
     TapeHeader,
     TapeWriter,
+    check_new,
     play,
     read_frames,
     read_header,
@@ -23,12 +25,11 @@ from twintier.broker.tape import (
 )
 from twintier.launch.connection import Connection
 from twintier.launch.exit_codes import ExitCode
+from twintier.launch.inspect.connecting import filter_below, is_up, say_away
 from twintier.launch.problems import say
-from twintier.launch.serve import run_until_signal
+from twintier.launch.serve import run_until_signal, unless_stopped
 from twintier.protocol.errors import InvalidIdError
 from twintier.protocol.topics import prefix
-
-CONNECT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +67,34 @@ def run_replay(options: ReplayOptions) -> int:
 
 
 async def _record(options: TapeOptions, stop: asyncio.Event) -> int:
+    path, taken, began_ns = options.path, Passed(), time.monotonic_ns()
     try:
-        topics = f"{prefix(options.root)}{options.topic_filter}"
+        topics = filter_below(options.root, options.topic_filter)
         bus = options.connection.watcher(qos0_limit=QOS0_LIMIT)
-        tape = TapeWriter(options.path, TapeHeader(options.root, time.time_ns()))
-    except FileExistsError:
-        return say(f"{options.path} exists; choose another file for the tape", ExitCode.USAGE)
-    except (LocalBusError, InvalidIdError, OSError) as error:
+        check_new(path)
+        await bus.subscribe([topics])
+    except (LocalBusError, InvalidIdError, TapeError) as error:
         return say(error, ExitCode.USAGE)
-    taken, began_ns = Passed(), time.monotonic_ns()
 
     def offset_ns() -> int:
         return time.monotonic_ns() - began_ns
 
-    with tape:
-        await bus.subscribe([topics])
-
-        async def recording() -> None:
+    async def recording() -> None:
+        with TapeWriter(path, TapeHeader(options.root, time.time_ns())) as tape:
             print(f"recording {topics}; Ctrl-C ends it", file=sys.stderr, flush=True)
             await record(bus, tape, offset_ns, taken, count=options.count)
 
-        code = await _while_connected(
-            bus, options.connection.broker_url, recording, stop, options.seconds
-        )
+    url = options.connection.broker_url
+    try:
+        code = await _while_connected(bus, url, recording, stop, options.seconds)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return say(f"{path} cannot be written: {reason}; name another file", ExitCode.USAGE)
+    if code != ExitCode.OK:
+        return code
     print(
         f"{taken.messages} messages, {taken.retained} of them retained from before, "
-        f"{taken.payload_bytes} bytes of payload in {options.path}"
+        f"{taken.payload_bytes} bytes of payload in {path}"
     )
     if bus.dropped:
         return say(f"{bus.dropped} QoS 0 messages came too fast for the disk", ExitCode.FAILED)
@@ -135,24 +138,11 @@ async def _while_connected(
     """Connect, work until the work, the time or a signal ends it, and close."""
     await bus.connect()
     try:
-        async with asyncio.timeout(CONNECT_S):
-            await bus.wait_up()
-    except TimeoutError:
-        problem = f"no broker answers at {url}; start one with `twintier up broker`"
-        return say(problem, ExitCode.NO_BROKER)
-    else:
-        working = asyncio.ensure_future(work())
-        stopping = asyncio.ensure_future(stop.wait())
-        try:
-            await asyncio.wait(
-                [working, stopping], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            stopping.cancel()
-            working.cancel()
-            ended = await asyncio.gather(working, stopping, return_exceptions=True)
-        if isinstance(ended[0], Exception):
-            raise ended[0]
+        if not await is_up(bus, stop):
+            return say_away(url, stop)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await unless_stopped(work(), stop)
     finally:
         await bus.close()
     return ExitCode.OK

@@ -9,13 +9,12 @@ from twintier.broker.errors import LocalBusError
 from twintier.broker.mqtt.bus import MqttBus
 from twintier.launch.connection import Connection
 from twintier.launch.exit_codes import ExitCode
+from twintier.launch.inspect.connecting import filter_below, is_up, say_away
 from twintier.launch.problems import say
-from twintier.launch.serve import run_until_signal
+from twintier.launch.serve import run_until_signal, unless_stopped
 from twintier.protocol.codec import Decoded, decode
-from twintier.protocol.errors import RemoteProtocolError
-from twintier.protocol.topics import prefix
+from twintier.protocol.errors import InvalidIdError, RemoteProtocolError
 
-CONNECT_S = 5.0
 BLOB_LIMIT = 48
 LINE_LIMIT = 240
 
@@ -25,7 +24,7 @@ def run_watch(
 ) -> int:
     """Print messages until a signal, or until `count` have passed."""
     return run_until_signal(
-        lambda stop: _watch(connection, f"{prefix(root)}{topic_filter}", root, as_json, count, stop)
+        lambda stop: _watch(connection, topic_filter, root, as_json, count, stop)
     )
 
 
@@ -39,25 +38,15 @@ async def _watch(  # noqa: PLR0917  # called in one place
 ) -> int:
     try:
         bus = connection.watcher()
-        await bus.subscribe([topic_filter])
-    except LocalBusError as error:
+        await bus.subscribe([filter_below(root, topic_filter)])
+    except (LocalBusError, InvalidIdError) as error:
         return say(error, ExitCode.USAGE)
     await bus.connect()
-    stopping = asyncio.ensure_future(stop.wait())
-    printing = asyncio.ensure_future(_print(bus, root, as_json=as_json, count=count))
     try:
-        try:
-            await asyncio.wait_for(bus.wait_up(), CONNECT_S)
-        except TimeoutError:
-            problem = (
-                f"no broker answers at {connection.broker_url}; start one with `twintier up broker`"
-            )
-            return ExitCode.OK if stop.is_set() else say(problem, ExitCode.NO_BROKER)
-        await asyncio.wait([stopping, printing], return_when=asyncio.FIRST_COMPLETED)
+        if not await is_up(bus, stop):
+            return say_away(connection.broker_url, stop)
+        await unless_stopped(_print(bus, root, as_json=as_json, count=count), stop)
     finally:
-        for task in (stopping, printing):
-            task.cancel()
-        await asyncio.gather(stopping, printing, return_exceptions=True)
         await bus.close()
     return ExitCode.OK
 

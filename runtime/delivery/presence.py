@@ -11,9 +11,11 @@ from typing import Literal
 
 from twintier.broker.bus import Delivery
 from twintier.broker.errors import BrokerError
+from twintier.protocol.address import Address
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.codec import Decoded
 from twintier.protocol.messages import AgentStatusReported, CloudStatusReported, EdgeStatusReported
+from twintier.protocol.messages.base import Message
 from twintier.runtime.effects import Publish
 
 Status = AgentStatusReported | EdgeStatusReported | CloudStatusReported
@@ -36,16 +38,27 @@ class Presence:
         self._src = src
         self._incarnation = incarnation
         self._status: Publish | None = None
+        self._others: dict[tuple[type[Message], Address], Publish] = {}
 
     @property
     def status(self) -> Publish | None:
         """The last status that the core published."""
         return self._status
 
+    @property
+    def retained(self) -> list[Publish]:
+        """The last value of each topic that the core has had kept, its status first."""
+        return [*([] if self._status is None else [self._status]), *self._others.values()]
+
     def said(self, effect: Publish) -> None:
-        """Note what the core published, if it is a status."""
-        if row_of(type(effect.message)).retain and isinstance(effect.message, Status):
+        """Note what the core published, if the broker is to keep it."""
+        kind = type(effect.message)
+        if not row_of(kind).retain:
+            return
+        if isinstance(effect.message, Status):
             self._status = effect
+        else:
+            self._others[kind, effect.to] = effect
 
     def heard(self, decoded: Decoded, delivery: Delivery) -> Heard:
         """What a status under our own name means; kept values mean nothing."""

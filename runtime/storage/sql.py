@@ -1,10 +1,12 @@
 """SQLite as every store here uses it: write-ahead log, one writer, records beside the journal."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 
 from twintier.runtime.effects import Record
 from twintier.runtime.storage.journal import (
@@ -18,6 +20,8 @@ from twintier.runtime.storage.journal import (
 )
 from twintier.runtime.storage.store import StoreError
 
+WEIGHTS = "weights"
+"""Folder of model files beside a database."""
 Migration = Callable[[Connection], None]
 """Brings a database from one version of its schema to the next."""
 
@@ -38,11 +42,42 @@ def open_database(
         migrations: by the version that each starts from.
 
     Raises:
-        StoreError: if the file holds a schema of a version that no migration starts from.
+        StoreError: if the file cannot be used, holds a schema of a version that no migration
+            starts from, or is new beside model files of another one.
     """
-    steps = {} if migrations is None else migrations
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(URL.create("sqlite", database=str(path)))
+        _bring_to(engine, path, metadata, version=version, migrations=migrations or {})
+    return engine
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Say which file it is that cannot be used, and what to do.
+
+    Raises:
+        StoreError: in place of what the file system or the database has raised.
+    """
+    try:
+        yield
+    except (DBAPIError, OSError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error.strerror
+        raise StoreError(
+            f"{path} cannot be used: {cause}; end who else holds it, restore it from a copy, or "
+            "name another folder with --state"
+        ) from error
+
+
+def _bring_to(
+    engine: Engine,
+    path: Path,
+    metadata: MetaData,
+    *,
+    version: int,
+    migrations: Mapping[int, Migration],
+) -> None:
+    """Bring a database to a version of its schema, from an earlier one or from nothing."""
 
     @event.listens_for(engine, "connect")
     def _configure(connection: object, _record: object) -> None:
@@ -54,18 +89,30 @@ def open_database(
 
     with engine.begin() as connection:
         found = int(connection.execute(text("PRAGMA user_version")).scalar_one())
-        while found in steps and found < version:
-            steps[found](connection)
+        while found in migrations and found < version:
+            migrations[found](connection)
             found += 1
         if found not in {0, version}:
             raise StoreError(
                 f"{path} has schema version {found}, this release reads {version}; "
                 "move the file away or use the release that wrote it"
             )
+        if found == 0:
+            _check_alone(path)
         metadata.create_all(connection)
         create_journal(connection.exec_driver_sql)
         connection.execute(text(f"PRAGMA user_version={version}"))
-    return engine
+
+
+def _check_alone(path: Path) -> None:
+    """A new database would take the model files of the one that is missing for leftovers."""
+    folder = path.parent / WEIGHTS
+    count = sum(1 for _ in folder.glob("*.safetensors"))
+    if count:
+        raise StoreError(
+            f"{path} is new, but {folder} holds {count} model files of another one; restore it "
+            f"together with its -wal file, or move {folder} away to begin anew"
+        )
 
 
 class SqlStore(ABC):

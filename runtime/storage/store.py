@@ -34,6 +34,10 @@ class Store(Protocol):
         """How far each stream from others' outboxes has come."""
         ...
 
+    def close(self) -> None:
+        """Let go of what it is kept in, which is whole in its place then; may be called again."""
+        ...
+
 
 class MemoryStore:
     """Keeps records as long as the process lives, in the order they came."""
@@ -57,3 +61,6 @@ class MemoryStore:
     def accepted(self, now: float) -> dict[StreamKey, int]:
         """See the port."""
         return read_accepted(self._journal.execute, now)
+
+    def close(self) -> None:
+        """Nothing is kept."""

@@ -17,6 +17,7 @@ from tests.support.toy import (
     performance,
     status,
 )
+from tests.support.wire import sample
 from twintier.broker.memory import MemoryBus, MemoryHub
 from twintier.protocol.address import Address
 from twintier.protocol.codec import decode
@@ -24,6 +25,7 @@ from twintier.protocol.ids import PlvnId
 from twintier.protocol.messages import (
     AgentStatusReported,
     HealthReported,
+    LibraryIndexed,
     MessageRefused,
     ModelApplied,
     ModelRequested,
@@ -49,7 +51,7 @@ from twintier.runtime.effects import (
 from twintier.runtime.jobs import InlineJobs
 from twintier.runtime.runtime import Runtime
 from twintier.runtime.settings import RuntimeSettings
-from twintier.runtime.storage.store import MemoryStore
+from twintier.runtime.storage.store import MemoryStore, StoreError
 
 ACTUATE = Actuate(COOP_PERCEPTION, (1.0, 0.0))
 AT = Address(plvn=PlvnId("p1"), inmf=COOP_PERCEPTION)
@@ -113,6 +115,10 @@ def on_start(*effects: Effect) -> Behaviour:
         return effects if isinstance(taken, Started) else []
 
     return behave
+
+
+def library_indexed(version: int) -> Message:
+    return sample(LibraryIndexed).model_copy(update={"version": version})
 
 
 def virtual(main: Coroutine[object, None, None]) -> None:
@@ -571,3 +577,44 @@ def test_stopping_with_the_bus_away_is_bounded() -> None:
             assert loop.time() - start == pytest.approx(0.0, abs=0.01)
 
     virtual(main())
+
+
+def test_an_account_that_cannot_be_written_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def scenario() -> None:
+        core = ToyCore("plvn", "p1", nothing)
+        alone = node(MemoryHub(), core, path=tmp_path / "file" / "ledger.json")
+        working = asyncio.ensure_future(alone.runtime.run())
+        await asyncio.sleep(0.01)
+        async with asyncio.timeout(3):
+            await alone.runtime.stop()
+        with pytest.raises(StoreError, match=r"ledger.json cannot be written: .*--ledgers"):
+            await working
+
+    virtual(scenario())
+
+
+def test_a_broker_that_has_forgotten_all_is_told_every_retained_value_again() -> None:
+    indexed = [
+        Publish(
+            library_indexed(version), Address(inmf=COOP_PERCEPTION, category_digest=digest * 32)
+        )
+        for digest, version in (("a", 1), ("a", 2), ("b", 1))
+    ]
+
+    async def scenario() -> None:
+        hub = MemoryHub()
+        online = Publish(status("cloud", "online"))
+        cloud = node(hub, ToyCore("cloud", "cloud", on_start(online, *indexed)))
+        async with running(cloud):
+            before = {topic: decode(p, topic).message for topic, p in hub.retained.items()}
+            assert len(before) == 3
+            hub.stop()
+            hub.retained.clear()
+            hub.start()
+            await asyncio.sleep(0.01)
+            after = {topic: decode(p, topic).message for topic, p in hub.retained.items()}
+            assert after == before
+
+    virtual(scenario())

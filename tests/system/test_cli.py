@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from twintier.broker.mqtt.bus import MqttBus
 from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.process import RunningBroker, free_port
+from twintier.broker.tape import TapeHeader, TapeWriter
+from twintier.launch.lock import locked
 from twintier.protocol.catalogue import CATALOGUE
 
 END_S = 20.0
@@ -74,6 +78,42 @@ def test_roles_end_with_0_at_ctrl_c_also_when_the_broker_has_gone(
     broker.stop()
     assert interrupt(edge) == 0
     assert interrupt(cloud) == 0
+    stores = sorted(path.name for path in (tmp_path / "state").glob("**/*sqlite*"))
+    assert stores == ["agent-builtin-1.sqlite", "cloud.sqlite", "edge.sqlite"]  # no -wal is left
+
+
+@pytest.mark.parametrize(("words", "held"), [("demo", ""), ("up broker", "broker")])
+def test_a_folder_in_use_is_refused_with_the_number_of_its_process(
+    words: str, held: str, tmp_path: Path
+) -> None:
+    with locked(tmp_path / held):
+        process = twintier(*words.split(), "--state", str(tmp_path))
+        output, _ = process.communicate(timeout=END_S)
+    assert process.returncode == 9
+    assert f"is in use by process {os.getpid()}\n" in output
+
+
+def test_the_summary_of_a_demo_is_looked_at_before_it_starts(tmp_path: Path) -> None:
+    process = twintier("demo", "--source", "builtin", "--summary", str(tmp_path / "none" / "x"))
+    output, _ = process.communicate(timeout=END_S)
+    assert process.returncode == 2
+    assert output.startswith(f"twintier: {tmp_path / 'none' / 'x'} cannot be written: ")
+
+
+@pytest.mark.parametrize("role", ["cloud", "edge e1", "agent --source builtin"])
+def test_an_account_that_cannot_be_written_ends_a_role_with_its_reason(
+    role: str, broker: RunningBroker, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    ledgers = str(tmp_path / "file" / "ledgers")
+    where = ("--url", broker.url, "--state", str(tmp_path / "state"), "--ledgers", ledgers)
+    process = twintier("up", *role.split(), *where)
+    wait_for(process, "on the bus")
+    process.send_signal(signal.SIGHUP)
+    output, _ = process.communicate(timeout=END_S)
+    assert process.returncode == 9
+    assert "why: " in output
+    assert output.endswith("  next: name another folder with --ledgers\n")
 
 
 def test_commands_say_that_no_broker_answers() -> None:
@@ -83,6 +123,26 @@ def test_commands_say_that_no_broker_answers() -> None:
         output, _ = process.communicate(timeout=END_S)
         assert process.returncode == 3
         assert f"no broker answers at {url}" in output
+
+
+@pytest.mark.parametrize("command", ["watch", "status", "plvn list", "bus record", "bus replay"])
+def test_ctrl_c_ends_the_wait_for_a_broker_at_once_and_leaves_nothing(
+    command: str, tmp_path: Path
+) -> None:
+    tape = tmp_path / "tape"
+    words = [*command.split(), *([str(tape)] if command.startswith("bus") else [])]
+    if command == "bus replay":
+        TapeWriter(tape, TapeHeader("twintier", 0)).__exit__(None, None, None)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = twintier(*words, "--url", f"mqtt://127.0.0.1:{silent.getsockname()[1]}")
+        silent.accept()[0].close()
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=END_S)
+    assert time.monotonic() - began < 2.0
+    assert process.returncode == 1
+    assert output.startswith("twintier: stopped before a broker answered\n")
+    assert tape.exists() == (command == "bus replay")
 
 
 def test_an_unknown_network_ends_the_agent_with_its_own_code(

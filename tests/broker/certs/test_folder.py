@@ -196,3 +196,10 @@ def test_a_client_trusts_this_authority_only_and_checks_names(folder: Path) -> N
     assert len(context.get_ca_certs()) == 1
     with pytest.raises(CertificateError, match=r"p7\.pem is missing"):
         tls_files(folder, "p7")
+
+
+def test_a_host_may_have_an_underscore_as_networks_of_containers_name_them(tmp_path: Path) -> None:
+    certs.create(tmp_path / "certs", SOME, now=NOW, hosts=["twintier_broker"], days=30)
+    loaded = x509.load_pem_x509_certificate((tmp_path / "certs" / "broker.pem").read_bytes())
+    names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert "twintier_broker" in names.value.get_values_for_type(x509.DNSName)

@@ -97,6 +97,9 @@ class NumberStore:
     def accepted(self, now: float) -> dict[StreamKey, int]:
         return read_accepted(self._connection.execute, now)
 
+    def close(self) -> None:
+        self._connection.close()
+
 
 def numbers(path: Path) -> list[tuple[int, str, str, int]]:
     """What a process has noted so far, in order."""
