@@ -17,6 +17,8 @@ from twintier.plvn_agent.slot_loop import HostSettings
 
 UNENDING_S = 3600.0
 """Wall seconds that demand is made for where the run has no stated end."""
+SLACK_S = 60.0
+"""Wall seconds for which the networks may wait for one another."""
 EDGES = ("edge-1", "edge-2")
 
 
@@ -96,7 +98,7 @@ class DemoOptions:
             self.vehicles,
             source=self.source,
             network=network,
-            duration_sim_s=(online_s + 30.0) * self.host.speed,
+            duration_sim_s=(self.cloud.planning_s + online_s + SLACK_S) * self.host.speed,
         )
 
     def cloud_settings(self) -> CloudSettings:

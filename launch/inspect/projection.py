@@ -22,6 +22,7 @@ from twintier.protocol.messages import (
     PerformanceReported,
     RegistrationGranted,
     RetrainTriggered,
+    TelemetryReported,
 )
 from twintier.protocol.messages.registration import GrantRenewed
 from twintier.protocol.topics import prefix
@@ -56,6 +57,8 @@ class PlvnView:
 
     edge: EdgeId | None = None
     attributes: AttributesReported | None = None
+    vehicles: int | None = None
+    """In the newest slot that telemetry has shown."""
     inmfs: dict[InmfId, InmfView] = field(default_factory=dict)
 
     def inmf(self, inmf: InmfId) -> InmfView:
@@ -81,7 +84,7 @@ class View:
     plvns: dict[PlvnId, PlvnView] = field(default_factory=dict)
     library: dict[tuple[str, str], LibraryIndexed] = field(default_factory=dict)
     rounds: dict[str, MetaRoundStarted] = field(default_factory=dict)
-    """Newest round by job."""
+    """Newest round of each job whose model is not in the library yet."""
     health: dict[str, HealthReported] = field(default_factory=dict)
     retrainings: list[Retraining] = field(default_factory=list)
     refusals: deque[MessageRefused] = field(default_factory=lambda: deque(maxlen=20))
@@ -103,16 +106,14 @@ class View:
             case AttributesReported() as attributes if address.plvn:
                 seen = self.plvn(address.plvn)
                 seen.attributes, seen.edge = attributes, address.edge or seen.edge
-            case PerformanceReported() as performance if address.plvn and address.inmf:
-                view = self.plvn(address.plvn).inmf(address.inmf)
-                view.performance = performance
-                view.recent.append((performance.reward_sum, performance.slots))
+            case TelemetryReported() | PerformanceReported() as measured if address.plvn:
+                self._on_measured(address.plvn, address.inmf, measured)
             case IndividualModelReported() as model if address.plvn:
                 self._on_model(address.plvn, model)
             case RetrainTriggered() as triggered if address.plvn:
                 self.retrainings.append(Retraining(address.plvn, triggered))
             case LibraryIndexed() as indexed:
-                self.library[indexed.inmf, indexed.category] = indexed
+                self._on_indexed(indexed)
             case MetaRoundStarted() as started:
                 self.rounds[started.job] = started
             case HealthReported() as health:
@@ -133,6 +134,24 @@ class View:
             for plvn, seen in sorted(self.plvns.items())
             for inmf, view in sorted(seen.inmfs.items())
         }
+
+    def _on_measured(
+        self, plvn: PlvnId, inmf: InmfId | None, measured: TelemetryReported | PerformanceReported
+    ) -> None:
+        seen = self.plvn(plvn)
+        if isinstance(measured, TelemetryReported):
+            known = measured.vehicle_number
+            seen.vehicles = seen.vehicles if known is None else known
+        elif inmf:
+            view = seen.inmf(inmf)
+            view.performance = measured
+            view.recent.append((measured.reward_sum, measured.slots))
+
+    def _on_indexed(self, indexed: LibraryIndexed) -> None:
+        """A round of another INMF for the same category shows again when its next one starts."""
+        self.library[indexed.inmf, indexed.category] = indexed
+        open_jobs = {j: s for j, s in self.rounds.items() if s.category != indexed.category}
+        self.rounds = open_jobs
 
     def _on_model(self, plvn: PlvnId, model: IndividualModelReported) -> None:
         view = self.plvn(plvn).inmf(model.inmf)
