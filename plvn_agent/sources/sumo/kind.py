@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twintier.plvn_agent.sources.registry import SourceOptions
+from twintier.plvn_agent.sources.sumo.libraries import sumo_problem
 from twintier.plvn_agent.sources.sumo.roads import SENSOR_RANGE_M
 from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, demo_scenarios, load_scenario
 from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource, deployment_of
@@ -25,6 +26,10 @@ def scenario_of(network: str) -> SumoScenario:
 
 class Sumo:
     """The kind of source that options name `sumo`; it runs on a network."""
+
+    def problem(self) -> str | None:
+        """Why SUMO cannot run on this machine; None if it can."""
+        return sumo_problem()
 
     def make(self, options: SourceOptions) -> SumoSource:
         """The network's RSUs as PLVNs.
