@@ -74,21 +74,39 @@ async def _record(options: TapeOptions, stop: asyncio.Event) -> int:
         return say(f"{options.path} exists; choose another file for the tape", ExitCode.USAGE)
     except (LocalBusError, InvalidIdError, OSError) as error:
         return say(error, ExitCode.USAGE)
-    taken, began_ns = Passed(), time.monotonic_ns()
+    taken, code = Passed(), int(ExitCode.FAILED)
+    try:
+        with tape:
+            code = await _record_on(options, bus, tape, topics, taken, stop)
+    finally:
+        if code != ExitCode.OK and not taken.messages:  # it would only block the next try
+            options.path.unlink(missing_ok=True)
+    return code
+
+
+async def _record_on(  # noqa: PLR0917  # called in one place
+    options: TapeOptions,
+    bus: MqttBus,
+    tape: TapeWriter,
+    topics: str,
+    taken: Passed,
+    stop: asyncio.Event,
+) -> int:
+    began_ns = time.monotonic_ns()
 
     def offset_ns() -> int:
         return time.monotonic_ns() - began_ns
 
-    with tape:
-        await bus.subscribe([topics])
+    await bus.subscribe([topics])
 
-        async def recording() -> None:
-            print(f"recording {topics}; Ctrl-C ends it", file=sys.stderr, flush=True)
-            await record(bus, tape, offset_ns, taken, count=options.count)
+    async def recording() -> None:
+        print(f"recording {topics}; Ctrl-C ends it", file=sys.stderr, flush=True)
+        await record(bus, tape, offset_ns, taken, count=options.count)
 
-        code = await _while_connected(
-            bus, options.connection.broker_url, recording, stop, options.seconds
-        )
+    url = options.connection.broker_url
+    code = await _while_connected(bus, url, recording, stop, options.seconds)
+    if code != ExitCode.OK:
+        return code
     print(
         f"{taken.messages} messages, {taken.retained} of them retained from before, "
         f"{taken.payload_bytes} bytes of payload in {options.path}"

@@ -87,11 +87,12 @@ def test_what_cannot_be_done_is_said_with_its_exit_code(tmp_path: Path) -> None:
     code, output = end_of(twintier("bus", "record", str(tape), "--url", nowhere))
     assert code == 3
     assert f"no broker answers at {nowhere}" in output
+    assert not tape.exists()
+    tape.write_bytes(b"no tape")
     code, output = end_of(twintier("bus", "record", str(tape), "--url", nowhere))
     assert code == 2
     assert output.startswith(f"twintier: {tape} exists\n  why: ")
     assert output.endswith("\n  next: choose another file for the tape\n")
-    tape.write_bytes(b"no tape")
     code, output = end_of(twintier("bus", "replay", str(tape), "--url", nowhere))
     assert code == 2
     assert f"{tape} is no tape" in output
