@@ -39,6 +39,10 @@ class DemoOptions:
     """Recordings and faults of all processes."""
     given: Given = field(default_factory=Given)
     """What the processes of the demo are told as well."""
+    stands_in_for: str = ""
+    """The source that was asked for, where another one drives the vehicles."""
+    because: str = ""
+    """Why it is another one, and what mends it."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

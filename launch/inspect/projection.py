@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from twintier.broker.bus import Bus
@@ -43,12 +43,26 @@ class InmfView:
     performance: PerformanceReported | None = None
     recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=4))
     """(reward, slots) of recent performance summaries."""
+    by_baseline: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=8))
+    """The same, of those in which the baseline acted."""
 
     @property
     def reward(self) -> float | None:
         """Mean measured reward a slot of the recent summaries, in the INMF's unit."""
-        slots = sum(n for _, n in self.recent)
-        return sum(r for r, _ in self.recent) / slots if slots else None
+        return _mean(self.recent)
+
+    @property
+    def reward_by_baseline(self) -> float | None:
+        """The same while the baseline acted, however long ago."""
+        return _mean(self.by_baseline)
+
+    def measured(self, performance: PerformanceReported) -> None:
+        """Take a summary in."""
+        self.performance = performance
+        summary = performance.reward_sum, performance.slots
+        self.recent.append(summary)
+        if performance.policy == "baseline":
+            self.by_baseline.append(summary)
 
 
 @dataclass(slots=True)
@@ -143,9 +157,7 @@ class View:
             known = measured.vehicle_number
             seen.vehicles = seen.vehicles if known is None else known
         elif inmf:
-            view = seen.inmf(inmf)
-            view.performance = measured
-            view.recent.append((measured.reward_sum, measured.slots))
+            seen.inmf(inmf).measured(measured)
 
     def _on_indexed(self, indexed: LibraryIndexed) -> None:
         """A round of another INMF for the same category shows again when its next one starts."""
@@ -177,6 +189,12 @@ class View:
                 done = Retraining(plvn, retraining.triggered, model.model)
                 self.retrainings[index] = done
             return
+
+
+def _mean(summaries: Iterable[tuple[float, int]]) -> float | None:
+    rewards = list(summaries)
+    slots = sum(n for _, n in rewards)
+    return sum(r for r, _ in rewards) / slots if slots else None
 
 
 async def listen(
