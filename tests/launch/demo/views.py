@@ -23,7 +23,9 @@ DAY_IN_BERLIN = "city=berlin|road=highway|tod=day"
 
 def partly(kind: type[Made], **values: object) -> Made:
     """A message of which only what is shown is there."""
-    return kind.model_construct(None, **values)
+    made = kind.model_construct(None, **values)
+    assert isinstance(made, kind)
+    return made
 
 
 def plan(plvns: int = 8, *inmfs: InmfId) -> Plan:
