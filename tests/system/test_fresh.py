@@ -65,11 +65,6 @@ def debian(tmp_path: Path) -> Iterator[Path]:
 
 def test_both_commands_of_the_readme_end_well(debian: Path) -> None:
     for command in (DEMO, "make test"):
-        environment = {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            "LC_ALL": "C.UTF-8",
-            "HOME": "/root",
-        }
         done = subprocess.run(
             ["chroot", str(debian), "/bin/sh", "-c", f"cd /src && {command}"],
             env=ENVIRONMENT,
