@@ -8,7 +8,7 @@ export OMP_NUM_THREADS := 1
 # Tests and demo start many processes; each would compile the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup setup-bench demo test quick wheel-check soak lint clean
+.PHONY: setup setup-bench demo test quick wheel-check fresh soak lint clean
 
 setup: $(VENV)/.installed
 
@@ -38,7 +38,11 @@ quick: setup
 wheel-check: setup
 	$(BIN)/python -m pytest -m wheel tests/system/test_wheel.py
 
-# Under an hour; wants nats-server, and Debian's rabbitmq-server for its cluster.
+# Half an hour: the two commands on a minimal Debian; wants root and debootstrap.
+fresh: setup
+	$(BIN)/python -m pytest -rs -m soak tests/system/test_fresh.py
+
+# Over an hour; wants what `fresh` does, nats-server, and Debian's rabbitmq-server for its cluster.
 soak: setup
 	mkdir -p docs/benchmarks
 	$(BIN)/python -m bench soak --json docs/benchmarks/soak.json

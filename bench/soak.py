@@ -36,6 +36,7 @@ class Part:
 PARTS: Mapping[str, Part] = {
     "codec_fuzz": Part(["tests/property/test_fuzz.py"], "not soak", {"FUZZ_INPUTS": "1000000"}),
     "clusters": Part(["tests/contract/test_bus.py", "tests/contract/test_clusters.py"]),
+    "fresh_machine": Part(["tests/system/test_fresh.py"]),
     "flat_memory": Part(["tests/system/test_flat_memory.py"]),
     "crash_histories": Part(
         ["tests/system/faults"],

@@ -147,9 +147,19 @@ def agent_runtimes(
     host_settings: HostSettings,
     *,
     inmfs: Sequence[str] = DeploymentSettings().inmfs,
-    wait_for_planning: bool = True,
+    wait_for_planning: bool = False,
 ) -> Agents:
     """An agent for each PLVN of a started source.
+
+    Until a model is dispatched they act by the baseline, from the first slot on.
+
+    Args:
+        deployment: what all processes share.
+        source: started already.
+        settings: of each agent.
+        host_settings: how fast slots go by.
+        inmfs: that are managed.
+        wait_for_planning: whether slots begin only when planning is over.
 
     Raises:
         UnknownInmfError: if an INMF is not installed.

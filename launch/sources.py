@@ -3,13 +3,20 @@
 from collections.abc import Sequence
 
 from twintier.plvn_agent.source import Source, SourceError
-from twintier.plvn_agent.sources.registry import SourceOptions, installed, kind_of
+from twintier.plvn_agent.sources.registry import SourceOptions, installed, kind_of, problem_of
 from twintier.protocol.ids import PlvnId
 
 DEMO_NETWORKS = ("berlin", "braunschweig")
 """Of SUMO's wheel: what the demo runs on without a scenario."""
 
-__all__ = ["DEMO_NETWORKS", "SourceOptions", "check_source", "make_source", "possible_plvns"]
+__all__ = [
+    "DEMO_NETWORKS",
+    "SourceOptions",
+    "check_source",
+    "make_source",
+    "possible_plvns",
+    "problem_of",
+]
 
 
 def check_source(name: str) -> None:
@@ -27,8 +34,11 @@ def make_source(options: SourceOptions) -> Source:
     """A source, not started yet.
 
     Raises:
-        SourceError: if it is not installed, or the options do not do.
+        SourceError: if it is not installed, cannot run here, or the options do not do.
     """
+    problem = problem_of(options.source)
+    if problem is not None:
+        raise SourceError(problem)
     return kind_of(options.source).make(options)
 
 

@@ -176,6 +176,8 @@ def read(
 
 
 def _unpack(payload: bytes) -> dict[object, object]:
+    if payload[:16].lstrip()[:1] in {b"{", b"["}:  # a small number, in msgpack
+        raise RemoteProtocolError("malformed", "looks like JSON; send the envelope as msgpack")
     if holds_more_than(MAX_VALUES, payload):
         raise RemoteProtocolError("malformed", f"more than {MAX_VALUES} values; send fewer")
     budget = _Budget()

@@ -1,5 +1,6 @@
 """What every test stands on: one thread a process, no clock in hypothesis, marks and order."""
 
+import functools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from twintier.plvn_agent.sources.sumo.libraries import sumo_problem
 from twintier.runtime.one_thread import use_one_thread
 
 SYSTEM = Path(__file__).parent / "system"
@@ -26,6 +28,16 @@ def _own_logs() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     logging.basicConfig(force=True)
+
+
+sumo_cannot_run = functools.cache(sumo_problem)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what drives SUMO where a machine lacks its libraries."""
+    problem = sumo_cannot_run() if item.get_closest_marker("sumo") is not None else None
+    if problem is not None:
+        pytest.skip(problem)
 
 
 @pytest.hookimpl(tryfirst=True)

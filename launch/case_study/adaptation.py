@@ -102,7 +102,7 @@ async def _adapt(
     site = Site(city="task-1", road="any", lat_deg=0.0, lon_deg=0.0)
     source = TaskSource([PlvnProfile(network.plvn, site)], [network], settings.episodes)
     host = HostSettings(speed=source.slot_s * LOOKS_PER_S)
-    agents = agent_runtimes(deployment, source, AGENT, host, inmfs=[INMF], wait_for_planning=False)
+    agents = agent_runtimes(deployment, source, AGENT, host, inmfs=[INMF])
     meta = MetaParameters(start, settings.meta.initial_log_step_sizes(settings.policy))
     online = CloudSettings(planning_s=0.0, edges_wait_s=0.0, expected_edges=1)
     cloud, _ = cloud_at(deployment, online, meta, [_model(meta)])

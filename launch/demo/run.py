@@ -2,26 +2,27 @@
 
 import asyncio
 import contextlib
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from rich.console import Console
-from rich.live import Live
 
 from twintier.broker.errors import BrokerStartError, CertificateError
 from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.mosquitto import Secured
 from twintier.broker.servers.process import RunningBroker
+from twintier.inmf.registry import UnknownInmfError
 from twintier.launch.connection import Connection
 from twintier.launch.demo.certs import ensure_certificates
 from twintier.launch.demo.platform import InOneProcess, InProcesses, Platform, PlatformDiedError
+from twintier.launch.demo.screen import Screen, screen_on, stderr_console
 from twintier.launch.demo.settings import DemoOptions
 from twintier.launch.demo.summary import RunFacts, read_ledgers, summarise, write_summary
-from twintier.launch.demo.table import Progress, render
+from twintier.launch.demo.vehicles import with_vehicles
+from twintier.launch.demo.words import Plan, Progress, plan_of
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.files import UnwritableError, check_writable
 from twintier.launch.inspect.projection import View, listen
@@ -35,6 +36,7 @@ from twintier.runtime.storage.store import StoreError
 START_LIMIT_S = 240.0
 """Until planning begins; the warm-up of the networks is in it."""
 REFRESH_S = 0.5
+LOGS = "logs"
 
 
 @dataclass(slots=True)
@@ -43,8 +45,11 @@ class Run:
 
     options: DemoOptions
     state: Path
+    plan: Plan
     view: View = field(default_factory=View)
     began: float = field(default_factory=time.monotonic)
+    planning_at: float | None = None
+    """Since the first round of training was seen."""
     online_at: float | None = None
     sim_at_online_s: float = 0.0
     last: tuple[float, int] = (0.0, 0)
@@ -65,28 +70,77 @@ class Run:
         since, before = self.last
         self.last = (now, seen)
         rate = (seen - before) / max(now - since, 1e-3)
-        return Progress(now - self.began, rate, self._note())
+        return Progress(
+            plan=self.plan,
+            elapsed_s=now - self.began,
+            messages_per_s=rate,
+            planned_for_s=self._planned_for_s(now),
+            to_go_s=self._to_go_s(),
+            remark=self._remark(),
+        )
 
-    def _note(self) -> str:
-        if self.online_at is None:
-            expected = self.options.expected_plvns
-            return f"before online operation; {len(self.view.plvns)} of {expected} PLVNs are here"
-        if self.options.demo.duration_s is None:
-            return "Ctrl-C ends it"
-        return f"{max(self.options.demo.duration_s - self.online_s, 0.0):.0f} s to go"
+    def look(self) -> None:
+        """Note when planning begins and when it is over."""
+        cloud, now = self.view.cloud, time.monotonic()
+        if self.planning_at is None and self.view.rounds:
+            self.planning_at = now
+        if self.online_at is None and cloud is not None and cloud.phase == "online":
+            self.online_at, self.sim_at_online_s = now, self.sim_s
+
+    def _planned_for_s(self, now: float) -> float | None:
+        if self.planning_at is None or self.online_at is not None:
+            return None
+        return now - self.planning_at
+
+    def _to_go_s(self) -> float | None:
+        duration_s = self.options.demo.duration_s
+        return None if duration_s is None else max(duration_s - self.online_s, 0.0)
+
+    def _remark(self) -> str:
+        options = self.options
+        if not options.stands_in_for:
+            return ""
+        return f"{options.source} vehicles stand in for {options.stands_in_for}: {options.because}"
 
 
 def run_demo(options: DemoOptions) -> int:
     """Run the demo; the exit code is the outcome."""
+    if options.demo.state is not None:
+        return _run_in(options, options.demo.state)
+    with _folder_of_a_run() as state:
+        code = _run_in(options, state)
+        if code == ExitCode.OK:
+            shutil.rmtree(state / LOGS, ignore_errors=True)
+        return code
+
+
+@contextlib.contextmanager
+def _folder_of_a_run() -> Iterator[Path]:
+    """A folder that goes with the run, but for logs that are still in it."""
+    state = Path(tempfile.mkdtemp(prefix="twintier-"))
+    try:
+        yield state
+    finally:
+        for part in state.iterdir():
+            if part.name == LOGS:
+                print(f"twintier: logs are kept in {part}", file=sys.stderr)
+            elif part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # logs are in it
+            state.rmdir()
+
+
+def _run_in(options: DemoOptions, state: Path) -> int:
     with contextlib.ExitStack() as stack:
-        state = options.demo.state
-        if state is None:
-            state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="twintier-")))
         broker: RunningBroker | None = None
         secured: Secured | None = None
         try:
             check_writable(options.demo.summary)
             stack.enter_context(locked(state))
+            options = with_vehicles(options)
+            plan = plan_of(options.cloud, options.expected_plvns, options.inmfs)
             if options.demo.secure:
                 secured = Secured(ensure_certificates(options, state / "certs"))
             if options.demo.broker in {"auto", "mosquitto", "nats"}:
@@ -94,13 +148,13 @@ def run_demo(options: DemoOptions) -> int:
                 stack.callback(broker.stop)
         except BrokerStartError as error:
             return say(error, ExitCode.NO_BROKER)
-        except (CertificateError, UnwritableError) as error:
+        except (CertificateError, UnknownInmfError, UnwritableError) as error:
             return say(error, ExitCode.USAGE)
         except SourceError as error:
             return say(error, ExitCode.SOURCE)
         except StoreError as error:
             return say(error, ExitCode.STORE)
-        return _run_on(Run(options, state), broker, secured)
+        return _run_on(Run(options, state, plan), broker, secured)
 
 
 def _start_broker(kind: str, folder: Path, secured: Secured | None) -> RunningBroker:
@@ -141,15 +195,14 @@ def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> 
 
 
 async def _drive(run: Run, platform: Platform, stop: asyncio.Event) -> int:
-    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     async with platform:
         bus = platform.listener()
         listening = asyncio.ensure_future(
             listen(bus, platform.root, run.view.take, lambda _topic: _count_unreadable(run.view))
         )
         try:
-            with Live(console=console, auto_refresh=False, transient=False) as live:
-                return await _until_done(run, platform, stop, live)
+            with screen_on(stderr_console()) as screen:
+                return await _until_done(run, platform, stop, screen)
         finally:
             await platform.stop()
             listening.cancel()
@@ -160,19 +213,17 @@ def _count_unreadable(view: View) -> None:
     view.unreadable += 1
 
 
-async def _until_done(run: Run, platform: Platform, stop: asyncio.Event, live: Live) -> int:
+async def _until_done(run: Run, platform: Platform, stop: asyncio.Event, screen: Screen) -> int:
     options = run.options
     while not stop.is_set():
         platform.check()
-        cloud = run.view.cloud
-        if run.online_at is None and cloud is not None and cloud.phase == "online":
-            run.online_at, run.sim_at_online_s = time.monotonic(), run.sim_s
-        live.update(render(run.view, run.progress()), refresh=True)
+        run.look()
+        screen.show(run.view, run.progress())
         if options.demo.duration_s is not None and run.online_s >= options.demo.duration_s:
             return ExitCode.OK
         waited = time.monotonic() - run.began
         if run.online_at is None and waited > START_LIMIT_S + options.cloud.planning_s:
-            problem = f"planning did not end within {waited:.0f} s; see {run.state / 'logs'}"
+            problem = f"planning did not end within {waited:.0f} s; see {run.state / LOGS}"
             return say(problem, ExitCode.PLANNING)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REFRESH_S)
@@ -191,6 +242,9 @@ def _conclude(run: Run, kind: str, version: str) -> int:
         wall_s=time.monotonic() - run.began,
         sim_s=sim_s,
         edges=options.edges,
+        source=options.source,
+        stands_in_for=options.stands_in_for,
+        because=options.because,
     )
     messages = read_ledgers(run.state / "ledgers")
     summary = summarise(view, facts, run.state, messages)

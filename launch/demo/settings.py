@@ -18,6 +18,8 @@ from twintier.plvn_agent.slot_loop import HostSettings
 
 UNENDING_S = 3600.0
 """Wall seconds that demand is made for where the run has no stated end."""
+SLACK_S = 60.0
+"""Wall seconds for which the networks may wait for one another."""
 EDGES = ("edge-1", "edge-2")
 
 
@@ -38,6 +40,10 @@ class DemoOptions:
     """Recordings and faults of all processes."""
     given: Given = field(default_factory=Given)
     """What the processes of the demo are told as well."""
+    stands_in_for: str = ""
+    """The source that was asked for, where another one drives the vehicles."""
+    because: str = ""
+    """Why it is another one, and what mends it."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -104,7 +110,7 @@ class DemoOptions:
             self.vehicles,
             source=self.source,
             network=network,
-            duration_sim_s=(online_s + 30.0) * self.host.speed,
+            duration_sim_s=(self.cloud.planning_s + online_s + SLACK_S) * self.host.speed,
         )
 
     def cloud_settings(self) -> CloudSettings:

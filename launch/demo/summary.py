@@ -25,6 +25,11 @@ class RunFacts:
     wall_s: float
     sim_s: float
     edges: Sequence[str]
+    source: str
+    """Of the vehicles."""
+    stands_in_for: str
+    """The source that was asked for, if it is another one."""
+    because: str
 
 
 def summarise(view: View, facts: RunFacts, state: Path, messages: Messages) -> dict[str, object]:
@@ -39,6 +44,11 @@ def summarise(view: View, facts: RunFacts, state: Path, messages: Messages) -> d
     return {
         "broker": {"kind": facts.broker_kind, "version": facts.broker_version},
         "speed": {"asked": facts.speed_asked, "reached": round(facts.speed_reached, 2)},
+        "vehicles": {
+            "source": facts.source,
+            "stands_in_for": facts.stands_in_for or None,
+            "because": facts.because or None,
+        },
         "plvns": [_plvn(plvn, view) for plvn in sorted(view.plvns)],
         "meta_models": _meta_models(state),
         "individual_models": [

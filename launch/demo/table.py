@@ -1,86 +1,113 @@
-"""The live table of a run. Pure: a view in, something that rich can print out."""
+"""The live table of a run. Pure: a view and a size in, lines out.
 
-from dataclasses import dataclass
+Rewards that were measured on the road stand apart from those of the trial that a model had when it
+was made: the trial is of other traffic, so its bound is none for what was measured.
+"""
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from collections.abc import Iterator
+from textwrap import wrap
+
 from rich.text import Text
 
+from twintier.launch.demo.layout import Column, cut_end, lay_out
+from twintier.launch.demo.words import (
+    Progress,
+    acts_words,
+    bar,
+    category_words,
+    happening,
+    origin_words,
+    printable,
+    vehicles_of,
+)
 from twintier.launch.inspect.projection import InmfView, View
 from twintier.launch.instruments import injected
-from twintier.protocol.ids import InmfId
+from twintier.protocol.ids import InmfId, PlvnId
+
+NUMBER = 5
+"""Cells of a reward."""
+MEASURED, TRIAL = "measured", "trial of model"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What the run itself knows."""
+def render(view: View, progress: Progress, width: int, height: int) -> Text:
+    """What fits into a terminal of so many columns and lines."""
+    above = [headline(view, progress), happening(view, progress), bar(view, progress)]
+    above = [cut_end(line, width) for line in above if line]
+    below = [cut_end(_footline(view, progress), width)]
+    remark = printable(progress.remark)  # the one that is folded: a command is no use without end
+    below += wrap(remark, width)
+    room = max(height - len(above) - len(below) - 1, 4)  # the cursor has a line of its own
+    rows = _rows(view, width)
+    if len(rows) > room:
+        rest = f"... and {len(rows) - room + 1} rows more; `twintier twin list` has all"
+        rows = [*rows[: room - 1], cut_end(rest, width)]
+    text = Text(above[0], "bold", no_wrap=True, overflow="crop")
+    for line in (*above[1:], *rows, *below):
+        text.append(f"\n{line}", "not bold")
+    return text
 
-    elapsed_s: float
-    messages_per_s: float
-    note: str
 
-
-def render(view: View, progress: Progress) -> RenderableType:
-    """The table with a line above and a line below."""
-    return Group(_headline(view, progress), _plvns(view), _footline(view, progress))
-
-
-def _headline(view: View, progress: Progress) -> Text:
+def headline(view: View, progress: Progress) -> str:
+    """How long, how fast, how many."""
     sim_s = max((h.sim_time_s for h in view.health.values()), default=0.0)
     speed = max((h.speed for h in view.health.values()), default=0.0)
-    cloud = view.cloud
-    phase = "starting" if cloud is None else cloud.phase
-    counted = "" if cloud is None else f" {cloud.iterations}/{cloud.iterations_planned} iterations"
-    return Text(
-        f"{phase}{counted} | {progress.elapsed_s:5.0f} s | simulated {sim_s:7.0f} s"
-        f" at x{speed:.0f} | {progress.messages_per_s:5.0f} messages/s",
-        style="bold",
+    return (
+        f"{progress.elapsed_s:.0f} s, simulated {sim_s:.0f} s at x{speed:.0f}; "
+        f"{vehicles_of(view)} vehicles in {len(view.plvns)} PLVNs; "
+        f"{progress.messages_per_s:.0f} messages/s"
     )
 
 
-def _plvns(view: View) -> Table:
-    table = Table(expand=True)
-    for name in ("PLVN", "INMF", "category", "acts", "origin"):
-        table.add_column(name, overflow="fold")
-    for name in ("reward", "candidate", "baseline", "bound"):
-        table.add_column(name, justify="right")
+def _rows(view: View, width: int) -> list[str]:
+    """Two headings and a line for each INMF of each PLVN; none while nobody is there."""
+    shown = list(_shown(view))
+    if not shown:
+        return []
+    plvns = [(plvn, view.plvns[plvn]) for plvn, _, _ in shown]
+    attributes = [seen.attributes for _, seen in plvns]
+    managing = [own for _, _, own in shown]
+    inmfs = [inmf for _, inmf, _ in shown]
+    models = [own.model for own in managing]
+    several = len({inmf for inmf in inmfs if inmf}) > 1
+    columns = [
+        Column("PLVN", [printable(plvn) for plvn, _ in plvns], cut=True),
+        Column("INMF", [printable(inmf) for inmf in inmfs] if several else [], cut=True),
+        Column("cars", [_whole(seen.vehicles) for _, seen in plvns], right=True),
+        Column("category", [category_words(a.category) if a else "" for a in attributes], spare=2),
+        Column("acts", [acts_words(own) for own in managing]),
+        Column("from", [origin_words(model) for model in models], spare=1),
+        _numbers("now", [own.reward for own in managing], MEASURED),
+        _numbers("base", [own.reward_by_baseline for own in managing], MEASURED),
+        _numbers("model", [m.reward_after if m else None for m in models], TRIAL),
+        _numbers("base", [m.baseline_reward if m else None for m in models], TRIAL),
+        _numbers("bound", [m.bound_reward if m else None for m in models], TRIAL),
+    ]
+    return lay_out([column for column in columns if column.cells], width)
+
+
+def _shown(view: View) -> Iterator[tuple[PlvnId, InmfId, InmfView]]:
     for plvn, seen in sorted(view.plvns.items()):
-        category = "" if seen.attributes is None else seen.attributes.category.replace("|", " ")
         for inmf, own in sorted(seen.inmfs.items()) or [(InmfId(""), InmfView())]:
-            table.add_row(plvn, inmf, category, *_cells(own))
-    return table
+            yield plvn, inmf, own
 
 
-def _cells(seen: InmfView) -> tuple[str, ...]:
-    acts = "" if seen.performance is None else seen.performance.policy.replace("_", " ")
-    if seen.performance is not None and seen.performance.policy == "individual_model":
-        acts = f"v{seen.performance.model_version}"
-    reward = _number(seen.reward)
-    model = seen.model
-    if model is None:
-        return acts, "", reward, "", "", ""
-    origin = model.origin_category.replace("|", " ") or "super model"
-    if model.origin == "present_model":
-        origin = "present model"
-    state = f"{acts} {model.state.replace('_', ' ')}"
-    rewards = (model.reward_after, model.baseline_reward, model.bound_reward)
-    return state, origin, reward, *(_number(value) for value in rewards)
+def _numbers(name: str, values: list[float | None], group: str) -> Column:
+    return Column(name, [_number(value) for value in values], group, right=True, least=NUMBER)
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    if value is None:
+        return ""
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}"
 
 
-def _footline(view: View, progress: Progress) -> Text:
-    rounds = [
-        f"{started.job} iteration {started.iteration}"
-        for started in view.rounds.values()
-        if all(indexed.category != started.category for indexed in view.library.values())
-    ]
-    training = ", ".join(rounds) or f"{len(view.library)} meta models in the library"
+def _whole(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _footline(view: View, progress: Progress) -> str:
     refused = sum(h.refused for h in view.health.values())
     faults = ", ".join(f"{n} {kind}" for kind, n in injected(view.health.values()).items())
-    return Text(
-        f"{training} | retrainings {len(view.retrainings)} | refused {refused}"
-        f"{f' | injected {faults}' if faults else ''} | {progress.note}"
-    )
+    ends = "Ctrl-C ends it" if progress.to_go_s is None else f"{progress.to_go_s:.0f} s to go"
+    counted = f"{len(view.library)} meta models, {len(view.retrainings)} retrainings"
+    return f"{counted}, {refused} refused{f', injected {faults}' if faults else ''}; {ends}"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from twintier.broker.bus import Bus
@@ -22,6 +22,7 @@ from twintier.protocol.messages import (
     PerformanceReported,
     RegistrationGranted,
     RetrainTriggered,
+    TelemetryReported,
 )
 from twintier.protocol.messages.registration import GrantRenewed
 from twintier.protocol.topics import prefix
@@ -42,12 +43,26 @@ class InmfView:
     performance: PerformanceReported | None = None
     recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=4))
     """(reward, slots) of recent performance summaries."""
+    by_baseline: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=8))
+    """The same, of those in which the baseline acted."""
 
     @property
     def reward(self) -> float | None:
         """Mean measured reward a slot of the recent summaries, in the INMF's unit."""
-        slots = sum(n for _, n in self.recent)
-        return sum(r for r, _ in self.recent) / slots if slots else None
+        return _mean(self.recent)
+
+    @property
+    def reward_by_baseline(self) -> float | None:
+        """The same while the baseline acted, however long ago."""
+        return _mean(self.by_baseline)
+
+    def measured(self, performance: PerformanceReported) -> None:
+        """Take a summary in."""
+        self.performance = performance
+        summary = performance.reward_sum, performance.slots
+        self.recent.append(summary)
+        if performance.policy == "baseline":
+            self.by_baseline.append(summary)
 
 
 @dataclass(slots=True)
@@ -56,6 +71,8 @@ class PlvnView:
 
     edge: EdgeId | None = None
     attributes: AttributesReported | None = None
+    vehicles: int | None = None
+    """In the newest slot that telemetry has shown."""
     inmfs: dict[InmfId, InmfView] = field(default_factory=dict)
 
     def inmf(self, inmf: InmfId) -> InmfView:
@@ -81,7 +98,7 @@ class View:
     plvns: dict[PlvnId, PlvnView] = field(default_factory=dict)
     library: dict[tuple[str, str], LibraryIndexed] = field(default_factory=dict)
     rounds: dict[str, MetaRoundStarted] = field(default_factory=dict)
-    """Newest round by job."""
+    """Newest round of each job whose model is not in the library yet."""
     health: dict[str, HealthReported] = field(default_factory=dict)
     retrainings: list[Retraining] = field(default_factory=list)
     refusals: deque[MessageRefused] = field(default_factory=lambda: deque(maxlen=20))
@@ -103,16 +120,14 @@ class View:
             case AttributesReported() as attributes if address.plvn:
                 seen = self.plvn(address.plvn)
                 seen.attributes, seen.edge = attributes, address.edge or seen.edge
-            case PerformanceReported() as performance if address.plvn and address.inmf:
-                view = self.plvn(address.plvn).inmf(address.inmf)
-                view.performance = performance
-                view.recent.append((performance.reward_sum, performance.slots))
+            case TelemetryReported() | PerformanceReported() as measured if address.plvn:
+                self._on_measured(address.plvn, address.inmf, measured)
             case IndividualModelReported() as model if address.plvn:
                 self._on_model(address.plvn, model)
             case RetrainTriggered() as triggered if address.plvn:
                 self.retrainings.append(Retraining(address.plvn, triggered))
             case LibraryIndexed() as indexed:
-                self.library[indexed.inmf, indexed.category] = indexed
+                self._on_indexed(indexed)
             case MetaRoundStarted() as started:
                 self.rounds[started.job] = started
             case HealthReported() as health:
@@ -133,6 +148,22 @@ class View:
             for plvn, seen in sorted(self.plvns.items())
             for inmf, view in sorted(seen.inmfs.items())
         }
+
+    def _on_measured(
+        self, plvn: PlvnId, inmf: InmfId | None, measured: TelemetryReported | PerformanceReported
+    ) -> None:
+        seen = self.plvn(plvn)
+        if isinstance(measured, TelemetryReported):
+            known = measured.vehicle_number
+            seen.vehicles = seen.vehicles if known is None else known
+        elif inmf:
+            seen.inmf(inmf).measured(measured)
+
+    def _on_indexed(self, indexed: LibraryIndexed) -> None:
+        """A round of another INMF for the same category shows again when its next one starts."""
+        self.library[indexed.inmf, indexed.category] = indexed
+        open_jobs = {j: s for j, s in self.rounds.items() if s.category != indexed.category}
+        self.rounds = open_jobs
 
     def _on_model(self, plvn: PlvnId, model: IndividualModelReported) -> None:
         view = self.plvn(plvn).inmf(model.inmf)
@@ -158,6 +189,12 @@ class View:
                 done = Retraining(plvn, retraining.triggered, model.model)
                 self.retrainings[index] = done
             return
+
+
+def _mean(summaries: Iterable[tuple[float, int]]) -> float | None:
+    rewards = list(summaries)
+    slots = sum(n for _, n in rewards)
+    return sum(r for r, _ in rewards) / slots if slots else None
 
 
 async def listen(

@@ -38,8 +38,8 @@ class DeploymentSettings:
     """INMFs that are managed, by name; `twintier inmf list` shows those installed."""
     workers: int = 1
     """Processes for the jobs of an edge server."""
-    wait: bool = True
-    """Whether agents begin only when planning is over."""
+    wait: bool = False
+    """Whether agents begin only when planning is over, instead of acting by the baseline."""
 
 
 @dataclass(frozen=True, slots=True)

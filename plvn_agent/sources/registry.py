@@ -65,6 +65,15 @@ class SourceKind(Protocol):
         ...
 
 
+@runtime_checkable
+class ParticularKind(SourceKind, Protocol):
+    """A kind that wants more of a machine than its package, such as a system's libraries."""
+
+    def problem(self) -> str | None:
+        """Why its sources cannot run on this machine, and what mends it; None if they can."""
+        ...
+
+
 def installed() -> dict[str, EntryPoint]:
     """Entry points of all sources by name."""
     return {each.name: each for each in entry_points(group=GROUP)}
@@ -87,3 +96,13 @@ def kind_of(name: str) -> SourceKind:
     if not isinstance(made, SourceKind):
         raise SourceError(f"{found.value} is no kind of source")
     return made
+
+
+def problem_of(name: str) -> str | None:
+    """Why sources of this name cannot run on this machine, and what mends it; None if they can.
+
+    Raises:
+        SourceError: if none is installed, or its package cannot be loaded.
+    """
+    kind = kind_of(name)
+    return kind.problem() if isinstance(kind, ParticularKind) else None

@@ -27,9 +27,8 @@ def sumo(folder: Path) -> Source:
     return SumoSource(write_road(folder), settings)
 
 
-sources = pytest.mark.parametrize(
-    "make", [builtin, pytest.param(sumo, marks=pytest.mark.system)], ids=["builtin", "sumo"]
-)
+driven = pytest.param(sumo, marks=[pytest.mark.system, pytest.mark.sumo])
+sources = pytest.mark.parametrize("make", [builtin, driven], ids=["builtin", "sumo"])
 
 
 @asynccontextmanager

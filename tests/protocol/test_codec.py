@@ -346,3 +346,11 @@ def test_the_floor_of_an_encoded_message_can_be_raised() -> None:
     assert raised.envelope == envelope(ROW).model_copy(update={"floor": 6})
     assert raised.message == MESSAGE
     assert with_low_watermark(first, 3) is first
+
+
+@pytest.mark.parametrize(
+    "text", ['{"type": "x"}', " \n[1, 2]", '{"long": "' + "x" * 100_000 + '"}']
+)
+def test_json_sent_by_mistake_is_told_what_is_expected(text: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="looks like JSON; send the envelope as msgpack"):
+        decode(text.encode(), TOPIC)

@@ -59,10 +59,15 @@ def run_platform(
     edge: EdgeSettings = EDGE,
     until: Callable[[View], bool] = lambda _view: False,
     instruments: Instruments = Instruments(),  # noqa: B008  # frozen
+    absent: int | None = None,
 ) -> Outcome:
-    """Run one cloud twin, two edge servers and the source's agents for so many slots."""
-    settings = replace(cloud, expected_plvns=len(source.plvns))
-    driving = _Driving(source, slots, inmfs, HostSettings(speed=speed, ready_limit_s=1e9))
+    """Run one cloud twin, two edge servers and the source's agents for so many slots.
+
+    Slots begin when planning is over; where it waits for `absent` more PLVNs, they begin at once.
+    """
+    settings = replace(cloud, expected_plvns=len(source.plvns) + (absent or 0))
+    host = HostSettings(speed=speed, ready_limit_s=1e9)
+    driving = _Driving(source, slots, inmfs, host, wait=absent is None or DeploymentSettings().wait)
     return autojump.run(_run(state, driving, settings, edge, until, instruments))
 
 
@@ -74,6 +79,7 @@ class _Driving:
     slots: int
     inmfs: Sequence[str]
     host: HostSettings
+    wait: bool
 
 
 async def _run(  # noqa: PLR0917  # called in one place
@@ -99,7 +105,12 @@ async def _run(  # noqa: PLR0917  # called in one place
         for name in ("edge-1", "edge-2")
     ]
     agents = agent_runtimes(
-        deployment, driving.source, AgentSettings(), driving.host, inmfs=driving.inmfs
+        deployment,
+        driving.source,
+        AgentSettings(),
+        driving.host,
+        inmfs=driving.inmfs,
+        wait_for_planning=driving.wait,
     )
     listening = asyncio.ensure_future(
         listen(MemoryBus(hub), "twintier", view.take, lambda topic: None)

@@ -92,3 +92,18 @@ def test_nightfall_is_another_category_with_another_meta_model(tmp_path: Path) -
     retrained = [r for r in outcome.view.retrainings if r.to_model is not None]
     assert retrained
     assert all(r.triggered.cause.sim_time_s >= 0.4 * 3600 for r in retrained)
+
+
+def test_plvns_act_by_the_baseline_while_planning_has_not_begun(tmp_path: Path) -> None:
+    source = BuiltinSource(2, seed=1, start_hour=12.0, constant=True)
+
+    def everybody_acts(view: View) -> bool:
+        return len(view.models()) == 2 and all(own.reward for own in view.models().values())
+
+    outcome = run_platform(tmp_path, source, slots=300, until=everybody_acts, absent=1)
+    cloud, views = outcome.view.cloud, outcome.view.models().values()
+    assert cloud is not None
+    assert (cloud.phase, cloud.iterations) == ("planning", 0)
+    assert outcome.slots < 300
+    assert {own.performance and own.performance.policy for own in views} == {"baseline"}
+    assert all(seen.vehicles is not None for seen in outcome.view.plvns.values())

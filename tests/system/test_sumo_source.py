@@ -21,7 +21,7 @@ from twintier.plvn_agent.sources.sumo.scenario import demo_scenarios, load_scena
 from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource
 from twintier.protocol.ids import PlvnId
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.sumo]
 ROOT = Path(__file__).parents[2]
 BOLOGNA = ROOT.parent / "shared" / "data" / "sumo-bologna-acosta" / "run.sumocfg"
 needs_bologna = pytest.mark.skipif(

@@ -18,11 +18,10 @@ from types import FrameType
 from twintier.plvn_agent.sources.sumo.clusters import DiscSettings
 from twintier.plvn_agent.sources.sumo.crossing import Crossing, CrossingSettings
 from twintier.plvn_agent.sources.sumo.frames import ChildFailed, pack
+from twintier.plvn_agent.sources.sumo.libraries import explain
 from twintier.plvn_agent.sources.sumo.traffic import Traffic
 
 LOG_NAME = "sumo.log"
-SYSTEM_PACKAGES = "libgl1 libx11-6 libxext6 libxrender1 libatomic1 libexpat1"
-"""What the wheel needs from the system, by the names of Debian."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -98,8 +97,7 @@ def serve(settings: ChildSettings, descriptor: int) -> bool:
     except BrokenPipeError:
         return True
     except ImportError as error:
-        reason = f"libsumo cannot be loaded ({error}); install {SYSTEM_PACKAGES}"
-        send(descriptor, pack(ChildFailed(reason)))
+        send(descriptor, pack(ChildFailed(explain(str(error)))))
     except Exception as error:  # noqa: BLE001  whatever libsumo raises is for the parent to tell
         send(descriptor, pack(ChildFailed(f"{type(error).__name__}: {error}")))
     return False

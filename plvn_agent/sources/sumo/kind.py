@@ -6,6 +6,7 @@ from pathlib import Path
 
 from twintier.plvn_agent.source import SourceError
 from twintier.plvn_agent.sources.registry import SourceOptions
+from twintier.plvn_agent.sources.sumo.libraries import sumo_problem
 from twintier.plvn_agent.sources.sumo.roads import SENSOR_RANGE_M
 from twintier.plvn_agent.sources.sumo.scenario import SumoScenario, demo_scenarios, load_scenario
 from twintier.plvn_agent.sources.sumo.source import SumoSettings, SumoSource, plvn_ids
@@ -43,6 +44,10 @@ def _checked(name: str) -> str:
 
 class Sumo:
     """The kind of source that options name `sumo`; it runs on a network."""
+
+    def problem(self) -> str | None:
+        """Why SUMO cannot run on this machine; None if it can."""
+        return sumo_problem()
 
     def make(self, options: SourceOptions) -> SumoSource:
         """The network's RSUs as PLVNs.

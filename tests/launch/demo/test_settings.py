@@ -47,7 +47,7 @@ def test_names_and_numbers_follow_from_the_settings() -> None:
     assert cloud == CloudSettings(algorithm="reptile", seed=5, expected_edges=2, expected_plvns=3)
     source = chosen.source_options("builtin")
     assert (source.plvns, source.seed, source.constant) == (3, 5, True)
-    assert source.duration_sim_s == 800.0  # 10 s and 30 s more, at 20 s a second
+    assert source.duration_sim_s == 3200.0  # 90 s of planning, 10 s and 60 s more, at 20 s a second
     assert [edge.seed for edge in chosen.edge_settings()] == [5, 5]
 
 
@@ -84,7 +84,7 @@ def test_every_process_is_told_what_the_demo_was_told(tmp_path: Path) -> None:
         assert words[words.index("--config") + 1] == str(file)
         assert {"agent.retry_s=2", "cloud.algorithm=reptile", "deployment.inmfs=a,b"} <= set(words)
     assert told["agents-1"][-6:] == [
-        "--source", "builtin", "--network", "builtin", "--demand-s", "800.0",
+        "--source", "builtin", "--network", "builtin", "--demand-s", "3200.0",
     ]  # fmt: skip
 
 

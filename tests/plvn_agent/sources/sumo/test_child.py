@@ -67,8 +67,8 @@ def test_missing_system_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     with os.fdopen(read, "rb") as frames:
         frame = unpack(frames.read()[4:])
     assert frame == ChildFailed(
-        "libsumo cannot be loaded (libX11.so.6: cannot open shared object file); "
-        "install libgl1 libx11-6 libxext6 libxrender1 libatomic1 libexpat1"
+        "SUMO cannot run on this machine: libX11.so.6 is missing; "
+        "run: apt-get install -y libgl1 libx11-6 libxext6 libxrender1 libatomic1 libexpat1"
     )
 
 
