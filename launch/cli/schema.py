@@ -30,11 +30,16 @@ def export(
 ) -> None:
     """Write one of the documents that follow from the catalogue."""
     from twintier.broker.servers.acl import access_rules  # noqa: PLC0415
+    from twintier.launch.files import UnwritableError, check_writable  # noqa: PLC0415
     from twintier.protocol import asyncapi as document  # noqa: PLC0415
     from twintier.protocol.document import page  # noqa: PLC0415
     from twintier.protocol.errors import InvalidIdError  # noqa: PLC0415
     from twintier.protocol.ids import EdgeId  # noqa: PLC0415
 
+    try:
+        check_writable(out)
+    except UnwritableError as error:
+        raise typer.BadParameter(str(error)) from error
     if asyncapi + jsonschema + acl + markdown != 1:
         raise typer.BadParameter("choose one of --asyncapi, --jsonschema, --acl, --markdown")
     try:

@@ -99,6 +99,13 @@ def _print(table: Table) -> None:
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
+def literal(text: str) -> str:
+    """Foreign text as one line that moves no cursor and sounds no bell."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def as_text(value: object) -> str:
     """A value in a cell; what is not known is empty."""
     match value:
@@ -111,4 +118,4 @@ def as_text(value: object) -> str:
         case Mapping():
             return ", ".join(f"{name} {as_text(part)}" for name, part in value.items())
         case _:
-            return str(value)
+            return literal(str(value))

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.inspect.asking import Asked, run_asking
-from twintier.launch.inspect.output import console
+from twintier.launch.inspect.output import console, literal
 from twintier.launch.inspect.projection import View
 
 
@@ -78,4 +78,4 @@ def _print(view: View) -> None:
         name = model.category or "super model"
         out.print(f"meta model {name} v{model.version}, {model.iterations} iterations")
     for refusal in view.refusals:
-        out.print(f"refused {refusal.code} on {refusal.topic}: {refusal.reason}")
+        out.print(f"refused {refusal.code} on {literal(refusal.topic)}: {literal(refusal.reason)}")

@@ -10,6 +10,7 @@ from twintier.broker.mqtt.bus import MqttBus
 from twintier.launch.connection import Connection
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.inspect.connecting import filter_below, is_up, say_away
+from twintier.launch.inspect.output import literal
 from twintier.launch.problems import say
 from twintier.launch.serve import run_until_signal, unless_stopped
 from twintier.protocol.codec import Decoded, decode
@@ -69,7 +70,8 @@ def line_of(delivery: Delivery, root: str, *, as_json: bool) -> str:
         unreadable = {"topic": delivery.topic, "refused": error.code, "reason": error.reason}
         if as_json:
             return json.dumps(unreadable)
-        return f"{_clock()} {delivery.topic} REFUSED {error.code}: {error.reason}"[:LINE_LIMIT]
+        line = f"{_clock()} {delivery.topic} REFUSED {error.code}: {error.reason}"
+        return literal(line)[:LINE_LIMIT]
     return json.dumps(_fields(delivery, decoded)) if as_json else _text(delivery, decoded)
 
 
@@ -91,7 +93,7 @@ def _text(delivery: Delivery, decoded: Decoded) -> str:
     body = ", ".join(
         f"{name}={_readable(value)}" for name, value in decoded.message.model_dump().items()
     )
-    line = f"{_clock()} {delivery.topic} {decoded.envelope.type} {body}"
+    line = literal(f"{_clock()} {delivery.topic} {decoded.envelope.type} {body}")
     return line if len(line) <= LINE_LIMIT else f"{line[: LINE_LIMIT - 1]}…"
 
 

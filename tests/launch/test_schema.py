@@ -42,3 +42,10 @@ def test_every_body_and_the_envelope_have_a_schema() -> None:
 def test_what_cannot_be_exported_says_so(arguments: tuple[str, ...]) -> None:
     result = CliRunner().invoke(app, ["schema", "export", *arguments])
     assert result.exit_code == 2
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "x"
+    result = CliRunner().invoke(app, ["schema", "export", str(path), "--asyncapi"])
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr

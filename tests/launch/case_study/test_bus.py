@@ -1,5 +1,8 @@
 """What the case study looks at before it computes anything."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +46,10 @@ def test_a_part_that_was_cut_off_is_named(tmp_path: Path) -> None:
     part.write_bytes(b"cut")
     with pytest.raises(CaseStudyError, match=f"^{part} is damaged: .*; delete it"):
         run(out=tmp_path, seeds=1, quiet=True)
+
+
+def test_the_picture_is_drawn_whatever_a_notebook_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "module://of_a_notebook")
+    CliRunner().invoke(app, ["case-study", "--over-bus", "mqtt://"])
+    drawing = [sys.executable, "-c", "import twintier.launch.case_study.fig6"]
+    assert subprocess.run(drawing, env=os.environ, check=False).returncode == 0
