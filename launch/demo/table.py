@@ -31,10 +31,11 @@ MEASURED, TRIAL = "measured", "trial of model"
 
 def render(view: View, progress: Progress, width: int, height: int) -> Text:
     """What fits into a terminal of so many columns and lines."""
-    above = [headline(view, progress), happening(view, progress), bar(view, progress)]
-    above = [cut_end(line, width) for line in above if line]
+    said = wrap(happening(view, progress), width)
+    lines = [headline(view, progress), *said, bar(view, progress)]
+    above = [cut_end(line, width) for line in lines if line]
     below = [cut_end(_footline(view, progress), width)]
-    remark = printable(progress.remark)  # the one that is folded: a command is no use without end
+    remark = printable(progress.remark)  # folded: a command is no use without its end
     below += wrap(remark, width)
     room = max(height - len(above) - len(below) - 1, 4)  # the cursor has a line of its own
     rows = _rows(view, width)

@@ -101,3 +101,13 @@ def test_a_remark_is_shown_whole() -> None:
 def test_names_lose_their_middle(name: str, width: int, cut: str) -> None:
     assert cut_middle(name, width).replace(" ", "") == cut
     assert cell_len(cut_middle(name, width)) <= width
+
+
+def test_what_happens_is_said_to_its_end() -> None:
+    view = busy(8, *BOTH)
+    view.rounds = {"a": training("", 60, "scaling-1"), "b": training("", 10)}
+    said = " ".join(lines(view)[1:3])
+    assert said == (
+        "online: 8 of 16 act by a model of their own, 8 on probation; "
+        "vnf-scaling: training the super model, 60 of 150, and 1 more"
+    )
