@@ -74,7 +74,7 @@ def failed(loop: Loop) -> Loop:
 
 
 def refused(loop: Loop) -> Loop:
-    loop.managed.on_refused(loop.managed.orders.version)
+    loop.managed.on_refused(loop.managed.orders.version, "no engine")
     return loop
 
 
