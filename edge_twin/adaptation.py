@@ -131,10 +131,15 @@ class ManagedInmf:
         return (inmf.attributes(rows), length(rows)) if rows else None
 
     def restore(self, model: IndividualModel) -> None:
-        """Go on with a model that was in force before a restart; the watch begins anew."""
+        """Go on with a model that acted before a restart, older ones first; the watch begins anew.
+
+        One on probation stays there, with the model before it to go back to.
+        """
+        on_probation = model.report.state == "probation"
+        self.last_good = self.model if on_probation else None
         self.model = model
         self.orders.restore(model.version, model.parameters)
-        self._move("restored", InForce())
+        self._move("restored", Probation() if on_probation else InForce())
 
     def on_telemetry(self, message: TelemetryReported) -> None:
         """Take in the slots of this INMF.

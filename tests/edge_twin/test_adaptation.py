@@ -203,6 +203,21 @@ class TestDispatch:
         assert isinstance(triggered, RetrainTriggered)
         assert triggered.cause.trigger == "category_change"
 
+    def test_probation_stays_probation_over_a_restart_and_rolls_back_to_the_good_one(self) -> None:
+        good = in_force().managed.model
+        assert good is not None
+        report = good.report.model_copy(update={"state": "probation", "version": 9})
+        newer = replace(good, version=9, parameters=good.parameters + 1, report=report)
+        loop = waiting()
+        loop.managed.restore(good)
+        loop.managed.restore(newer)
+        assert isinstance(loop.managed.state, Probation)
+        loop.managed.trainer.posterior = posterior()
+        loop.managed.state = Probation(1, -999.0, 0.0, 15)
+        (order,) = dispatched(loop.upload())
+        assert isinstance(order, ModelDispatched)
+        assert (order.purpose, order.model) == ("rollback", good.model)
+
     def test_versions_dispatched_before_a_restart_are_superseded(self) -> None:
         old = in_force()
         model = old.managed.model
