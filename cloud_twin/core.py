@@ -97,19 +97,20 @@ class CloudCore:
             case RegistrationRequested() as request if address.plvn:
                 return self._on_registration(address.plvn, request, envelope.id, now)
             case EdgeStatusReported() as status if address.edge:
-                return self.ownership.on_edge_status(
+                told = self.ownership.on_edge_status(
                     address.edge, status, received.envelope.boot, now
                 )
+                return [*told, *self._skip_gone(now)]
             case TwinRegistered(grant=grant) if address.edge:
                 return self._on_twin_registered(address.edge, grant)
             case AttributesReported() as attributes if address.edge and address.plvn:
                 if not self.registry.is_owner(address.plvn, address.edge, envelope.fence):
                     return [Count("stale_fence")]
                 return self._on_attributes(address.plvn, attributes, now)
-            case GradientsComputed() as gradients:
-                return self._on_gradients(gradients, now)
-            case GradientsFailed() as failure:
-                return self._on_gradients_failed(failure, now)
+            case GradientsComputed() as gradients if address.edge:
+                return self._on_gradients(gradients, address.edge, now)
+            case GradientsFailed() as failure if address.edge:
+                return self._on_gradients_failed(failure, address.edge, now)
             case MetaModelRequested() as request if address.edge:
                 return [self.librarian.offer(address.edge, request, envelope.id)]
             case MessageReturned() as returned:
@@ -120,11 +121,12 @@ class CloudCore:
     def _on_timer(self, key: Hashable, now: float) -> Sequence[Effect]:  # noqa: C901  # dispatch
         match key:
             case Timer.LEASE:
-                return self._on_lease()
+                return [*self._on_lease(), *self._skip_gone(now)]
             case Timer.GRANTS:
-                return [*self.ownership.replace_orphans(now), *self.ownership.prolong()]
+                orphans = self.ownership.replace_orphans(now)
+                return [*orphans, *self.ownership.prolong(), *self._skip_gone(now)]
             case Timer.SERVERS:
-                return self.ownership.on_waited(now)
+                return [*self.ownership.on_waited(now), *self._skip_gone(now)]
             case Timer.PLANNING_PAUSE:
                 return self._begin_planning(now)
             case Timer.SUPER:
@@ -244,12 +246,19 @@ class CloudCore:
         fresh = self.planner.open_trainings()
         return [*effects, *(e for t in fresh for e in self.rounds.start(t.job, now))]
 
-    def _on_gradients(self, message: GradientsComputed, now: float) -> list[Effect]:
-        effects, complete = self.rounds.take(message)
+    def _skip_gone(self, now: float) -> list[Effect]:
+        """A round does not wait for an edge server that is known to be gone."""
+        effects, ended = self.rounds.skip_gone(now)
+        return [*effects, *(effect for job in ended for effect in self._close_round(job, now))]
+
+    def _on_gradients(self, message: GradientsComputed, edge: EdgeId, now: float) -> list[Effect]:
+        effects, complete = self.rounds.take(message, edge)
         return [*effects, *(self._close_round(message.job, now) if complete else [])]
 
-    def _on_gradients_failed(self, message: GradientsFailed, now: float) -> list[Effect]:
-        effects, complete = self.rounds.miss(message)
+    def _on_gradients_failed(
+        self, message: GradientsFailed, edge: EdgeId, now: float
+    ) -> list[Effect]:
+        effects, complete = self.rounds.miss(message, edge)
         return [*effects, *(self._close_round(message.job, now) if complete else [])]
 
     def _close_round(self, job: str, now: float) -> list[Effect]:

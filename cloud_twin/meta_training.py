@@ -6,7 +6,7 @@ nothing. An iteration ends when every sampled twin has answered or at its deadli
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -23,7 +23,7 @@ from twintier.protocol.messages import GradientRow, GradientsComputed, MetaTrain
 from twintier.protocol.tensors import model_id
 
 Vector = npt.NDArray[np.float32]
-RowOutcome = Literal["counted", "duplicate", "late", "unasked", "malformed"]
+RowOutcome = Literal["counted", "duplicate", "late", "unasked", "not_owner", "malformed"]
 
 CONVERGENCE_WINDOW = 30
 CONVERGENCE_GAIN = 0.002
@@ -110,8 +110,18 @@ class Training:
             seed=round_seed(self.seed, self.iteration),
         )
 
-    def add(self, message: GradientsComputed) -> dict[RowOutcome, int]:
-        """Count the rows of a message; returns how many met which fate."""
+    def add(
+        self, message: GradientsComputed, owned: Collection[PlvnId] | None = None
+    ) -> dict[RowOutcome, int]:
+        """Count the rows of a message; what is wrong leaves its place to the right row.
+
+        Args:
+            message: rows of gradients.
+            owned: twins whose owner has sent it; all where it is None.
+
+        Returns:
+            How many rows met which fate.
+        """
         outcomes: dict[RowOutcome, int] = {}
         arrays = message.gradients.unpack()
         gradients, step_gradients = arrays.get("gradient"), arrays.get("step_size_gradient")
@@ -124,6 +134,10 @@ class Training:
             return {"malformed": rows}
         for index, row in enumerate(message.rows):
             outcome = self._outcome(message.iteration, row.plvn)
+            if outcome == "counted" and owned is not None and row.plvn not in owned:
+                outcome = "not_owner"
+            if outcome == "counted" and not self._fits([array[index] for array in there]):
+                outcome = "malformed"
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             if outcome == "counted":
                 self.rows[row.plvn] = Contribution(
@@ -133,6 +147,10 @@ class Training:
                     row,
                 )
         return outcomes
+
+    def _fits(self, vectors: Sequence[npt.NDArray[np.floating]]) -> bool:
+        shape = self.model.init.shape
+        return all(v.shape == shape and bool(np.isfinite(v).all()) for v in vectors)
 
     def fail(self, iteration: int, plvns: Sequence[PlvnId], reason: str) -> None:
         """Note twins that cannot contribute to the iteration."""
@@ -194,14 +212,7 @@ class Training:
 
     def _good_rows(self) -> tuple[dict[PlvnId, Contribution], dict[PlvnId, str]]:
         reasons: dict[PlvnId, str] = {}
-        shape = self.model.init.shape
-        for plvn, each in self.rows.items():
-            shapes = [each.gradient.shape, each.step_size_gradient.shape]
-            if each.prior_gradient is not None:
-                shapes.append(each.prior_gradient.shape)
-            if any(found != shape for found in shapes):
-                reasons[plvn] = f"gradients of {shapes}, expected {shape} each"
-        good = {p: row for p, row in self.rows.items() if p not in reasons}
+        good = dict(self.rows)
         if good:
             _, outliers = self._combined({p: each.gradient for p, each in good.items()})
             reasons.update({PlvnId(p): reason for p, reason in outliers.items()})

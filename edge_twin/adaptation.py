@@ -74,6 +74,8 @@ class ManagedInmf:
     """Slots of telemetry that had come when the emulator was fitted."""
     trained_category: str = ""
     """The PLVN's category when its model was made."""
+    moved: tuple[str, str] | None = None
+    """A change of category, from and to, that the state could not take yet."""
     given_up: int = 0
     """Adaptations in a row that came to nothing; each doubles the wait for the next."""
     errors: int = field(default=0)
@@ -129,10 +131,15 @@ class ManagedInmf:
         return (inmf.attributes(rows), length(rows)) if rows else None
 
     def restore(self, model: IndividualModel) -> None:
-        """Go on with a model that was in force before a restart; the watch begins anew."""
+        """Go on with a model that acted before a restart, older ones first; the watch begins anew.
+
+        One on probation stays there, with the model before it to go back to.
+        """
+        on_probation = model.report.state == "probation"
+        self.last_good = self.model if on_probation else None
         self.model = model
         self.orders.restore(model.version, model.parameters)
-        self._move("restored", InForce())
+        self._move("restored", Probation() if on_probation else InForce())
 
     def on_telemetry(self, message: TelemetryReported) -> None:
         """Take in the slots of this INMF.
@@ -162,6 +169,8 @@ class ManagedInmf:
         rows = self.mirror.add_trajectories(self.inmf, message)
         if message.model_version > self.orders.version:
             return self._overtake(message.model_version)
+        if self.moved is not None and (taken := self._take_category(sim_time_s)):
+            return taken
         ours = message.model_version == self.orders.version
         match self.state:
             case Waiting():
@@ -215,23 +224,43 @@ class ManagedInmf:
 
     def on_category(self, category: str, sim_time_s: float) -> list[Effect]:
         """The PLVN has moved to another category, and `meta_model` fits that one."""
-        moved = self.model is not None and category != self.trained_category
+        if self.model is not None and category != self.trained_category:
+            self.moved = (self.trained_category, category)
+        return self._take_category(sim_time_s)
+
+    def _take_category(self, sim_time_s: float) -> list[Effect]:
+        """Retrain for another category as soon as the state can take it."""
+        if self.moved is None or not isinstance(self.state, Waiting | InForce | Probation):
+            return []
+        (before, after), self.moved = self.moved, None
         origin = "" if self.model is None else self.model.report.origin_category
         same_origin = self.meta_model is not None and self.meta_model.category == origin
-        if not moved or same_origin or not isinstance(self.state, InForce | Probation):
+        if same_origin or isinstance(self.state, Waiting):
             return []
-        cause = category_change(self.trained_category, category, sim_time_s)
+        cause = category_change(before, after, sim_time_s)
         return self._retrain("category changed", cause, self.mirror.trajectories.newest_slot)
 
-    def on_refused(self, version: int) -> list[Effect]:
-        """The PLVN cannot use what was dispatched: make another from fresh slots."""
+    def on_refused(self, version: int, reason: str) -> list[Effect]:
+        """The PLVN cannot use what was dispatched: the model before acts, or the baseline.
+
+        It gets another one from fresh slots, after a wait that doubles from refusal to refusal.
+        """
         if version != self.orders.version:
             return []
         effects: list[Effect] = [*self.orders.answered(), Count("models_refused")]
         if isinstance(self.state, Probation):
             effects += self._forget(self.model, "rolled_back")
             self.model, self.last_good = self.last_good, None
-        self._move("refused", Waiting(self.mirror.trajectories.newest_slot, self.windows.exchange))
+        elif self.model is not None and self.orders.is_of(self.model.model):
+            effects += self._forget(self.model)
+            self.model = None
+        if self.model is None:
+            effects += self.orders.baseline(f"version {version} was refused: {reason}"[:512])
+        else:
+            effects += self.orders.dispatch(self.model.parameters, "rollback")
+        wait = self.windows.exchange * 2 ** min(self.given_up, 6)
+        self.given_up += 1
+        self._move("refused", Waiting(self.mirror.trajectories.newest_slot, wait))
         return effects
 
     def _move(self, happening: Happening, then: State) -> None:

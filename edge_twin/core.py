@@ -158,8 +158,8 @@ class EdgeCore:
                 return self._on_trajectories(twin, managed, received, trajectories)
             case ModelApplied(version=version) if managed:
                 return managed.orders.applied(version)
-            case ModelRefused(version=version) if managed:
-                return managed.on_refused(version)
+            case ModelRefused(version=version, reason=reason) if managed:
+                return managed.on_refused(version, reason)
             case ModelRequested(inmf=wanted) if wanted in twin.managed:
                 return twin.managed[wanted].orders.again(asked=True)
             case _:  # performance is for those who watch; the twin uses the trajectories

@@ -45,6 +45,10 @@ class Orders:
         assert isinstance(self.newest, ModelDispatched), "asked for after a dispatch only"
         return ModelId(self.newest.model)
 
+    def is_of(self, model: ModelId) -> bool:
+        """Whether the newest order is this model."""
+        return isinstance(self.newest, ModelDispatched) and self.newest.model == model
+
     def restore(self, version: int, parameters: Vector) -> None:
         """Take up what acted before a restart; nothing is sent."""
         self.version = version

@@ -101,7 +101,7 @@ _ANYWHERE: Mapping[Happening, tuple[type[State], ...]] = {
 }
 TRANSITIONS: Mapping[type[State], Mapping[Happening, tuple[type[State], ...]]] = {
     Waiting: {
-        "restored": (InForce,),
+        "restored": (InForce, Probation),
         "begun": (Training,),
         "begun by sampling": (Exchanging,),
         **_ANYWHERE,
@@ -129,6 +129,7 @@ TRANSITIONS: Mapping[type[State], Mapping[Happening, tuple[type[State], ...]]] =
         **_ANYWHERE,
     },
     InForce: {
+        "restored": (Probation,),
         "alarm": (Testing,),
         "changed": (Waiting,),
         "category changed": (Waiting,),

@@ -1,6 +1,7 @@
 """An edge server's memory: its twins and the individual models in force."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgpack
@@ -106,13 +107,12 @@ class EdgeStore(SqlStore):
                 raise TypeError(f"the edge store keeps no {type(record).__name__}")
 
     def load(self) -> list[EdgeRecord]:
-        """Twins, their trajectories, the newest individual model of each PLVN and INMF."""
+        """Twins, their trajectories, and the individual models that act or wait to act again."""
         order = select(_trajectories).order_by(_trajectories.c.number)
         with self._engine.begin() as connection:
             twins = [_twin_of(row) for row in connection.execute(select(_twins)).mappings()]
             kept = [_trajectories_of(row) for row in connection.execute(order).mappings()]
-        newest = {(m.plvn, m.inmf): m for m in self.models()}
-        return [*twins, *kept, *newest.values()]
+        return [*twins, *kept, *_acting(self.models())]
 
     def models(self) -> list[IndividualModel]:
         """Every individual model that is kept, oldest version first."""
@@ -198,6 +198,16 @@ class EdgeStore(SqlStore):
             emulator=emulator,
             report=IndividualModelReported.model_validate_json(str(row["report"])),
         )
+
+
+def _acting(models: Sequence[IndividualModel]) -> list[IndividualModel]:
+    """The newest of each PLVN and INMF, after the one before where that is on probation."""
+    acting: dict[tuple[PlvnId, InmfId], list[IndividualModel]] = {}
+    for model in models:
+        before = acting.get((model.plvn, model.inmf), [])
+        good = before[-1:] if model.report.state == "probation" else []
+        acting[model.plvn, model.inmf] = [*good, model]
+    return [model for each in acting.values() for model in each]
 
 
 def _twin_of(row: RowMapping) -> TwinRecord:

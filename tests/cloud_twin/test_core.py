@@ -383,6 +383,35 @@ class TestRounds:
         rounds = published(effects, MetaRoundStarted)
         assert [r.plvns for r in rounds if isinstance(r, MetaRoundStarted)] == [(P1,), (P2,)]
 
+    def test_a_row_of_one_who_does_not_host_the_twin_leaves_its_place_to_the_owner(self) -> None:
+        core = with_twins(with_twins(cloud(), P2, edge=E2), P1)
+        core.receive(attributes(), 1.0)
+        rows = gradients("super-1", 0, alike("p1", value=500.0))
+        foreign = received(rows, Address(edge=E2, inmf=INMF))
+        assert core.receive(foreign, 2.0) == [Count("gradients.not_owner")]
+        own = received(gradients("super-1", 0, alike("p1")), Address(edge=E1, inmf=INMF))
+        assert Count("gradients.counted") in core.receive(own, 2.0)
+
+    def test_a_row_of_wrong_length_leaves_its_place_to_the_right_one(self) -> None:
+        core = with_twins(cloud(), P1)
+        core.receive(attributes(), 1.0)
+        to = Address(edge=E1, inmf=INMF)
+        short = gradients("super-1", 0, {"p1": [1.0] * (SIZE - 1)})
+        assert core.receive(received(short, to), 2.0) == [Count("gradients.malformed")]
+        right = gradients("super-1", 0, alike("p1"))
+        assert Count("gradients.counted") in core.receive(received(right, to), 2.0)
+
+    def test_a_round_ends_as_soon_as_the_edge_server_it_waits_for_is_gone(self) -> None:
+        core = with_twins(with_twins(cloud(), P2, edge=E2), P1)
+        core.receive(attributes(P2, E2), 1.0)
+        core.receive(attributes(), 1.0)
+        core.receive(TimerFired(RoundDeadline("super-1")), 2.0)  # the first round knew P2 only
+        own = received(gradients("super-1", 0, alike("p1")), Address(edge=E1, inmf=INMF))
+        core.receive(own, 3.0)
+        effects = core.receive(status("offline", edge=E2), 4.0)
+        assert Count("gradients.gone") in effects
+        assert Count("iterations") in effects
+
     def test_a_late_gradient_does_nothing(self) -> None:
         core = with_twins(cloud(), P1)
         core.receive(attributes(), 3.0)

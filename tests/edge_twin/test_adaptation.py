@@ -165,12 +165,58 @@ class TestDispatch:
 
     def test_a_refused_final_model_is_deleted_and_another_made(self) -> None:
         loop = on_probation()
-        effects = loop.keep(loop.managed.on_refused(3))
+        effects = loop.keep(loop.managed.on_refused(3, "no engine"))
         assert states(effects) == [(3, "rolled_back")]
         assert loop.saved == set()
         assert loop.managed.model is None
         assert isinstance(loop.managed.state, Waiting)
-        assert loop.managed.on_refused(2) == []
+        assert loop.managed.on_refused(2, "no engine") == []
+
+    def test_a_plvn_that_asks_after_its_refusal_gets_the_baseline_and_the_reason(self) -> None:
+        loop = on_probation()
+        loop.managed.on_refused(3, "no engine")
+        (order,) = dispatched(loop.managed.orders.again(asked=True))
+        assert isinstance(order, BaselineOrdered)
+        assert order.reason == "version 3 was refused: no engine"
+
+    def test_a_plvn_that_refuses_a_candidate_goes_on_with_its_model(self) -> None:
+        loop = in_force()
+        model = loop.managed.model
+        assert model is not None
+        loop.managed.orders.dispatch(model.parameters + 1, "exchange")
+        (order,) = dispatched(loop.managed.on_refused(4, "no engine"))
+        assert isinstance(order, ModelDispatched)
+        assert (order.model, order.version) == (model.model, 5)
+        (last,) = dispatched(loop.managed.on_refused(5, "no engine"))
+        assert isinstance(last, BaselineOrdered)
+
+    def test_a_category_that_changes_during_a_test_is_taken_after_it(self) -> None:
+        loop = in_force()
+        managed = loop.managed
+        assert isinstance(managed.state, InForce)
+        managed.state = UnderTest(managed.trainer.attempt, Alarm(1.0, 1.0, 0, 0.0, 0), InForce())
+        managed.trained_category = "city=berlin"
+        managed.meta_model = replace(META, category="city=oslo")
+        assert managed.on_category("city=oslo", 5.0) == []
+        loop.tested(changed=False)
+        (triggered,) = of(loop.upload(), RetrainTriggered)
+        assert isinstance(triggered, RetrainTriggered)
+        assert triggered.cause.trigger == "category_change"
+
+    def test_probation_stays_probation_over_a_restart_and_rolls_back_to_the_good_one(self) -> None:
+        good = in_force().managed.model
+        assert good is not None
+        report = good.report.model_copy(update={"state": "probation", "version": 9})
+        newer = replace(good, version=9, parameters=good.parameters + 1, report=report)
+        loop = waiting()
+        loop.managed.restore(good)
+        loop.managed.restore(newer)
+        assert isinstance(loop.managed.state, Probation)
+        loop.managed.trainer.posterior = posterior()
+        loop.managed.state = Probation(1, -999.0, 0.0, 15)
+        (order,) = dispatched(loop.upload())
+        assert isinstance(order, ModelDispatched)
+        assert (order.purpose, order.model) == ("rollback", good.model)
 
     def test_versions_dispatched_before_a_restart_are_superseded(self) -> None:
         old = in_force()

@@ -44,6 +44,14 @@ def restored() -> Loop:
     return loop
 
 
+def restored_on_probation(*, good: bool) -> Loop:
+    model = on_probation().managed.model
+    assert model is not None
+    loop = restored() if good else waiting()
+    loop.managed.restore(model)
+    return loop
+
+
 def training() -> Loop:
     """A candidate has acted, and the next one is made."""
     loop = exchanging()
@@ -74,7 +82,7 @@ def failed(loop: Loop) -> Loop:
 
 
 def refused(loop: Loop) -> Loop:
-    loop.managed.on_refused(loop.managed.orders.version)
+    loop.managed.on_refused(loop.managed.orders.version, "no engine")
     return loop
 
 
@@ -133,6 +141,8 @@ def moved(loop: Loop) -> Loop:
 
 HISTORIES: tuple[Callable[[], Loop], ...] = (
     restored,
+    lambda: restored_on_probation(good=True),
+    lambda: restored_on_probation(good=False),
     given_up,
     rolled_back,
     lambda: failed(training()),
