@@ -39,7 +39,8 @@ def open_database(
         migrations: by the version that each starts from.
 
     Raises:
-        StoreError: if the file holds a schema of a version that no migration starts from.
+        StoreError: if the file holds a schema of a version that no migration starts from, or is
+            new where an earlier one has left model files.
     """
     steps = {} if migrations is None else migrations
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,12 @@ def open_database(
             raise StoreError(
                 f"{path} has schema version {found}, this release reads {version}; "
                 "move the file away or use the release that wrote it"
+            )
+        if found == 0 and any((path.parent / "weights").glob("*.safetensors")):
+            raise StoreError(
+                f"{path} is empty, but model files of an earlier store lie in "
+                f"{path.parent / 'weights'}; restore {path.name} with its -wal file, "
+                "or move the folder away to begin anew"
             )
         metadata.create_all(connection)
         create_journal(connection.exec_driver_sql)
@@ -107,7 +114,9 @@ class SqlStore(ABC):
             return read_accepted(connection.exec_driver_sql, now)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database; its file is whole without the write-ahead log."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         self._engine.dispose()
 
     def _keep_weights(self, weights: WeightStore, arrays: Arrays) -> str:

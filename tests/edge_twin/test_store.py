@@ -21,6 +21,7 @@ from twintier.edge_twin.twin import TwinRecord
 from twintier.protocol.ids import EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import Grant, Site, TrajectoriesReported
 from twintier.protocol.values import Fence
+from twintier.runtime.storage.store import StoreError
 
 P1 = PlvnId("p1")
 KEPT = Path(__file__).parents[1] / "kept" / "0.1"
@@ -125,6 +126,15 @@ def test_weights_deleted_and_kept_again_in_one_transaction_stay(tmp_path: Path) 
     (kept,) = stored(tmp_path)
     assert isinstance(kept, IndividualModel)
     assert kept.version == 5
+
+
+def test_a_new_store_beside_model_files_of_another_stops(tmp_path: Path) -> None:
+    stored(tmp_path, model(3))
+    for file in tmp_path.glob("edge.sqlite*"):
+        file.unlink()
+    with pytest.raises(StoreError, match="model files of an earlier store"):
+        EdgeStore(tmp_path)
+    assert len(list((tmp_path / "weights").iterdir())) == 1
 
 
 def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
