@@ -128,19 +128,19 @@ class CloudStore(SqlStore):
             "iterations": model.iterations,
             "adaptation_reward_first": model.adaptation_reward_first,
             "adaptation_reward_last": model.adaptation_reward_last,
-            "weights": self._weights.put(model.weights.arrays()),
+            "weights": self._keep_weights(self._weights, model.weights.arrays()),
         }
         connection.execute(insert(_meta_models).values(values).on_conflict_do_nothing())
         finished = (_trainings.c.inmf == model.inmf) & (_trainings.c.category == model.category)
         for old in connection.execute(select(_trainings.c.weights).where(finished)).scalars().all():
-            self._weights.delete(old)
+            self._forget_weights(self._weights, old)
         connection.execute(delete(_trainings).where(finished))
 
     def _save_training(self, connection: Connection, record: TrainingRecord) -> None:
         key = (_trainings.c.inmf == record.inmf) & (_trainings.c.category == record.category)
         old = connection.execute(select(_trainings.c.weights).where(key)).scalar_one_or_none()
         optimizer = {f"{_OPTIMIZER}{name}": array for name, array in record.optimizer.items()}
-        digest = self._weights.put({**record.model.arrays(), **optimizer})
+        digest = self._keep_weights(self._weights, {**record.model.arrays(), **optimizer})
         values = {
             "inmf": record.inmf,
             "category": record.category,
@@ -153,7 +153,7 @@ class CloudStore(SqlStore):
             statement.on_conflict_do_update(index_elements=["inmf", "category"], set_=values)
         )
         if old is not None and old != digest:
-            self._weights.delete(old)
+            self._forget_weights(self._weights, old)
 
     def _model_of(self, row: RowMapping) -> MetaModel:
         return MetaModel(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgpack
 import numpy as np
+import structlog
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -34,7 +35,9 @@ from twintier.protocol.messages import Grant, IndividualModelReported, Site, Tra
 from twintier.protocol.upcast import FIRST_INMF, upcast
 from twintier.runtime.effects import Record
 from twintier.runtime.storage.sql import SqlStore, open_database
-from twintier.runtime.storage.weights import WeightStore
+from twintier.runtime.storage.weights import WeightsError, WeightStore
+
+log = structlog.get_logger()
 
 SCHEMA_VERSION = 2
 _TYPE = row_of(TrajectoriesReported).name
@@ -138,7 +141,9 @@ class EdgeStore(SqlStore):
             "inmf": model.inmf,
             "version": model.version,
             "model": model.model,
-            "weights": self._weights.put({"parameters": model.parameters, "start": model.start}),
+            "weights": self._keep_weights(
+                self._weights, {"parameters": model.parameters, "start": model.start}
+            ),
             "emulator": json.dumps(model.emulator and model.emulator.to_dict()),
             "report": model.report.model_dump_json(),
         }
@@ -179,15 +184,19 @@ class EdgeStore(SqlStore):
         connection.execute(delete(_models).where(key))
         used = select(_models.c.version).where(_models.c.weights == weights)
         if weights is not None and connection.execute(used).first() is None:
-            self._weights.delete(weights)
+            self._forget_weights(self._weights, weights)
 
     def _model_of(self, row: RowMapping) -> IndividualModel | None:
-        """None if its INMF is not installed, or has another emulator now."""
+        """None if its INMF is not installed, its emulator is another, or its weights are lost."""
         try:
             emulator = _emulator_of(str(row["inmf"]), json.loads(str(row["emulator"])))
         except (UnknownInmfError, ValueError):
             return None
-        arrays = self._weights.get(str(row["weights"]))
+        try:
+            arrays = self._weights.get(str(row["weights"]))
+        except WeightsError as error:
+            log.warning("model left out", plvn=row["plvn"], inmf=row["inmf"], reason=str(error))
+            return None
         return IndividualModel(
             plvn=PlvnId(str(row["plvn"])),
             inmf=InmfId(str(row["inmf"])),

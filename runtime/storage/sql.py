@@ -19,6 +19,7 @@ from twintier.runtime.storage.journal import (
     write_journal,
 )
 from twintier.runtime.storage.store import StoreError
+from twintier.runtime.storage.weights import Arrays, WeightStore
 
 WEIGHTS = "weights"
 """Folder of model files beside a database."""
@@ -120,19 +121,27 @@ class SqlStore(ABC):
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._unused: list[tuple[WeightStore, str]] = []
+        """Weight files that the transaction under way no longer names."""
 
     def save(self, records: Sequence[Record]) -> None:
         """Keep the records, all or none.
 
+        Weight files go after the commit: a transaction that is undone still finds its own.
+
         Raises:
             TypeError: if the role keeps no record of a class.
         """
+        self._unused.clear()
         with self._engine.begin() as connection:
             for record in records:
                 if is_journal_record(record):
                     write_journal(connection.exec_driver_sql, record)
                 else:
                     self._keep(connection, record)
+        while self._unused:
+            weights, digest = self._unused.pop()
+            weights.delete(digest)
 
     def uploads(self, src: str) -> list[Upload]:
         """What a source of this process has not been acknowledged yet, oldest first."""
@@ -145,8 +154,20 @@ class SqlStore(ABC):
             return read_accepted(connection.exec_driver_sql, now)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database; its file is whole without the write-ahead log."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         self._engine.dispose()
+
+    def _keep_weights(self, weights: WeightStore, arrays: Arrays) -> str:
+        """Write a weight file before the present transaction is durable; returns its digest."""
+        digest = weights.put(arrays)
+        self._unused = [each for each in self._unused if each != (weights, digest)]
+        return digest
+
+    def _forget_weights(self, weights: WeightStore, digest: str) -> None:
+        """Delete a weight file once the present transaction is durable."""
+        self._unused.append((weights, digest))
 
     @abstractmethod
     def _keep(self, connection: Connection, record: Record) -> None:

@@ -21,7 +21,7 @@ from twintier.edge_twin.twin import TwinRecord
 from twintier.protocol.ids import EdgeId, InmfId, PlvnId
 from twintier.protocol.messages import Grant, Site, TrajectoriesReported
 from twintier.protocol.values import Fence
-from twintier.runtime.storage.weights import WeightsError
+from twintier.runtime.storage.store import StoreError
 
 P1 = PlvnId("p1")
 KEPT = Path(__file__).parents[1] / "kept" / "0.1"
@@ -93,12 +93,48 @@ def test_a_saved_model_keeps_its_newest_state(tmp_path: Path) -> None:
     assert kept.report.state == "in_force"
 
 
-def test_a_changed_weights_file_is_refused(tmp_path: Path) -> None:
-    stored(tmp_path, model())
+def test_a_changed_weight_file_costs_its_model_and_nothing_else(tmp_path: Path) -> None:
+    stored(tmp_path, twin(1), model())
     (file,) = (tmp_path / "weights").iterdir()
     file.write_bytes(file.read_bytes()[:-1] + b"\1")
-    with pytest.raises(WeightsError, match="was changed"):
-        stored(tmp_path)
+    assert stored(tmp_path) == [twin(1)]
+
+
+def test_a_missing_weight_file_costs_its_model_and_nothing_else(tmp_path: Path) -> None:
+    stored(tmp_path, twin(1), model(3))
+    shutil.rmtree(tmp_path / "weights")
+    assert stored(tmp_path) == [twin(1)]
+
+
+def test_a_deletion_that_is_not_saved_leaves_the_weight_file(tmp_path: Path) -> None:
+    store = EdgeStore(tmp_path)
+    store.save([twin(1)])
+    store.save([model(3)])
+    gone = IndividualModelDeleted(P1, COOP_PERCEPTION, 3)
+    with pytest.raises(TypeError, match="keeps no object"):
+        store.save([gone, object()])
+    store.save([twin(1)])
+    store.close()
+    assert [type(record) for record in stored(tmp_path)] == [TwinRecord, IndividualModel]
+
+
+def test_weights_deleted_and_kept_again_in_one_transaction_stay(tmp_path: Path) -> None:
+    store = EdgeStore(tmp_path)
+    store.save([model(3)])
+    store.save([IndividualModelDeleted(P1, COOP_PERCEPTION, 3), model(5)])
+    store.close()
+    (kept,) = stored(tmp_path)
+    assert isinstance(kept, IndividualModel)
+    assert kept.version == 5
+
+
+def test_a_new_store_beside_model_files_of_another_stops(tmp_path: Path) -> None:
+    stored(tmp_path, model(3))
+    for file in tmp_path.glob("edge.sqlite*"):
+        file.unlink()
+    with pytest.raises(StoreError, match="1 model files of another one"):
+        EdgeStore(tmp_path)
+    assert len(list((tmp_path / "weights").iterdir())) == 1
 
 
 def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
