@@ -149,6 +149,29 @@ def test_training_ends_early_when_the_reward_has_settled(rise: float, *, settled
     assert run.finished() is settled
 
 
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_whether_the_reward_has_settled_does_not_depend_on_its_unit(unit: float) -> None:
+    for gain, settled in ((0.001, True), (0.003, False)):
+        run = training(replace(QUICK, iterations=1000))
+        run.iteration = 60
+        run.rewards = [unit] * 30 + [unit * (1.0 + gain)] * 30
+        assert run.finished() is settled
+
+
+def test_the_first_stage_s_steps_shrink_to_a_fifth_and_meta_training_s_do_not() -> None:
+    settings = replace(QUICK, first_stage_iterations=4, iterations=6, train_prior=False)
+    run, rates = training(settings), []
+    for iteration in range(6):
+        run.sample(PLVNS)
+        run.add(gradients("super-1", iteration, alike("p0")))
+        before = run.model.init
+        run.close()
+        rates.append(float(before[0] - run.model.init[0]))
+    first, meta = settings.first_stage_learning_rate, settings.learning_rate
+    expected = [first, 0.8 * first, 0.6 * first, 0.4 * first, meta, meta]
+    assert rates == pytest.approx(expected, rel=1e-3)
+
+
 def test_sampling_is_uniform_without_replacement_and_repeatable() -> None:
     first, second = training(replace(QUICK, tasks=3)), training(replace(QUICK, tasks=3))
     sampled = first.sample(PLVNS)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.edge_twin.managing import (
@@ -28,6 +29,7 @@ from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.cache import CachedModel
 from twintier.edge_twin.cusum import Alarm
 from twintier.edge_twin.individual_model import IndividualModelDeleted
+from twintier.edge_twin.jobs import AdaptationJob
 from twintier.edge_twin.keys import Adapting, ChangeTesting, DispatchRetry
 from twintier.edge_twin.life_cycle import (
     Exchanging,
@@ -38,7 +40,7 @@ from twintier.edge_twin.life_cycle import (
 )
 from twintier.edge_twin.life_cycle import Testing as UnderTest
 from twintier.protocol.messages import BaselineOrdered, ModelDispatched, RetrainTriggered
-from twintier.runtime.effects import CancelTimer, Count, Save, StartTimer
+from twintier.runtime.effects import CancelTimer, Count, Save, StartJob, StartTimer
 
 TIMER = DispatchRetry(P1, COOP_PERCEPTION)
 
@@ -110,10 +112,9 @@ class TestFirstModel:
         assert isinstance(message, ModelDispatched)
         assert message.purpose == "final"
 
-    def test_a_model_far_below_the_baseline_is_given_up_and_each_wait_is_longer(self) -> None:
+    def test_a_model_far_below_the_baseline_is_given_up_and_waits_grow_to_a_limit(self) -> None:
         loop = waiting()
-        waits = []
-        for _ in range(2):
+        for exchanges in (4, 8, 16, 32, 64, 64, 64):
             while not isinstance(loop.managed.state, Training):
                 loop.upload()
             for _ in range(SETTINGS.max_exchanges):
@@ -124,9 +125,29 @@ class TestFirstModel:
             assert effects[-1] == Count("adaptations_given_up")
             state = loop.state()
             assert isinstance(state, Waiting)
-            waits.append(state.slots_needed)
-        assert waits == [4 * WINDOWS.exchange, 8 * WINDOWS.exchange]
+            assert state.slots_needed == exchanges * WINDOWS.exchange
         assert loop.saved == set()
+
+    def test_a_model_within_the_inmf_s_floor_of_a_poor_baseline_is_not_given_up(self) -> None:
+        loop = waiting()
+        loop.upload(2)
+        poor = result(1.0, reward_after=0.0, baseline=0.1)
+        for _ in range(SETTINGS.max_exchanges):
+            loop.done(poor)
+            loop.upload(2)
+        (message,) = dispatched(loop.done(poor))
+        assert isinstance(message, ModelDispatched)
+        assert message.purpose == "final"
+
+    def test_the_newest_eight_conditions_are_guesses_for_the_next(self) -> None:
+        loop = waiting()
+        for value in range(20):
+            met = replace(posterior(), best=np.full(posterior().best.shape, float(value)))
+            loop.managed.trainer.remember(met)
+        (job,) = (e.job for e in loop.upload(2) if isinstance(e, StartJob))
+        assert isinstance(job, AdaptationJob)
+        assert job.known is not None
+        assert job.known[:, 0].tolist() == [*range(12, 20)]
 
     def test_a_result_of_another_attempt_does_nothing(self) -> None:
         loop = waiting()

@@ -16,6 +16,7 @@ from tests.edge_twin.managing import (
     of,
     result,
     trajectories,
+    waiting,
 )
 from tests.edge_twin.played import CLEAR, played, rows_of
 from tests.support.names import COOP_PERCEPTION
@@ -425,6 +426,12 @@ class TestRounds:
         assert (job.key, job.priority) == (ROUND, META_PRIORITY)
         assert isinstance(job.job, MetaTask)
         assert [twin.plvn for twin in job.job.twins] == ["p1"]
+
+    def test_a_round_waits_behind_adaptations(self) -> None:
+        *_, of_round = server(P1).receive(round_of(P1), 1.0)
+        of_twin = next(e for e in waiting().upload(2) if isinstance(e, StartJob))
+        assert isinstance(of_round, StartJob)
+        assert of_round.priority > of_twin.priority
 
     def test_a_round_says_how_and_the_server_the_rest(self) -> None:
         meta = MetaSettings("fomaml", inner_steps=9, normalise_outer=True)

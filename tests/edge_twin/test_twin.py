@@ -1,5 +1,7 @@
 """The twin of one PLVN: what it knows, and the INMFs that it manages."""
 
+from itertools import pairwise
+
 from tests.edge_twin.managing import INMF, SETTINGS, SITE
 from tests.edge_twin.played import CLEAR, played, rows_of
 from tests.support.names import COOP_PERCEPTION
@@ -59,3 +61,14 @@ def test_attributes_are_due_once_a_period_and_when_the_category_changes() -> Non
     changed = made.on_telemetry(telemetry(10, 3, hour=23.0), 3.0)
     assert changed is not None
     assert changed.category.endswith("tod=night")
+
+
+def test_emulators_are_fitted_anew_after_so_much_telemetry() -> None:
+    made, _ = twin(COOP_PERCEPTION)
+    managed = made.managed[COOP_PERCEPTION]
+    expert, fitted = managed.emulator(), []
+    for slot in range(0, 2 * managed.windows.refit, 5):
+        made.on_telemetry(telemetry(slot, 3), 1.0)
+        fitted.append(managed.emulator())
+    changes = sum(a is not b for a, b in pairwise([expert, *fitted]))
+    assert changes == 2

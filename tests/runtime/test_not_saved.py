@@ -21,7 +21,7 @@ from twintier.protocol.messages import (
 from twintier.protocol.messages.base import Message
 from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Input, Observed, Received
-from twintier.runtime.effects import Effect, Publish, Record, Save, Subscribe
+from twintier.runtime.effects import Defer, Effect, Publish, Record, Save, Subscribe
 from twintier.runtime.jobs import InlineJobs
 from twintier.runtime.runtime import Runtime
 from twintier.runtime.settings import RuntimeSettings
@@ -141,6 +141,25 @@ def test_an_upload_whose_effect_is_not_saved_is_kept_by_its_sender_and_comes_aga
             assert (agent.runtime.kept, of(agent.core, MessageReturned)) == (0, [])
         assert edge.store.records == [Word("effect")]
         assert len(of(edge.core, PerformanceReported)) == failed + 1
+
+    virtual(main())
+
+
+def test_an_upload_that_the_core_defers_stays_with_its_sender_and_comes_again() -> None:
+    async def main() -> None:
+        hub = MemoryHub()
+        agent, edge = agent_on(hub), node(hub, ToyCore("edge", "e1"), *EDGE)
+        edge.core.behaviour = on_performance(Defer())
+        async with running(agent, edge):
+            say(agent, Publish(performance(0), AT))
+            await asyncio.sleep(5)
+            deferred = edge.runtime.meter.counts["deferred"]
+            assert deferred == len(of(edge.core, PerformanceReported)) >= 2
+            assert agent.runtime.kept == 1
+            edge.core.behaviour = nothing
+            await asyncio.sleep(30)
+            assert agent.runtime.kept == 0
+        assert of(edge.core, PerformanceReported) == [performance(0)] * (deferred + 1)
 
     virtual(main())
 
