@@ -9,8 +9,8 @@ from tests.edge_twin.managing import EMULATOR, POLICY, ZEROS
 from tests.edge_twin.played import CLEAR, played, rows_of
 from tests.support.names import COOP_PERCEPTION
 from twintier.edge_twin.jobs import AdaptationJob, MetaTask, Start, TaskTwin
-from twintier.inmf.contract import Columns, Replayed
-from twintier.inmf.episodes import EpisodeBatch
+from twintier.inmf.contract import Columns, Emulator
+from twintier.inmf.episodes import EpisodeBatch, Replayed
 from twintier.inmf.spec import Array
 from twintier.learning.adapt import AdaptationSettings
 from twintier.learning.meta import MetaSettings
@@ -27,9 +27,12 @@ class Noting:
 
     noted: list[Array] = field(default_factory=list)
 
-    def fit(self, measured: Columns) -> "Noting":
+    def fit(self, measured: Columns) -> Emulator:
         del measured
         return self
+
+    def to_dict(self) -> dict[str, object]:
+        return {}
 
     def draw(
         self, episodes: int, rng: np.random.Generator, hidden: Array | None = None

@@ -68,7 +68,7 @@ def test_emulators_are_fitted_anew_after_so_much_telemetry() -> None:
     managed = made.managed[COOP_PERCEPTION]
     expert, fitted = managed.emulator(), []
     for slot in range(0, 2 * managed.windows.refit, 5):
-        made.on_telemetry(telemetry(slot, 3), 1.0)
+        made.on_measured(telemetry(slot, 3))
         fitted.append(managed.emulator())
     changes = sum(a is not b for a, b in pairwise([expert, *fitted]))
     assert changes == 2
