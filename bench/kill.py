@@ -125,7 +125,9 @@ class Platform:
 
     def delivered(self) -> bool:
         """Whether every role has said that its outbox holds no more than what is on its way."""
-        return len(self.kept) == PLVNS + len(("cloud", EDGE)) and max(self.kept.values()) <= 2 * PLVNS
+        return (
+            len(self.kept) == PLVNS + len(("cloud", EDGE)) and max(self.kept.values()) <= 2 * PLVNS
+        )
 
     async def until(self, seen: Callable[[], bool]) -> None:
         """Return once something has been seen.

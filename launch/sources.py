@@ -2,25 +2,14 @@
 
 from collections.abc import Sequence
 
-from twintier.plvn_agent.source import Source, SourceError
-from twintier.plvn_agent.sources.registry import SourceOptions, installed, kind_of
+from twintier.plvn_agent.source import Source
+from twintier.plvn_agent.sources.registry import SourceOptions, kind_of
 from twintier.protocol.ids import PlvnId
 
 DEMO_NETWORKS = ("berlin", "braunschweig")
 """Of SUMO's wheel: what the demo runs on without a scenario."""
 
-__all__ = ["DEMO_NETWORKS", "SourceOptions", "check_source", "make_source", "possible_plvns"]
-
-
-def check_source(name: str) -> None:
-    """Raise unless there is a source of that name.
-
-    Raises:
-        SourceError: with the names that there are.
-    """
-    if name not in installed():
-        known = ", ".join(sorted(installed()))
-        raise SourceError(f"no source is named {name!r}; choose one of {known}")
+__all__ = ["DEMO_NETWORKS", "SourceOptions", "make_source", "possible_plvns"]
 
 
 def make_source(options: SourceOptions) -> Source:
