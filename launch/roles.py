@@ -26,6 +26,7 @@ from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
 from twintier.plvn_agent.source import SourceError
 from twintier.runtime.delivery.presence import TakenOverError
+from twintier.runtime.logs import configure_logs
 from twintier.runtime.recording.recorder import RecordingError
 from twintier.runtime.storage.store import StoreError
 
@@ -38,11 +39,6 @@ class RoleOptions:
     settings: DeploymentSettings
     mqtt: MqttSettings
     instruments: Instruments = field(default_factory=Instruments)
-
-    @property
-    def inmfs(self) -> tuple[str, ...]:
-        """Names of the INMFs that are managed."""
-        return self.settings.inmfs
 
     def deployment(self) -> Deployment:
         """The deployment on this broker."""
@@ -152,6 +148,7 @@ def run_agents(
 
 def run_role(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
     """Run a role until a signal; what it cannot go on from is said, with its exit code."""
+    configure_logs()
     try:
         return run_until_signal(main)
     except SourceError as error:
