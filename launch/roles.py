@@ -12,6 +12,7 @@ from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.mosquitto import Secured, reload_mosquitto
 from twintier.broker.servers.process import RunningBroker
+from twintier.inmf.registry import UnknownInmfError
 from twintier.launch.connection import Connection
 from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.exit_codes import ExitCode
@@ -21,7 +22,7 @@ from twintier.launch.serve import run_until_signal, serve
 from twintier.launch.settings.errors import SettingError
 from twintier.launch.settings.own import BrokerSettings, ConnectionSettings, DeploymentSettings
 from twintier.launch.settings.resolve import Settings
-from twintier.launch.sources import SourceOptions, make_source
+from twintier.launch.sources import SourceOptions, make_source, start_source
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
 from twintier.plvn_agent.source import SourceError
@@ -129,7 +130,7 @@ def run_agents(
     async def main(stop: asyncio.Event) -> int:
         source = make_source(source_options)
         try:
-            await source.start()
+            await start_source(source)
             agents = agent_runtimes(
                 options.deployment(),
                 source,
@@ -153,6 +154,8 @@ def run_role(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int
         return run_until_signal(main)
     except SourceError as error:
         return say(error, ExitCode.SOURCE)
+    except UnknownInmfError as error:
+        return say(error, ExitCode.CONTRACT)
     except StoreError as error:
         return say(error, ExitCode.STORE)
     except TakenOverError as error:

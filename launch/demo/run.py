@@ -16,6 +16,7 @@ from twintier.broker.errors import BrokerStartError, CertificateError
 from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.mosquitto import Secured
 from twintier.broker.servers.process import RunningBroker
+from twintier.inmf.registry import UnknownInmfError
 from twintier.launch.connection import Connection
 from twintier.launch.demo.certs import ensure_certificates
 from twintier.launch.demo.platform import InOneProcess, InProcesses, Platform, PlatformDiedError
@@ -122,6 +123,8 @@ def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> 
         return say(error, ExitCode.USAGE)
     except SourceError as error:
         return say(error, ExitCode.SOURCE)
+    except UnknownInmfError as error:
+        return say(error, ExitCode.CONTRACT)
     except PlatformDiedError as error:
         return say(error, ExitCode.CHILD_DIED)
     if code != ExitCode.OK:
