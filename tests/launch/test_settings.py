@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.cli.app import app
+from twintier.launch.exit_codes import PAGES, ExitCode
 from twintier.launch.settings.described import described
 from twintier.launch.settings.errors import SettingError
 from twintier.launch.settings.model import defaults
@@ -199,8 +200,18 @@ def test_a_check_says_whether_settings_are_good(file: Path) -> None:
 
 def test_a_path_that_is_no_setting_is_not_shown() -> None:
     shown = CliRunner().invoke(app, ["config", "show", "cloud.taks"])
-    assert shown.exit_code == 2
+    assert shown.exit_code == 13
     what, why, following = shown.stderr.splitlines()
     assert what == "twintier: no setting begins with cloud.taks"
     assert why.startswith("  why: did you mean cloud.tasks")
     assert following == "  next: twintier config show cloud.tasks"
+
+
+def test_a_check_and_an_exit_code_are_told_to_programs_too() -> None:
+    words = ["config", "check", "--set", "host.speed=2", "-o", "json"]
+    checked = CliRunner().invoke(app, words)
+    assert json.loads(checked.stdout) == {"good": True, "changed": ["host.speed"]}
+    page = json.loads(CliRunner().invoke(app, ["exit-code", "4", "-o", "json"]).stdout)
+    assert (page["id"], page["meaning"]) == (4, PAGES[ExitCode.SOURCE].meaning)
+    pages = json.loads(CliRunner().invoke(app, ["exit-code", "-o", "json"]).stdout)
+    assert [each["id"] for each in pages] == [code.value for code in PAGES]
