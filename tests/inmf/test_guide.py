@@ -74,6 +74,7 @@ def test_the_source_measures_and_acts(
     assert {plvn: traffic.slot for plvn, traffic in seen.items()} == {"server-1": 0, "server-2": 0}
     plvn, inmf = PlvnId("server-1"), InmfId("task-place")
     fields = source.fields(plvn, inmf)
+    assert fields is not None
     outcome = source.act(plvn, inmf, np.array([example.AT_EDGE]))
     assert float(outcome[REWARD]) == 1.0 - float(fields["load"])
     assert source.fields(plvn, InmfId("other")) is None
