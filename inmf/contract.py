@@ -280,7 +280,12 @@ class Inmf(ABC):
 
     @cached_property
     def schema_id(self) -> str:
-        """Names spec and fields on wire, disk and model: `ID/version/digest`."""
+        """Names what models fit, on wire, disk and model: `ID/version/digest`.
+
+        The digest is of id, version, observation_dim, actions and network of the spec, and of all
+        fields. A change of anything else that models depend on, such as slot_s, gamma or the
+        reward, wants a new version.
+        """
         parts = (self.spec.observation_dim, self.spec.actions, self.spec.network)
         fields = [asdict(each) for each in (*self.measured, *self.remembered, *self.outcome)]
         text = repr((self.spec.inmf, self.spec.version, parts, fields))

@@ -5,8 +5,9 @@ function without arguments that gives one. Nothing is imported before it is aske
 """
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from twintier.inmf import plugins
 from twintier.inmf.contract import Inmf
 
 GROUP = "twintier.inmf"
@@ -18,7 +19,7 @@ class UnknownInmfError(LookupError):
 
 def installed() -> dict[str, EntryPoint]:
     """Entry points of all INMFs by id."""
-    return {each.name: each for each in entry_points(group=GROUP)}
+    return plugins.installed(GROUP)
 
 
 @cache
@@ -26,21 +27,26 @@ def inmf_of(name: str) -> Inmf:
     """The INMF of this id.
 
     Raises:
-        UnknownInmfError: if none is installed, or its package cannot be loaded.
+        UnknownInmfError: if none is installed, its package cannot be loaded, or it lacks what every
+            INMF must state.
     """
-    found = installed().get(name)
-    if found is None:
-        there = ", ".join(sorted(installed())) or "none"
-        raise UnknownInmfError(f"INMF {name!r} is not installed; there are: {there}")
+    among = installed()
     try:
-        made: object = found.load()()
-    except Exception as error:  # whatever a package raises costs this INMF only
-        raise UnknownInmfError(
-            f"INMF {name!r} of {found.value} cannot be loaded: {error}"
-        ) from error
-    if not isinstance(made, Inmf) or made.spec.inmf != name:
-        raise UnknownInmfError(f"{found.value} is no INMF of the id {name!r}")
+        made = plugins.made("INMF", name, among)
+    except plugins.PluginError as error:
+        raise UnknownInmfError(str(error)) from error
+    value = among[name].value
+    if not isinstance(made, Inmf) or _id_of(made, value) != name:
+        raise UnknownInmfError(f"{value} is no INMF of the id {name!r}")
     return made
+
+
+def _id_of(made: Inmf, value: str) -> str:
+    """The id of an INMF whose spec and fields can be named."""
+    try:
+        return made.schema_id and made.spec.inmf
+    except Exception as error:  # whatever a package raises costs this INMF only
+        raise UnknownInmfError(f"{value} does not state its spec and fields: {error}") from error
 
 
 def is_known(name: str) -> bool:

@@ -13,6 +13,7 @@ from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.mosquitto import Secured, reload_mosquitto
 from twintier.broker.servers.process import RunningBroker
+from twintier.inmf.registry import UnknownInmfError
 from twintier.launch.connection import Connection
 from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.exit_codes import ExitCode
@@ -24,12 +25,13 @@ from twintier.launch.serve import run_until_signal, serve, unless_stopped
 from twintier.launch.settings.errors import SettingError
 from twintier.launch.settings.own import BrokerSettings, ConnectionSettings, DeploymentSettings
 from twintier.launch.settings.resolve import Settings
-from twintier.launch.sources import SourceOptions, make_source
+from twintier.launch.sources import SourceOptions, make_source, start_source
 from twintier.launch.streams import OutputError
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
 from twintier.plvn_agent.source import SourceError
 from twintier.runtime.delivery.presence import TakenOverError
+from twintier.runtime.logs import configure_logs
 from twintier.runtime.recording.recorder import RecordingError
 from twintier.runtime.storage.store import StoreError
 
@@ -46,11 +48,6 @@ class RoleOptions:
     settings: DeploymentSettings
     mqtt: MqttSettings
     instruments: Instruments = field(default_factory=Instruments)
-
-    @property
-    def inmfs(self) -> tuple[str, ...]:
-        """Names of the INMFs that are managed."""
-        return self.settings.inmfs
 
     def deployment(self) -> Deployment:
         """The deployment on this broker."""
@@ -153,7 +150,7 @@ def run_agents(
     async def main(stop: asyncio.Event) -> int:
         source = make_source(source_options)
         try:
-            await unless_stopped(source.start(), stop)
+            await unless_stopped(start_source(source), stop)
             if stop.is_set():
                 return ExitCode.OK
             allow_open_files(FILES_OF_A_PROCESS + FILES_OF_AN_AGENT * len(source.plvns))
@@ -176,10 +173,13 @@ def run_agents(
 
 def run_role(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
     """Run a role until a signal; what it cannot go on from is said, with its exit code."""
+    configure_logs()
     try:
         return run_until_signal(main)
     except SourceError as error:
         return say(error, ExitCode.SOURCE)
+    except UnknownInmfError as error:
+        return say(error, ExitCode.CONTRACT)
     except StoreError as error:
         return say(error, ExitCode.STORE)
     except TakenOverError as error:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from twintier.plvn_agent.source import Source, SourceError
-from twintier.plvn_agent.sources.registry import SourceOptions, installed, kind_of, problem_of
+from twintier.plvn_agent.source import Source, SourceError, failure_of
+from twintier.plvn_agent.sources.registry import SourceOptions, kind_of, problem_of
 from twintier.protocol.ids import PlvnId
 
 DEMO_NETWORKS = ("berlin", "braunschweig")
@@ -12,22 +12,11 @@ DEMO_NETWORKS = ("berlin", "braunschweig")
 __all__ = [
     "DEMO_NETWORKS",
     "SourceOptions",
-    "check_source",
     "make_source",
     "possible_plvns",
     "problem_of",
+    "start_source",
 ]
-
-
-def check_source(name: str) -> None:
-    """Raise unless there is a source of that name.
-
-    Raises:
-        SourceError: with the names that there are.
-    """
-    if name not in installed():
-        known = ", ".join(sorted(installed()))
-        raise SourceError(f"no source is named {name!r}; choose one of {known}")
 
 
 def make_source(options: SourceOptions) -> Source:
@@ -39,7 +28,27 @@ def make_source(options: SourceOptions) -> Source:
     problem = problem_of(options.source)
     if problem is not None:
         raise SourceError(problem)
-    return kind_of(options.source).make(options)
+    kind = kind_of(options.source)
+    try:
+        return kind.make(options)
+    except SourceError:
+        raise
+    except Exception as error:  # whatever a package raises is its source's fault
+        raise SourceError(failure_of(f"source {options.source!r}", "be made", error)) from error
+
+
+async def start_source(source: Source) -> None:
+    """Start a source.
+
+    Raises:
+        SourceError: if that is impossible.
+    """
+    try:
+        await source.start()
+    except SourceError:
+        raise
+    except Exception as error:  # whatever a package raises is its source's fault
+        raise SourceError(failure_of(f"source {source.clock_id!r}", "start", error)) from error
 
 
 def possible_plvns(options: SourceOptions) -> Sequence[PlvnId]:

@@ -23,7 +23,7 @@ from twintier.plvn_agent.slots import (
     SlotActed,
     SlotMeasured,
 )
-from twintier.plvn_agent.source import BulkSource, Source, SourceError
+from twintier.plvn_agent.source import BulkSource, Source, SourceError, failure_of
 from twintier.protocol.ids import InmfId, PlvnId
 from twintier.runtime.effects import Actuate, Answer, Delegate
 
@@ -106,12 +106,21 @@ class Host:
         due = loop.time()
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
-            for plvn, traffic in (await self._source.observe()).items():
+            for plvn, traffic in (await self._observe()).items():
                 self._drive(plvn, traffic)
                 for inmf, slots in self._bulk.items():
                     await self._advance(plvn, inmf, slots, traffic)
             self.slots += 1
             due = max(due + interval_s, loop.time() - interval_s)
+
+    async def _observe(self) -> Mapping[PlvnId, Traffic]:
+        try:
+            return await self._source.observe()
+        except SourceError:
+            raise
+        except Exception as error:  # whatever a package raises is its source's fault
+            name = f"source {self._source.clock_id!r}"
+            raise SourceError(failure_of(name, "observe", error)) from error
 
     def _measure(self, plvn: PlvnId, traffic: Traffic) -> SlotMeasured:
         seen, failed = self._plants[plvn].measure(traffic)

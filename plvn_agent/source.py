@@ -21,6 +21,11 @@ class SourceError(Exception):
     """The source cannot start or go on; the message says what to mend."""
 
 
+def failure_of(source: str, what: str, error: Exception) -> str:
+    """What is said of a source whose code raised something of its own."""
+    return f"{source} could not {what}: {type(error).__name__}: {error}"
+
+
 @dataclass(frozen=True, slots=True)
 class PlvnProfile:
     """A PLVN of a source."""

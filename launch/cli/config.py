@@ -37,10 +37,14 @@ def config_show(
 
 @config.command("check")
 @configured()
-def config_check(settings: "Settings") -> int:
+def config_check(settings: "Settings", *, output: Output = "table") -> int:
     """Look whether file, environment and options can be used as they are."""
     from twintier.launch.exit_codes import ExitCode  # noqa: PLC0415
+    from twintier.launch.inspect.output import print_one  # noqa: PLC0415
 
-    changed = [each for each in settings.origins() if each.origin != "default"]
+    as_json = is_json(output)
+    changed = [each.path for each in settings.origins() if each.origin != "default"]
+    if as_json:
+        return print_one({"good": True, "changed": changed}, as_json=True)
     print(f"settings are good; {len(changed)} are not as by default")
     return ExitCode.OK

@@ -14,7 +14,7 @@ import typer
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.problems import Problem, say
 from twintier.launch.settings.described import Described, described
-from twintier.launch.settings.errors import SettingError
+from twintier.launch.settings.errors import SettingError, UnknownSettingError
 
 if TYPE_CHECKING:
     from twintier.launch.settings.resolve import Given
@@ -82,7 +82,8 @@ def _run(command: Command, options: tuple[Option, ...], values: dict[str, object
     try:
         return command(Settings(_given(options, values)), **values)
     except SettingError as error:
-        return say(Problem(error.what, error.why, error.following), ExitCode.USAGE)
+        code = ExitCode.UNKNOWN if isinstance(error, UnknownSettingError) else ExitCode.USAGE
+        return say(Problem(error.what, error.why, error.following), code)
 
 
 def _given(options: tuple[Option, ...], values: dict[str, object]) -> "Given":

@@ -72,7 +72,6 @@ def up_broker(settings: "Settings") -> int:
     option("cloud.planning_s"),
     option("cloud.n_min"),
     ALGORITHM,
-    INMF,
 )
 def up_cloud(settings: "Settings") -> int:
     """Run the cloud twin."""
@@ -91,7 +90,6 @@ def up_cloud(settings: "Settings") -> int:
     option("edge.lon_deg", spelled="--lon"),
     option("edge.capacity"),
     option("deployment.workers"),
-    INMF,
 )
 def up_edge(
     settings: "Settings",

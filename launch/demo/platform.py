@@ -14,7 +14,7 @@ from twintier.launch.demo.children import Child, end_children, start_child
 from twintier.launch.demo.settings import DemoOptions
 from twintier.launch.deployment import Deployment, agent_runtimes
 from twintier.launch.serve import serve
-from twintier.launch.sources import make_source
+from twintier.launch.sources import make_source, start_source
 from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.protocol.ids import EdgeId
 from twintier.runtime.workers import WorkerJobs
@@ -176,7 +176,7 @@ class InOneProcess:
         sources = [make_source(options.source_options(n)) for n in options.networks]
         for source in sources:
             self._stack.push_async_callback(source.stop)
-            await source.start()
+            await start_source(source)
         runtimes = [cloud_runtime(deployment, options.cloud_settings())]
         for edge, settings in zip(options.edges, options.edge_settings(), strict=True):
             jobs = await self._stack.enter_async_context(WorkerJobs(1))

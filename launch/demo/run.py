@@ -166,16 +166,16 @@ def _start_broker(kind: str, folder: Path, secured: Secured | None) -> RunningBr
             return start_broker("auto", folder, secured=secured)
 
 
-def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> int:
-    platform: Platform
+def _platform_of(run: Run, broker: RunningBroker | None, secured: Secured | None) -> Platform:
     if run.options.demo.broker == "memory":
-        platform = InOneProcess(run.options, run.state)
-    else:
-        url = run.options.demo.broker if broker is None else broker.url
-        connection = Connection(
-            url, None if secured is None else secured.certs, mqtt=run.options.mqtt
-        )
-        platform = InProcesses(run.options, connection, run.state)
+        return InOneProcess(run.options, run.state)
+    url = run.options.demo.broker if broker is None else broker.url
+    connection = Connection(url, None if secured is None else secured.certs, mqtt=run.options.mqtt)
+    return InProcesses(run.options, connection, run.state)
+
+
+def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> int:
+    platform = _platform_of(run, broker, secured)
     try:
         code = run_until_signal(lambda stop: _drive(run, platform, stop))
     except RecordingError as error:
@@ -184,6 +184,8 @@ def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> 
         return say(error, ExitCode.SOURCE)
     except StoreError as error:
         return say(error, ExitCode.STORE)
+    except UnknownInmfError as error:
+        return say(error, ExitCode.CONTRACT)
     except PlatformDiedError as error:
         return say(error, ExitCode.CHILD_DIED)
     if code != ExitCode.OK:

@@ -1,16 +1,15 @@
 """What there is, as rows: PLVNs, twins, models, edge servers. Each row has an `id`."""
 
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from twintier.inmf import registry
 from twintier.inmf.registry import UnknownInmfError, inmf_of
 from twintier.launch.inspect.output import Row
 from twintier.launch.inspect.projection import InmfView, PlvnView, View
 
 SUPER = "super"
 """Stands for the empty key of the super category."""
-INMF_GROUP = "twintier.inmf"
-"""Entry points of installed INMFs."""
 
 
 def plvn_rows(view: View) -> list[Row]:
@@ -117,7 +116,7 @@ def inmf_rows(installed: Sequence[EntryPoint] | None = None) -> list[Row]:
     Args:
         installed: entry points; those of this environment if none are given.
     """
-    found = entry_points(group=INMF_GROUP) if installed is None else installed
+    found = registry.installed().values() if installed is None else installed
     return [
         {
             "id": each.name,
@@ -135,7 +134,8 @@ def _stated(name: str) -> Row:
     try:
         inmf = inmf_of(name)
     except UnknownInmfError as error:
-        return {"loop": None, "problem": str(error)}
+        unknown = ("loop", "calibration", "teacher", "bound", "schema", "reward_unit")
+        return {**dict.fromkeys(unknown), "problem": str(error)}
     return {
         "loop": "emulated and true trajectories" if inmf.is_emulated else "true trajectories",
         "calibration": inmf.calibration is not None,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from twintier.launch.inspect.output import Row
 from twintier.launch.settings.described import described, shown_value
-from twintier.launch.settings.errors import SettingError, guess, nearest
+from twintier.launch.settings.errors import UnknownSettingError, guess, nearest
 from twintier.launch.settings.resolve import Settings
 
 
@@ -13,7 +13,8 @@ def setting_rows(settings: Settings, beginning: str) -> Sequence[Row]:
     """Every setting whose name begins so.
 
     Raises:
-        SettingError: if none does, or a value cannot be used.
+        UnknownSettingError: if none does.
+        SettingError: if a value cannot be used.
     """
     known = described()
     rows: list[Row] = [
@@ -30,7 +31,7 @@ def setting_rows(settings: Settings, beginning: str) -> Sequence[Row]:
         near = nearest(beginning, known)
         why = guess(near) or f"there are {len(known)}, and none is near"
         following = " ".join(("twintier config show", *near[:1]))
-        raise SettingError(f"no setting begins with {beginning}", why, following)
+        raise UnknownSettingError(f"no setting begins with {beginning}", why, following)
     return rows
 
 

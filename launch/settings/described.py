@@ -53,7 +53,7 @@ class Described:
     @property
     def metavar(self) -> str:
         """What stands for its value in help."""
-        if self.choices:
+        if self.choices and not self.annotation.startswith("tuple["):
             return "|".join(self.choices)
         kinds = {"int": "INT", "float": "NUMBER", "Path": "PATH", "tuple[str,": "NAME[,NAME]"}
         return kinds.get(self.annotation.split(" ", 1)[0], "TEXT")

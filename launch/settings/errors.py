@@ -14,6 +14,10 @@ class SettingError(Exception):
         self.following = following
 
 
+class UnknownSettingError(SettingError):
+    """No setting has the name that was asked for."""
+
+
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> list[str]:
     """Up to three names that one may have meant, the nearest first."""
     return get_close_matches(name, list(known), n=3, cutoff=cutoff)

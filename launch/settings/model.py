@@ -6,13 +6,13 @@ by option comes before the environment, and that before the file.
 
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -138,18 +138,42 @@ def _fields_of(start: "DataclassInstance", prefix: str) -> dict[str, tuple[objec
             group = make(type(value).__name__, __base__=_Group, **_fields_of(value, path))
             found[each.name] = group, Field(default_factory=group)
         elif _is_plain(hint):
-            found[each.name] = hint, _field(path, hint, value)
+            found[each.name] = _several(path, hint), _field(path, hint, value)
     return found
 
 
 def _field(path: str, hint: object, value: object) -> object:
     if choices := choices_of(path):
-        words = "|".join(re.escape(word) for word in choices)
-        return Field(default=value, pattern=f"^({words})$")
+        if get_origin(hint) is tuple:
+            return Field(default=value, min_length=1)
+        return Field(default=value, pattern=_one_of(choices))
     if {int, float} & set(_alternatives(hint)):
         bounds = bounds_of(path)
-        return Field(default=value, ge=bounds.least, le=bounds.greatest)
+        return Field(
+            default=value,
+            ge=bounds.least,
+            le=bounds.greatest,
+            allow_inf_nan=None if int in _alternatives(hint) else False,
+        )
     return Field(default=value)
+
+
+def _several(path: str, hint: object) -> object:
+    """The type of a setting; where it names what is installed, each name is one of those, once."""
+    choices = choices_of(path)
+    if not choices or get_origin(hint) is not tuple:
+        return hint
+    word = Annotated[str, Field(pattern=_one_of(choices))]
+    return Annotated[tuple[word, ...], AfterValidator(_once)]
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _one_of(choices: Sequence[str]) -> str:
+    words = "|".join(re.escape(word) for word in choices)
+    return f"^({words})$"
 
 
 def _alternatives(hint: object) -> tuple[object, ...]:

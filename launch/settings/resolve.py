@@ -128,8 +128,9 @@ class Settings:
         while path not in known and "." in path:
             path = path.rpartition(".")[0]  # of a tuple's part, the tuple
         what = f"{path} cannot be {shown_value(value)!r}"
-        by = f"{self._setter(path)} sets it; "
-        return SettingError(what, by + expectation(known[path]), f"{LIST} {path}")
+        near = guess(nearest(str(value), known[path].choices))
+        parts = (f"{self._setter(path)} sets it", expectation(known[path]), near)
+        return SettingError(what, "; ".join(part for part in parts if part), f"{LIST} {path}")
 
     def _setter(self, path: str) -> str:
         if path in self._options:

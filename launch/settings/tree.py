@@ -103,6 +103,7 @@ PLUGINS: Mapping[str, str] = {
     "cloud.algorithm": "twintier.learner",
     "cloud.aggregator": "twintier.aggregator",
     "edge.cache_policy": "twintier.cache_policy",
+    "deployment.inmfs": "twintier.inmf",
 }
 """Settings that name what is installed, with the group of its entry points."""
 

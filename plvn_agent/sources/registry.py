@@ -6,9 +6,10 @@ without arguments that gives a `SourceKind`. Nothing is imported before it is as
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Protocol, runtime_checkable
 
+from twintier.inmf import plugins
 from twintier.plvn_agent.source import Source, SourceError
 from twintier.protocol.ids import PlvnId
 
@@ -76,7 +77,7 @@ class ParticularKind(SourceKind, Protocol):
 
 def installed() -> dict[str, EntryPoint]:
     """Entry points of all sources by name."""
-    return {each.name: each for each in entry_points(group=GROUP)}
+    return plugins.installed(GROUP)
 
 
 def kind_of(name: str) -> SourceKind:
@@ -85,16 +86,13 @@ def kind_of(name: str) -> SourceKind:
     Raises:
         SourceError: if none is installed, or its package cannot be loaded.
     """
-    found = installed().get(name)
-    if found is None:
-        there = ", ".join(sorted(installed())) or "none"
-        raise SourceError(f"source {name!r} is not installed; there are: {there}")
+    among = installed()
     try:
-        made: object = found.load()()
-    except Exception as error:  # whatever a package raises costs this source only
-        raise SourceError(f"source {name!r} of {found.value} cannot be loaded: {error}") from error
+        made = plugins.made("source", name, among)
+    except plugins.PluginError as error:
+        raise SourceError(str(error)) from error
     if not isinstance(made, SourceKind):
-        raise SourceError(f"{found.value} is no kind of source")
+        raise SourceError(f"{among[name].value} is no kind of source")
     return made
 
 

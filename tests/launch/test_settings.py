@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from twintier.cloud_twin.settings import CloudSettings
 from twintier.edge_twin.settings import EdgeSettings
 from twintier.launch.cli.app import app
+from twintier.launch.exit_codes import PAGES, ExitCode
 from twintier.launch.settings.described import described
 from twintier.launch.settings.errors import SettingError
 from twintier.launch.settings.model import defaults
@@ -82,9 +83,23 @@ def test_a_part_of_a_group_leaves_its_other_parts_as_the_class_has_them(
 
 
 def test_several_words_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TWINTIER_DEPLOYMENT__INMFS", "a, b")
-    assert Settings(Given()).of(DeploymentSettings).inmfs == ("a", "b")
+    monkeypatch.setenv("TWINTIER_DEPLOYMENT__INMFS", "vnf-scaling, coop-perception")
+    assert Settings(Given()).of(DeploymentSettings).inmfs == ("vnf-scaling", "coop-perception")
     assert Settings(Given({"certs.hosts": "x,y"})).of(CertsSettings).hosts == ("x", "y")
+
+
+def test_an_inmf_that_is_named_twice_counts_once() -> None:
+    twice = Given({"deployment.inmfs": "vnf-scaling,vnf-scaling"})
+    assert Settings(twice).of(DeploymentSettings).inmfs == ("vnf-scaling",)
+
+
+@pytest.mark.parametrize("value", ["vnf-scalin", ""])
+def test_an_inmf_that_is_not_installed_is_refused_with_those_that_are(value: str) -> None:
+    what, why, following = refused(Given({"deployment.inmfs": value}))
+    assert what.startswith("deployment.inmfs cannot be ")
+    assert "it must be one of coop-perception, " in why
+    assert ("did you mean vnf-scaling" in why) == bool(value)
+    assert following == "twintier config show deployment.inmfs"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +108,7 @@ def test_several_words_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) 
         ("cloud.n_min", "0", "it must be a whole number, at least 1"),
         ("edge.lat_deg", "91", "it must be a number, -90 to 90"),
         ("edge.lon_deg", "nan", "it must be a number, -180 to 180"),
+        ("host.speed", "inf", "it must be a number, at least 0.01"),
         ("broker.port", "1.5", "it must be a whole number, 1 to 65535"),
         ("broker.kind", "kafka", "it must be one of auto, mosquitto, nats"),
         ("cloud.algorithm", "sgd", "it must be one of fomaml, maml, reptile"),
@@ -184,8 +200,18 @@ def test_a_check_says_whether_settings_are_good(file: Path) -> None:
 
 def test_a_path_that_is_no_setting_is_not_shown() -> None:
     shown = CliRunner().invoke(app, ["config", "show", "cloud.taks"])
-    assert shown.exit_code == 2
+    assert shown.exit_code == 13
     what, why, following = shown.stderr.splitlines()
     assert what == "twintier: no setting begins with cloud.taks"
     assert why.startswith("  why: did you mean cloud.tasks")
     assert following == "  next: twintier config show cloud.tasks"
+
+
+def test_a_check_and_an_exit_code_are_told_to_programs_too() -> None:
+    words = ["config", "check", "--set", "host.speed=2", "-o", "json"]
+    checked = CliRunner().invoke(app, words)
+    assert json.loads(checked.stdout) == {"good": True, "changed": ["host.speed"]}
+    page = json.loads(CliRunner().invoke(app, ["exit-code", "4", "-o", "json"]).stdout)
+    assert (page["id"], page["meaning"]) == (4, PAGES[ExitCode.SOURCE].meaning)
+    pages = json.loads(CliRunner().invoke(app, ["exit-code", "-o", "json"]).stdout)
+    assert [each["id"] for each in pages] == [code.value for code in PAGES]

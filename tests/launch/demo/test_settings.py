@@ -16,6 +16,7 @@ from twintier.launch.settings.errors import SettingError
 from twintier.launch.settings.resolve import Given, Settings
 from twintier.plvn_agent.sources import registry
 
+INMFS = "coop-perception,vnf-scaling"
 CHOSEN: dict[str, str | bool] = {
     "demo.source": "builtin",
     "demo.duration_s": "10",
@@ -26,7 +27,7 @@ CHOSEN: dict[str, str | bool] = {
     "source.plvns": "3",
     "source.constant": True,
     "host.speed": "20",
-    "deployment.inmfs": "a,b",
+    "deployment.inmfs": INMFS,
 }
 
 
@@ -42,7 +43,7 @@ def commands(given: Given, tmp_path: Path) -> dict[str, list[str]]:
 
 def test_names_and_numbers_follow_from_the_settings() -> None:
     chosen = options(Given(CHOSEN))
-    assert (chosen.source, chosen.inmfs, chosen.expected_plvns) == ("builtin", ("a", "b"), 3)
+    assert (chosen.source, ",".join(chosen.inmfs), chosen.expected_plvns) == ("builtin", INMFS, 3)
     cloud = chosen.cloud_settings()
     assert cloud == CloudSettings(algorithm="reptile", seed=5, expected_edges=2, expected_plvns=3)
     source = chosen.source_options("builtin")
@@ -82,7 +83,9 @@ def test_every_process_is_told_what_the_demo_was_told(tmp_path: Path) -> None:
     assert list(told) == ["cloud", "edge-1", "edge-2", "agents-1"]
     for words in told.values():
         assert words[words.index("--config") + 1] == str(file)
-        assert {"agent.retry_s=2", "cloud.algorithm=reptile", "deployment.inmfs=a,b"} <= set(words)
+        assert {"agent.retry_s=2", "cloud.algorithm=reptile", f"deployment.inmfs={INMFS}"} <= set(
+            words
+        )
     assert told["agents-1"][-6:] == [
         "--source", "builtin", "--network", "builtin", "--demand-s", "3200.0",
     ]  # fmt: skip
