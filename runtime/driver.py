@@ -121,6 +121,7 @@ class Driver:
         batch = Batch(effects, out.publisher, out.uploads, incarnation=self._incarnation, now=now)
         if acceptance is not None and any(isinstance(effect, Defer) for effect in effects):
             out.meter.counts["deferred"] += 1
+            self._in.positions.defer(acceptance.envelope)
             acceptance = None  # so it stays with its sender, and comes again
         # One transaction: were the effect saved without the place of the upload, or the place
         # without the effect, a crash in between would double it or lose it.

@@ -1,7 +1,9 @@
 """A sender's side of guarantee `outbox`: what it accepted is kept, and sent until acknowledged.
 
 Acknowledgements are cumulative. What a receiver misses is sent again from there on, in order, after
-a pause that doubles and is jittered. Bounded: when it is full the oldest goes, and is counted.
+a pause that doubles and is jittered. While it takes nothing, only the oldest is sent again, however
+often it asks; once it takes something, twice as many each time. Bounded: when it is full the oldest
+goes, and is counted.
 No I/O: what must be durable is returned as records, and uploads are kept once they are durable.
 """
 
@@ -10,7 +12,7 @@ import random
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 
 from twintier.protocol.messages import StreamPosition
 from twintier.runtime.delivery.states import UPLOAD_STREAM, UploadEvent, UploadState
@@ -29,7 +31,7 @@ class OutboxSettings:
     shortest_s: float = 0.1
     """Between two times, however often the receiver asks."""
     burst: int = 256
-    """Messages of a stream that are sent again at a time."""
+    """Messages of a stream that are sent again at a time, at most."""
     seed: int | None = None
     """Of the jitter; none draws one."""
 
@@ -45,6 +47,12 @@ class _Stream:
     sent_at: float = 0.0
     due_at: float = 0.0
     pause_s: float = 0.0
+    window: int = 1
+    """How many are sent again at a time."""
+    moved: bool = True
+    """Whether the receiver has taken something since they were sent again."""
+    behind: bool = False
+    """Whether more is kept than was sent again."""
 
     def on(self, event: UploadEvent) -> None:
         """Something has happened."""
@@ -87,7 +95,7 @@ class Outbox:
             if isinstance(record, Upload):
                 stream = self._keep(record)
                 if len(stream.uploads) == 1:
-                    stream.pause_s = self._settings.pause_s[0]
+                    self._begin(stream)
                     self._wait(stream, now)
             elif isinstance(record, Settled):
                 stream = self._streams[record.boot, record.stream]
@@ -100,14 +108,12 @@ class Outbox:
             return []
         records = self._drop(stream, position, min(position.seq, stream.last))
         if records:
-            stream.pause_s = self._settings.pause_s[0]
-            self._wait(stream, now)
-        if position.again and stream.state is not UploadState.EMPTY:
-            stream.on(UploadEvent.ASKED)
-            stream.due_at = min(stream.due_at, stream.sent_at + self._settings.shortest_s)
+            self._go_on(stream, now)
+        if position.again and stream.moved:  # else it was sent what it asks for, and took nothing
+            self._hasten(stream)
         return records
 
-    def refused(self, boot: str, stream_name: str, seq: int) -> list[JournalRecord]:
+    def refused(self, boot: str, stream_name: str, seq: int, now: float) -> list[JournalRecord]:
         """The receiver will never take this one."""
         stream = self._streams.get((boot, stream_name))
         upload = None if stream is None else stream.uploads.pop(seq, None)
@@ -116,6 +122,7 @@ class Outbox:
         self._bytes -= len(upload.payload)
         self.counts["uploads_returned"] += 1
         self._advance(stream)
+        self._go_on(stream, now)
         return [Settled(self._src, boot, stream_name, seq, seq)]
 
     def expire(self, now: float) -> list[JournalRecord]:
@@ -133,7 +140,10 @@ class Outbox:
             if stream.state is UploadState.EMPTY or stream.due_at > now:
                 continue
             stream.on(UploadEvent.SENT_AGAIN)
-            found += list(stream.uploads.values())[: self._settings.burst]
+            if not stream.moved:
+                stream.window = 1
+            found += islice(stream.uploads.values(), stream.window)
+            stream.moved, stream.behind = False, stream.window < len(stream.uploads)
             stream.pause_s = min(2 * stream.pause_s, self._settings.pause_s[1])
             self._wait(stream, now)
         self.counts["uploads_again"] += len(found)
@@ -148,8 +158,8 @@ class Outbox:
         key = (upload.boot, upload.stream)
         stream = self._streams.get(key)
         if stream is None:
-            start = upload.seq - 1
-            stream = self._streams[key] = _Stream(gone=start, pause_s=self._settings.pause_s[0])
+            stream = self._streams[key] = _Stream(gone=upload.seq - 1)
+            self._begin(stream)
         stream.uploads[upload.seq] = upload
         stream.last = upload.seq
         stream.on(UploadEvent.KEPT)
@@ -187,6 +197,24 @@ class Outbox:
         self._advance(stream)
         self.counts[count] += 1
         return [_settled(upload)]
+
+    def _begin(self, stream: _Stream) -> None:
+        """Nothing is known of the receiver."""
+        stream.pause_s, stream.window = self._settings.pause_s[0], self._settings.burst
+        stream.moved, stream.behind = True, False
+
+    def _go_on(self, stream: _Stream, now: float) -> None:
+        """The receiver takes something: it is sent more at a time, and soon if more is kept."""
+        stream.pause_s, stream.moved = self._settings.pause_s[0], True
+        stream.window = min(2 * stream.window, self._settings.burst)
+        self._wait(stream, now)
+        if stream.behind:
+            self._hasten(stream)
+
+    def _hasten(self, stream: _Stream) -> None:
+        if stream.state is not UploadState.EMPTY:
+            stream.on(UploadEvent.ASKED)
+            stream.due_at = min(stream.due_at, stream.sent_at + self._settings.shortest_s)
 
     def _wait(self, stream: _Stream, now: float) -> None:
         stream.sent_at = now

@@ -71,6 +71,8 @@ class Positions:
         self._limit = limit
         self._owed: dict[str, dict[StreamKey, bool]] = {}
         self._fences: dict[str, Fence | None] = {}
+        self._deferred: set[StreamKey] = set()
+        """Streams whose next number our core takes later."""
         for (src, boot, stream), seq in accepted.items():
             self._put(src, boot, stream, seq)
 
@@ -100,11 +102,18 @@ class Positions:
         if accepted.instead_of is not None:
             self._forget(accepted.instead_of)
         self._put(accepted.src, accepted.boot, accepted.stream, accepted.seq)
+        self._deferred.discard((accepted.src, accepted.boot, accepted.stream))
+
+    def defer(self, envelope: Envelope) -> None:
+        """The core takes a message later: until then nothing behind it is asked for."""
+        if len(self._deferred) < self._limit:
+            self._deferred.add(key_of(envelope))
 
     def owe(self, envelope: Envelope, *, again: bool = False) -> None:
         """The sender is to be told how far its stream has come."""
+        key = key_of(envelope)
         owed = self._owed.setdefault(envelope.src, {})
-        owed[key_of(envelope)] = again
+        owed[key] = again and key not in self._deferred
         self._fences[envelope.src] = envelope.fence
 
     def owed(self) -> list[Owed]:

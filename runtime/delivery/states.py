@@ -13,15 +13,15 @@ class UploadState(Enum):
     WAITING = "waiting"
     """Sent, and to be sent again after a pause that doubles."""
     HASTENED = "hastened"
-    """To be sent again at once, as its receiver has asked."""
+    """To be sent again at once: its receiver has asked, or takes what it did not take before."""
 
 
 class UploadEvent(Enum):
     """What happens to a stream in an outbox."""
 
     KEPT = "another upload is kept"
-    ASKED = "its receiver asks for what comes next"
-    SENT_AGAIN = "all that is kept is sent again"
+    ASKED = "its receiver asks for what comes next, or goes on taking"
+    SENT_AGAIN = "the oldest are sent again"
     SOME_OVER = "some are confirmed, refused, expired or dropped"
     ALL_OVER = "none is left"
 

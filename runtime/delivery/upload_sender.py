@@ -87,7 +87,7 @@ class UploadSender:
             self._save([r for p in message.positions for r in outbox.confirm(p, now)])
         else:
             # A refusal ends this upload only; those around it are still on their way.
-            self._save(outbox.refused(message.boot, message.stream, message.seq))
+            self._save(outbox.refused(message.boot, message.stream, message.seq, now))
         self._wake.set()
 
     def on_up(self) -> None:
