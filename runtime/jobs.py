@@ -15,6 +15,10 @@ class Jobs(Protocol):
         """Take a job; its future gives the result, or raises `JobError`."""
         ...
 
+    def end(self) -> None:
+        """End every job at once, finished or not; those that are submitted from now on, too."""
+        ...
+
     async def __aenter__(self) -> Self:
         """Be ready."""
         ...
@@ -25,7 +29,7 @@ class Jobs(Protocol):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End everything at once, finished or not."""
+        """End every job, and what ran them."""
         ...
 
 
@@ -40,6 +44,9 @@ class InlineJobs:
         except Exception as error:  # noqa: BLE001  # a job may raise anything; its reason goes on
             future.set_exception(JobError(f"{type(error).__name__}: {error}"))
         return future
+
+    def end(self) -> None:
+        """Nothing is under way."""
 
     async def __aenter__(self) -> Self:
         """Nothing to start."""

@@ -29,8 +29,9 @@ class Schedule:
                 self._start_job(effect)
 
     def end(self) -> None:
-        """Forget timers, and jobs when they are done."""
+        """Forget timers, and end jobs."""
         self._ended = True
+        self._jobs.end()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

@@ -79,7 +79,19 @@ class WorkerJobs:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Kill the workers and cancel every job that has not ended."""
+        """End every job, and wait for the workers' ends."""
+        self.end()
+        for worker in self._workers:
+            worker.process.join(JOIN_S)
+        self._workers.clear()
+
+    def end(self) -> None:
+        """Kill the workers and cancel every job that has not ended.
+
+        At once, so that whoever says goodbye has the processor for it.
+        """
+        if self._closed:
+            return
         self._closed = True
         for worker in self._workers:
             self._forget(worker)
@@ -87,9 +99,6 @@ class WorkerJobs:
                 worker.current.future.cancel()
         for waiting in self._queue:
             waiting.future.cancel()
-        for worker in self._workers:
-            worker.process.join(JOIN_S)
-        self._workers.clear()
         self._queue.clear()
 
     def submit(self, job: Job, priority: int = 0) -> "asyncio.Future[object]":

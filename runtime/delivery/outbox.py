@@ -1,9 +1,9 @@
 """A sender's side of guarantee `outbox`: what it accepted is kept, and sent until acknowledged.
 
 Acknowledgements are cumulative. What a receiver misses is sent again from there on, in order, after
-a pause that doubles and is jittered. While it takes nothing, only the oldest is sent again, however
-often it asks; once it takes something, twice as many each time. Bounded: when it is full the oldest
-goes, and is counted.
+a pause that doubles and is jittered. While it takes nothing, ever fewer are sent again, in the end
+only the oldest, however often it asks; once it takes something, twice as many each time. Bounded:
+when it is full the oldest goes, and is counted.
 No I/O: what must be durable is returned as records, and uploads are kept once they are durable.
 """
 
@@ -17,6 +17,9 @@ from itertools import chain, islice
 from twintier.protocol.messages import StreamPosition
 from twintier.runtime.delivery.states import UPLOAD_STREAM, UploadEvent, UploadState
 from twintier.runtime.storage.journal import JournalRecord, Settled, Upload
+
+MAX_FRUITLESS = 3
+"""Times that a receiver is sent at once what it asks for; then it takes nothing for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,8 @@ class _Stream:
     pause_s: float = 0.0
     window: int = 1
     """How many are sent again at a time."""
-    moved: bool = True
-    """Whether the receiver has taken something since they were sent again."""
+    fruitless: int = 0
+    """How often they were sent again since the receiver has taken something."""
     behind: bool = False
     """Whether more is kept than was sent again."""
 
@@ -109,7 +112,7 @@ class Outbox:
         records = self._drop(stream, position, min(position.seq, stream.last))
         if records:
             self._go_on(stream, now)
-        if position.again and stream.moved:  # else it was sent what it asks for, and took nothing
+        if position.again and stream.fruitless < MAX_FRUITLESS:
             self._hasten(stream)
         return records
 
@@ -140,10 +143,11 @@ class Outbox:
             if stream.state is UploadState.EMPTY or stream.due_at > now:
                 continue
             stream.on(UploadEvent.SENT_AGAIN)
-            if not stream.moved:
-                stream.window = 1
+            if stream.fruitless:
+                stream.window = max(1, stream.window // 4)
             found += islice(stream.uploads.values(), stream.window)
-            stream.moved, stream.behind = False, stream.window < len(stream.uploads)
+            stream.fruitless += 1
+            stream.behind = stream.window < len(stream.uploads)
             stream.pause_s = min(2 * stream.pause_s, self._settings.pause_s[1])
             self._wait(stream, now)
         self.counts["uploads_again"] += len(found)
@@ -201,11 +205,11 @@ class Outbox:
     def _begin(self, stream: _Stream) -> None:
         """Nothing is known of the receiver."""
         stream.pause_s, stream.window = self._settings.pause_s[0], self._settings.burst
-        stream.moved, stream.behind = True, False
+        stream.fruitless, stream.behind = 0, False
 
     def _go_on(self, stream: _Stream, now: float) -> None:
         """The receiver takes something: it is sent more at a time, and soon if more is kept."""
-        stream.pause_s, stream.moved = self._settings.pause_s[0], True
+        stream.pause_s, stream.fruitless = self._settings.pause_s[0], 0
         stream.window = min(2 * stream.window, self._settings.burst)
         self._wait(stream, now)
         if stream.behind:

@@ -1,4 +1,5 @@
 import asyncio
+import multiprocessing
 import os
 import select
 import signal
@@ -84,6 +85,21 @@ def test_leaving_the_pool_cancels_what_has_not_ended_at_once(tmp_path: Path) -> 
         assert loop.time() - start < 0.5
         assert running.cancelled()
         assert waiting.cancelled()
+
+    within(main())
+
+
+def test_ended_jobs_leave_the_processor_before_the_pool_is_left(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with WorkerJobs(1) as jobs:
+            await jobs.submit(Square(1))
+            running = jobs.submit(WaitForFile(tmp_path / "never"))
+            jobs.end()
+            jobs.end()
+            assert running.cancelled()
+            assert jobs.submit(Square(2)).cancelled()
+            while multiprocessing.active_children():  # noqa: ASYNC110  # the system reaps them
+                await asyncio.sleep(0)
 
     within(main())
 

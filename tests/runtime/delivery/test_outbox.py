@@ -60,7 +60,7 @@ def test_what_is_acknowledged_is_forgotten_and_raises_the_floor() -> None:
 
 
 def test_silence_doubles_the_pause_and_an_acknowledgement_ends_that() -> None:
-    outbox = box(2, pause_s=(1.0, 3.0))
+    outbox = box(2, pause_s=(1.0, 3.0), burst=2)
     assert outbox.due(0.5) == []
     times, now = [], 0.0
     for expected in ([upload(1), upload(2)], [upload(1)], [upload(1)], [upload(1)]):
