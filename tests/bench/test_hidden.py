@@ -62,6 +62,7 @@ def test_plain_steps_come_before_ppo_and_move_the_policy_as_the_step_sizes_say()
     assert after[4] != after[0]
 
 
+@pytest.mark.slow
 def test_meta_training_moves_parameters_and_step_sizes() -> None:
     rng = np.random.default_rng(0)
     start = warm(initial_parameters(POLICY, rng), DAY["A"], rng)
@@ -80,6 +81,7 @@ def test_without_an_inner_step_the_start_itself_is_validated() -> None:
     assert np.abs(trained - start).max() > 0.0
 
 
+@pytest.mark.slow
 def test_a_start_is_not_judged_where_it_was_trained() -> None:
     rng = np.random.default_rng(0)
     flat = initial_parameters(POLICY, rng)

@@ -32,6 +32,7 @@ def watched(condition: Condition, count: int, seed: int) -> list[Alarm]:
     return alarms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_without_change_there_is_no_alarm(seed: int) -> None:
     assert watched(CLEAR, 300, seed) == []

@@ -74,6 +74,7 @@ def test_it_learns_to_act_by_what_transitions_tell() -> None:
         assert one.choose(seen, _told(one, sign)).tolist() == [choice] * 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_policy() -> None:
     losses = [train_encoder(policy(3), hidden_sign, 5, np.random.default_rng(4)) for _ in range(2)]
     assert losses[0] == losses[1]

@@ -48,6 +48,7 @@ def test_a_part_that_was_cut_off_is_named(tmp_path: Path) -> None:
         run(out=tmp_path, seeds=1, quiet=True)
 
 
+@pytest.mark.slow
 def test_the_picture_is_drawn_whatever_a_notebook_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPLBACKEND", "module://of_a_notebook")
     CliRunner().invoke(app, ["case-study", "--over-bus", "mqtt://"])

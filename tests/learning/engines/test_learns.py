@@ -151,6 +151,7 @@ class Recall:
         return np.equal(actions[..., 0], asked).astype(np.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_recurrent_network_learns_to_remember(seed: int) -> None:
     policy = Policy.of(MEMORY)
