@@ -11,6 +11,8 @@ from twintier.learning.engines.numpy import order_in_torch
 from twintier.learning.engines.port import Network
 from twintier.learning.engines.select import network_of
 
+pytestmark = pytest.mark.slow
+
 Doubles = npt.NDArray[np.float64]
 SEEN, OUTPUTS, ROWS, TWINS = 6, 2, 5, 3
 EXTRA = 2

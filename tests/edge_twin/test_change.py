@@ -22,6 +22,7 @@ def outcome_of(before: Trajectories, after: Trajectories, *known: Condition) -> 
     return ChangeTest(COOP_PERCEPTION, *sides, guesses, THRESHOLD, 1).run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emulator", [URBAN, DENSE], ids=["urban", "dense"])
 @pytest.mark.parametrize("condition", draw_conditions(3, np.random.default_rng(11)))
 def test_one_condition_on_both_sides_is_no_change(
