@@ -6,7 +6,9 @@ built here and twins in `twins`, so that an agent's machine needs no database to
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -21,9 +23,9 @@ from twintier.plvn_agent.core import AgentCore
 from twintier.plvn_agent.routes import routes as agent_routes
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import Host, HostSettings
-from twintier.plvn_agent.source import Source
+from twintier.plvn_agent.source import PlvnProfile, Source
 from twintier.plvn_agent.store import AgentStore
-from twintier.protocol.ids import InmfId
+from twintier.protocol.ids import InmfId, PlvnId
 from twintier.runtime.build import build_runtime
 from twintier.runtime.core import Core
 from twintier.runtime.delivery.presence import new_incarnation
@@ -32,7 +34,10 @@ from twintier.runtime.jobs import InlineJobs, Jobs
 from twintier.runtime.runtime import Runtime
 from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import Store
+from twintier.runtime.storage.writer import InlineWriter, Writer
+from twintier.runtime.supervisor import Supervisor
 
+StoreT = TypeVar("StoreT", bound=Store)
 MakeBus = Callable[[ClientName], Bus]
 """A bus for a client, not connected yet."""
 
@@ -51,11 +56,19 @@ class Deployment:
     """Folder that `twintier certs` made, with certificates and signing keys, if it is secured."""
     instruments: Instruments = field(default_factory=Instruments)
     """Recordings and faults that were asked for."""
+    writer: Writer = field(default_factory=InlineWriter)
+    """Of all stores."""
     stores: list[Store] = field(default_factory=list)
     """Of the runtimes that were made; closed with the deployment."""
 
+    def keep(self, store: StoreT) -> StoreT:
+        """Close a store with the deployment."""
+        self.stores.append(store)
+        return store
+
     def close(self) -> None:
         """Close the stores, once their runtimes have ended."""
+        self.writer.close()
         for store in self.stores:
             store.close()
 
@@ -94,7 +107,6 @@ class Deployment:
         Raises:
             RecordingError: if a recording is asked for and cannot be made.
         """
-        self.stores.append(store)
         instruments, incarnation = self.instruments, settings.incarnation
         control, bulk = (
             instruments.bus(
@@ -111,6 +123,7 @@ class Deployment:
             jobs=jobs or InlineJobs(),
             store=store,
             settings=settings,
+            writer=self.writer,
         )
         count_faults((control, bulk), runtime)
         return runtime
@@ -135,9 +148,8 @@ class Deployment:
 class Agents:
     """The agents of one source, and the host that drives them."""
 
-    runtimes: Sequence[Runtime]
+    runtimes: Sequence[Supervisor]
     host: Host
-    cores: Sequence[AgentCore] = field(default=())
 
 
 def agent_runtimes(
@@ -165,22 +177,26 @@ def agent_runtimes(
         UnknownInmfError: if an INMF is not installed.
         SourceError: if slots of an INMF do not fit the source's.
     """
-    store = AgentStore(deployment.state / f"agent-{source.clock_id}.sqlite")
+    store = deployment.keep(AgentStore(deployment.state / f"agent-{source.clock_id}.sqlite"))
     settings = replace(settings, cloud_key=deployment.cloud_key())
     wanted = {InmfId(name): inmf_of(name) for name in inmfs}
-    cores = [AgentCore(p, settings, wanted, record=store.load(p.plvn)) for p in source.plvns]
-    runtimes = {core.plvn: _agent_runtime(deployment, source, core, store) for core in cores}
+    cores: dict[PlvnId, AgentCore] = {}
+
+    def life(profile: PlvnProfile) -> Runtime:
+        plvn = profile.plvn
+        core = cores[plvn] = AgentCore(profile, settings, wanted, record=store.load(plvn))
+        running = deployment.runtime_settings(plvn, source.clock_id)
+        client, routes = f"plvn-{plvn}", agent_routes(plvn)
+        return deployment.runtime(core, client, routes, store=store, settings=running)
 
     def is_ready() -> bool:
-        return not wait_for_planning or all(core.planned and core.granted for core in cores)
+        return not wait_for_planning or all(c.planned and c.granted for c in cores.values())
 
+    def rebuilt(plvn: PlvnId) -> None:
+        host.begin(plvn)
+
+    runtimes = {
+        p.plvn: Supervisor(partial(life, p), rebuilt=partial(rebuilt, p.plvn)) for p in source.plvns
+    }
     host = Host(source, runtimes, wanted, host_settings, is_ready=is_ready)
-    return Agents(list(runtimes.values()), host, cores)
-
-
-def _agent_runtime(
-    deployment: Deployment, source: Source, core: AgentCore, store: AgentStore
-) -> Runtime:
-    running = deployment.runtime_settings(core.plvn, source.clock_id)
-    client, routes = f"plvn-{core.plvn}", agent_routes(core.plvn)
-    return deployment.runtime(core, client, routes, store=store, settings=running)
+    return Agents(list(runtimes.values()), host)

@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     UNKNOWN = 13
     OTHER_RELEASE = 14
     CONTRACT = 15
+    NOT_SAVED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,17 @@ PAGES: Mapping[ExitCode, Page] = {
             "Its package cannot be loaded, or gives something else than an INMF of that name.",
         ),
         ("Mend the INMF, and run `twintier inmf check NAME` again.",),
+    ),
+    ExitCode.NOT_SAVED: Page(
+        "The store failed ten times in a row while the process ran.",
+        (
+            "The disk is full or read-only, or has gone.",
+            "Another process holds the database, such as one that copies it.",
+        ),
+        (
+            "See to the disk of the folder that `--state` names.",
+            "Start the process again: it has acknowledged nothing that it has not kept.",
+        ),
     ),
 }
 

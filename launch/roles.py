@@ -13,11 +13,11 @@ from twintier.broker.mqtt.link import MqttSettings
 from twintier.broker.servers.local import start_broker
 from twintier.broker.servers.mosquitto import Secured, reload_mosquitto
 from twintier.broker.servers.process import RunningBroker
-from twintier.inmf.registry import UnknownInmfError
 from twintier.launch.connection import Connection
 from twintier.launch.deployment import Deployment, agent_runtimes
+from twintier.launch.endings import run_to_the_end
 from twintier.launch.exit_codes import ExitCode
-from twintier.launch.files import OpenFilesError, allow_open_files
+from twintier.launch.files import allow_open_files
 from twintier.launch.instruments import Instruments, make_instruments
 from twintier.launch.lock import locked
 from twintier.launch.problems import say
@@ -29,11 +29,9 @@ from twintier.launch.sources import SourceOptions, make_source, start_source
 from twintier.launch.streams import OutputError
 from twintier.plvn_agent.settings import AgentSettings
 from twintier.plvn_agent.slot_loop import HostSettings
-from twintier.plvn_agent.source import SourceError
-from twintier.runtime.delivery.presence import TakenOverError
 from twintier.runtime.logs import configure_logs
-from twintier.runtime.recording.recorder import RecordingError
 from twintier.runtime.storage.store import StoreError
+from twintier.runtime.storage.writer import ThreadWriter
 
 FILES_OF_A_PROCESS = 32
 FILES_OF_AN_AGENT = 2
@@ -60,6 +58,7 @@ class RoleOptions:
             ledgers=self.settings.ledgers,
             certs=connection.certs,
             instruments=self.instruments,
+            writer=ThreadWriter(),
         )
 
 
@@ -174,15 +173,4 @@ def run_agents(
 def run_role(main: Callable[[asyncio.Event], Coroutine[None, None, int]]) -> int:
     """Run a role until a signal; what it cannot go on from is said, with its exit code."""
     configure_logs()
-    try:
-        return run_until_signal(main)
-    except SourceError as error:
-        return say(error, ExitCode.SOURCE)
-    except UnknownInmfError as error:
-        return say(error, ExitCode.CONTRACT)
-    except StoreError as error:
-        return say(error, ExitCode.STORE)
-    except TakenOverError as error:
-        return say(error, ExitCode.TAKEN_OVER)
-    except (LocalBusError, RecordingError, OpenFilesError) as error:
-        return say(error, ExitCode.USAGE)
+    return run_to_the_end(main)

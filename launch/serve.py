@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from twintier.launch.signals import STOP_SIGNALS, handlers_kept
-from twintier.runtime.runtime import Runtime
+from twintier.runtime.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ async def unless_stopped(work: Coroutine[None, None, T], stop: asyncio.Event) ->
 
 
 async def serve(
-    runtimes: Sequence[Runtime], stop: asyncio.Event, work: Sequence[Awaitable[None]] = ()
+    runtimes: Sequence[Supervisor], stop: asyncio.Event, work: Sequence[Awaitable[None]] = ()
 ) -> None:
     """Run runtimes, and work beside them, until `stop` is set or some work fails.
 

@@ -33,6 +33,7 @@ from twintier.protocol.signing import verify_key_of
 from twintier.runtime.jobs import Jobs
 from twintier.runtime.runtime import Runtime
 from twintier.runtime.storage.sql import explained
+from twintier.runtime.supervisor import Supervisor
 from twintier.runtime.workers import WorkerJobs
 
 log = structlog.get_logger()
@@ -62,7 +63,7 @@ def _blueprint(name: InmfId, settings: CloudSettings) -> Blueprint:
     )
 
 
-def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
+def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Supervisor:
     """The cloud twin, with what its store remembers.
 
     Raises:
@@ -70,17 +71,22 @@ def cloud_runtime(deployment: Deployment, settings: CloudSettings) -> Runtime:
     """
     folder = deployment.state / "cloud"
     with explained(folder):
-        store = CloudStore(folder)
-        records = store.load()
-    planner = Planner(settings, blueprints(settings), Library(), Lattice())
-    core = CloudCore(planner, settings, records)
-    running = deployment.runtime_settings("cloud")
-    return deployment.runtime(core, "cloud", cloud_routes(), store=store, settings=running)
+        store = deployment.keep(CloudStore(folder))
+    start = blueprints(settings)
+
+    def life() -> Runtime:
+        with explained(folder):
+            records = store.load()
+        core = CloudCore(Planner(settings, start, Library(), Lattice()), settings, records)
+        running = deployment.runtime_settings("cloud")
+        return deployment.runtime(core, "cloud", cloud_routes(), store=store, settings=running)
+
+    return Supervisor(life)
 
 
 def edge_runtime(
     deployment: Deployment, edge: EdgeId, settings: EdgeSettings, jobs: Jobs
-) -> Runtime:
+) -> Supervisor:
     """One edge server, with what its store remembers; its jobs are started by the caller.
 
     Raises:
@@ -88,14 +94,21 @@ def edge_runtime(
     """
     folder = deployment.state / edge
     with explained(folder):
-        store = EdgeStore(folder, trajectory_slots=settings.trajectory_slots)
-        records = store.load()
-    running = deployment.runtime_settings(edge)
-    if running.sign_key is not None:
-        settings = replace(settings, verify_key=verify_key_of(running.sign_key))
-    core = EdgeCore(edge, settings, records)
-    client, routes = f"edge-{edge}", edge_routes(edge)
-    return deployment.runtime(core, client, routes, store=store, settings=running, jobs=jobs)
+        kept = EdgeStore(folder, trajectory_slots=settings.trajectory_slots)
+        store = deployment.keep(kept)
+
+    def life() -> Runtime:
+        with explained(folder):
+            records = store.load()
+        running, used = deployment.runtime_settings(edge), settings
+        if running.sign_key is not None:
+            used = replace(settings, verify_key=verify_key_of(running.sign_key))
+        core, client = EdgeCore(edge, used, records), f"edge-{edge}"
+        return deployment.runtime(
+            core, client, edge_routes(edge), store=store, settings=running, jobs=jobs
+        )
+
+    return Supervisor(life)
 
 
 def run_cloud(options: RoleOptions, settings: CloudSettings) -> int:

@@ -91,15 +91,19 @@ class Host:
         """The simulated world of an INMF in a PLVN, for those who watch; None if it has none."""
         return self._plants[plvn].world(inmf)
 
+    def begin(self, plvn: PlvnId) -> None:
+        """Give an agent that has just begun the history of its PLVN."""
+        past = [self._measure(plvn, traffic) for traffic in self._source.history(plvn)]
+        self._agents[plvn].observe(History(tuple(past)))
+
     async def run(self) -> None:
         """Upload the history, wait for the start of online operation, then drive slots.
 
         Raises:
             SourceError: if the source dies.
         """
-        for plvn, agent in self._agents.items():
-            past = [self._measure(plvn, traffic) for traffic in self._source.history(plvn)]
-            agent.observe(History(tuple(past)))
+        for plvn in self._agents:
+            self.begin(plvn)
         await self._wait_ready()
         loop = asyncio.get_running_loop()
         interval_s = self._source.slot_s / self._settings.speed

@@ -1,6 +1,10 @@
-"""What agents must not forget, in one small SQLite file: whom each obeys, and what it uploads."""
+"""What agents must not forget, in one small SQLite file: whom each obeys, and what it uploads.
+
+One agent may begin while the records of another are being saved in a thread: they take turns.
+"""
 
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +46,7 @@ class AgentStore:
         Raises:
             StoreError: if it cannot be used.
         """
+        self._turn = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = connect_journal(str(path))
@@ -61,7 +66,7 @@ class AgentStore:
         Raises:
             TypeError: if an agent keeps no record of a class.
         """
-        with self._connection:
+        with self._turn, self._connection:
             for record in records:
                 if is_journal_record(record):
                     write_journal(self._connection.execute, record)
@@ -72,24 +77,24 @@ class AgentStore:
 
     def uploads(self, src: str) -> list[Upload]:
         """What a PLVN has not been acknowledged yet, oldest first."""
-        return read_uploads(self._connection.execute, src)
+        with self._turn:
+            return read_uploads(self._connection.execute, src)
 
     def accepted(self, now: float) -> dict[StreamKey, int]:
         """How far each stream from others' outboxes has come."""
-        with self._connection:
+        with self._turn, self._connection:
             return read_accepted(self._connection.execute, now)
 
     def load(self, plvn: PlvnId) -> AgentRecord | None:
         """Whom a PLVN obeyed last; None if it is new."""
-        query = "SELECT edge, fence FROM owners WHERE plvn = ?"
-        row = self._connection.execute(query, (plvn,)).fetchone()
+        owner = "SELECT edge, fence FROM owners WHERE plvn = ?"
+        newest = "SELECT inmf, owner_boot, version FROM orders WHERE plvn = ? ORDER BY inmf"
+        with self._turn:
+            row = self._connection.execute(owner, (plvn,)).fetchone()
+            kept = self._connection.execute(newest, (plvn,)).fetchall()
         if row is None:
             return None
-        query = "SELECT inmf, owner_boot, version FROM orders WHERE plvn = ? ORDER BY inmf"
-        orders = tuple(
-            (InmfId(inmf), Order(str(boot), int(version)))
-            for inmf, boot, version in self._connection.execute(query, (plvn,))
-        )
+        orders = tuple((InmfId(inmf), Order(str(boot), int(v))) for inmf, boot, v in kept)
         return AgentRecord(plvn, EdgeId(row[0]), Fence(row[1]), orders)
 
     def _write(self, record: AgentRecord) -> None:

@@ -1,12 +1,13 @@
 """Gives one core its inputs, and does what it wants done about them.
 
 For each input: records saved in one transaction, then messages queued for the bus, then the
-delivery acknowledged, in this order. The core is called on the event loop and never blocks it. The
-one broad `except` of the project is here: it reports the input as refused, counts it and goes on.
-The driver alone holds the core, so nothing else is to be told if it must be another one.
+delivery acknowledged, in this order. The core is called on the event loop and never blocks it: it
+may take the next input while the disk keeps the records of the last. The one broad `except` of the
+project is here: it reports the input as refused, counts it and goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, assert_never
 
 import structlog
@@ -15,8 +16,8 @@ from twintier.broker.bus import Delivery
 from twintier.broker.clock import Clock
 from twintier.protocol.catalogue import row_of
 from twintier.protocol.envelope import Envelope
-from twintier.runtime.batch import Batch, NotSavedError, save
 from twintier.runtime.core import Core, Input, Received
+from twintier.runtime.delivery.outgoing import Outgoing
 from twintier.runtime.delivery.parts import WayIn, WayOut
 from twintier.runtime.delivery.positions import is_upload
 from twintier.runtime.effects import (
@@ -29,6 +30,7 @@ from twintier.runtime.effects import (
     Delegate,
     Effect,
     Publish,
+    Record,
     Save,
     StartJob,
     StartTimer,
@@ -38,7 +40,6 @@ from twintier.runtime.effects import (
 from twintier.runtime.jobs import Jobs
 from twintier.runtime.schedule import Schedule
 from twintier.runtime.storage.journal import Accepted
-from twintier.runtime.storage.store import Store
 
 log = structlog.get_logger()
 
@@ -59,7 +60,6 @@ class Driver:
         out: WayOut,
         into: WayIn,
         *,
-        store: Store,
         clock: Clock,
         jobs: Jobs,
         incarnation: str,
@@ -70,7 +70,6 @@ class Driver:
             core: the behaviour.
             out: of the process.
             into: of the process.
-            store: where the core's records go.
             clock: wall time.
             jobs: started and ended by the caller.
             incarnation: of the process.
@@ -78,7 +77,6 @@ class Driver:
         self.core = core
         self._out = out
         self._in = into
-        self._store = store
         self._clock = clock
         self._incarnation = incarnation
         self._schedule = Schedule(jobs, lambda taken: self.take(taken, None))
@@ -91,20 +89,26 @@ class Driver:
         self._out.publisher.quiet = True
         self._schedule.end()
 
+    def abandon(self) -> None:
+        """Forget the core, which is ahead of its store: it takes nothing any more."""
+        self.quiet = True
+        self._schedule.abandon()
+
     def take(self, taken: Input, delivery: Delivery | None) -> list[Answer]:
         """Give the core an input; returns what it wants done by its own source. Never raises."""
+        if self._out.saving.failed is not None:
+            return []
         if self.quiet and isinstance(taken, Received) and row_of(type(taken.message)).retain:
             return []  # who else leaves now is no news: what is retained is read at the next start
-        accepted = self._acceptance(taken)
+        acceptance = self._acceptance(taken)
         try:
-            return self.apply(self.core.receive(taken, self._clock.now()), accepted)
+            return self.apply(self.core.receive(taken, self._clock.now()), acceptance)
         except Exception as error:  # the one place: report, count, go on
-            cause = error.__cause__ if isinstance(error, NotSavedError) else error
-            reason = f"{_kind(taken)}: {type(cause).__name__}: {cause}"
+            reason = f"{_kind(taken)}: {type(error).__name__}: {error}"
             log.exception("input failed", role=self.core.role, id=self.core.id, reason=reason)
+            if acceptance is not None:  # it is over, for it would fail again
+                self._save([], acceptance, lambda: None)
             envelope = taken.envelope if isinstance(taken, Received) else None
-            if accepted is not None and not self._is_over(accepted, error):
-                envelope = None  # it comes again, unless its sender were told that it was refused
             self._in.refusals.refuse("failed", reason, delivery, envelope)
             return []
 
@@ -115,22 +119,42 @@ class Driver:
 
         Raises:
             LocalProtocolError: if a message cannot be encoded; then nothing was done.
-            NotSavedError: if the store fails; then nothing was done either.
         """
         out, now = self._out, self._clock.now()
-        batch = Batch(effects, out.publisher, out.uploads, incarnation=self._incarnation, now=now)
+        publishes = [effect for effect in effects if isinstance(effect, Publish)]
+        outgoings = out.publisher.encode_all(publishes, now)
         if acceptance is not None and any(isinstance(effect, Defer) for effect in effects):
             out.meter.counts["deferred"] += 1
             self._in.positions.defer(acceptance.envelope)
             acceptance = None  # so it stays with its sender, and comes again
-        # One transaction: were the effect saved without the place of the upload, or the place
-        # without the effect, a crash in between would double it or lose it.
-        batch.save(self._store, [] if acceptance is None else [acceptance.record])
-        if acceptance is not None:
-            self._accept(acceptance)
-        # Only now: nobody may hear of what a crash could still undo.
-        batch.post(self._do)
+        kept = [outgoing for outgoing in outgoings if outgoing.guarantee == "outbox"]
+        records = [effect.record for effect in effects if isinstance(effect, Save)]
+        records += out.uploads.keep(kept, self._incarnation, now)
+        self._save(records, acceptance, partial(self._do_all, effects, outgoings))
         return [effect for effect in effects if isinstance(effect, Answer)]
+
+    def _save(
+        self, records: Sequence[Record], acceptance: Acceptance | None, then: Callable[[], None]
+    ) -> None:
+        """Make records durable, with the place of an upload, and then do something.
+
+        One transaction: were the effect saved without the place of the upload, or the place
+        without the effect, a crash in between would double it or lose it.
+        """
+        if acceptance is not None:
+            self._in.positions.advance(acceptance.record)
+            self._in.acknowledgements.owe(acceptance.envelope)
+            records = [*records, acceptance.record]
+        self._out.saving.add(records, then)
+
+    def _do_all(self, effects: Sequence[Effect], outgoings: Sequence[Outgoing]) -> None:
+        """Nobody hears of anything before now, which a crash could still have undone."""
+        encoded = iter(outgoings)
+        for effect in effects:
+            if isinstance(effect, Publish):
+                self._out.publisher.post(effect, next(encoded))
+            else:
+                self._do(effect)
 
     def _do(self, effect: Effect) -> None:
         out = self._out
@@ -156,23 +180,6 @@ class Driver:
             return None
         record = self._in.positions.record(taken.envelope, self._clock.now())
         return Acceptance(taken.envelope, record)
-
-    def _accept(self, acceptance: Acceptance) -> None:
-        """The place of an upload is durable: its sender may be told."""
-        self._in.positions.advance(acceptance.record)
-        self._in.acknowledgements.owe(acceptance.envelope)
-
-    def _is_over(self, accepted: Acceptance, error: Exception) -> bool:
-        """Make durable that an upload has failed, for it would again; not if saving has failed."""
-        if isinstance(error, NotSavedError):
-            return False
-        try:
-            save(self._store, [accepted.record])
-        except NotSavedError:
-            log.exception("refusal not saved", role=self.core.role, id=self.core.id)
-            return False
-        self._accept(accepted)
-        return True
 
 
 def _kind(taken: Input) -> str:

@@ -73,6 +73,16 @@ class Runtime:
         return self._out.meter
 
     @property
+    def saved(self) -> bool:
+        """Whether anything has been saved."""
+        return self._out.saving.saved
+
+    @property
+    def failed(self) -> bool:
+        """Whether a save has failed, so that nothing is taken any more."""
+        return self._out.saving.failed is not None
+
+    @property
     def kept(self) -> int:
         """Uploads that nobody has acknowledged yet."""
         return len(self._out.outbox)
@@ -87,8 +97,10 @@ class Runtime:
 
         Raises:
             TakenOverError: if a later process of the same source has come.
+            NotSavedError: if a save has failed; nothing that followed from it was said.
             StoreError: if the account of messages cannot be written.
         """
+        saving = self._out.saving
         self._out.meter.start(self._clock.now())
         try:
             initial = self._in.subscriptions.initial
@@ -97,11 +109,16 @@ class Runtime:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in self._work()]
                 await self._succession.stopping.wait()
-                await self._drain()
+                if saving.failed is None:
+                    await self._drain()
+                if saving.failed is not None:
+                    await self._leave()
                 for task in tasks:
                     task.cancel()
         finally:
             await self._end()
+        if saving.failed is not None:
+            raise saving.failed
         if self._succession.taken_over:
             raise TakenOverError(
                 f"another process of {self._out.src} was started after this one and goes on; "
@@ -135,6 +152,7 @@ class Runtime:
             self._out.uploads.run(),
             self._receiver.run(),
             self._in.acknowledgements.run(),
+            self._watch_saving(),
         ]
         if self._out.bulk is not None:
             work.append(self._out.bulk.run(self._in.large.listens, self._receiver.on_chunk))
@@ -161,6 +179,7 @@ class Runtime:
             self._receiver.on_delivery(delivery)
             if self._out.queue.full:
                 await self._out.queue.wait_room()
+            await self._out.saving.wait_room()
             await asyncio.sleep(0)  # timers and observations do not wait for all that waits
 
     def _listens(self, listening: Listening) -> None:
@@ -174,22 +193,36 @@ class Runtime:
             self._in.refusals.allow(interval_s)
             self._out.publisher.publish(Publish(self._out.meter.health(self._clock.now())))
 
+    async def _watch_saving(self) -> None:
+        failed = await self._out.saving.wait_failed()
+        core = self._driver.core
+        log.error("not saved", role=core.role, id=core.id, reason=str(failed))
+        self._driver.abandon()
+        self._succession.stopping.set()
+
     def _will(self) -> Will:
         """The retained part of the goodbye, numbered in a stream of its own."""
+        now, effect = self._clock.now(), self._goodbye()
+        outgoing = self._out.publisher.encode(effect, now, stream=WILL_STREAM)
+        return Will(outgoing.topic, outgoing.payload)
+
+    def _goodbye(self) -> Publish:
+        """The status that others are left with."""
         core = self._driver.core
         for effect in core.goodbye():
             if isinstance(effect, Publish) and row_of(type(effect.message)).retain:
-                now = self._clock.now()
-                outgoing = self._out.publisher.encode(effect, now, stream=WILL_STREAM)
-                return Will(outgoing.topic, outgoing.payload)
+                return effect
         raise TypeError(f"goodbye of {core.role} {core.id} retains no status")
 
     async def _end(self) -> None:
         """Let go of everything; who waits in `stop` goes on whatever fails here."""
+        failed = self._out.saving.failed is not None
         try:
-            self.quiesce()
+            if not failed:
+                self.quiesce()
             await self._bus.close()
-            self._write_ledger()
+            if not failed:  # as after a crash, nobody knows what has arrived
+                self._write_ledger()
         finally:
             self._stopped.set()
 
@@ -206,7 +239,19 @@ class Runtime:
         if not self._succession.taken_over:  # else it would take back what the other says
             self._driver.apply(self._driver.core.goodbye())
         with suppress(TimeoutError):
-            async with asyncio.timeout(settings.goodbye_s if self._bus.up else 0):
+            async with asyncio.timeout(settings.save_s):
+                await self._out.saving.wait_idle()
+        await self._flush()
+
+    async def _leave(self) -> None:
+        """Say that nobody is here, for the core is to be another one."""
+        now, effect = self._clock.now(), self._goodbye()
+        self._out.publisher.post(effect, self._out.publisher.encode(effect, now))
+        await self._flush()
+
+    async def _flush(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.goodbye_s if self._bus.up else 0):
                 await self._out.queue.wait_idle()
                 await self._bus.flush()
 

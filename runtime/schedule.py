@@ -16,6 +16,7 @@ class Schedule:
         self._jobs = jobs
         self._take = take
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
+        self._under_way: set[asyncio.Future[object]] = set()
         self._ended = False
 
     def add(self, effect: StartTimer | CancelTimer | StartJob) -> None:
@@ -29,12 +30,18 @@ class Schedule:
                 self._start_job(effect)
 
     def end(self) -> None:
-        """Forget timers, and end jobs."""
-        self._ended = True
+        """Forget timers, and end jobs, also those of others who share them."""
         self._jobs.end()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Forget timers and jobs; who shares them goes on."""
+        self._ended = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        for future in tuple(self._under_way):
+            future.cancel()
 
     def _start_timer(self, effect: StartTimer) -> None:
         self._cancel_timer(effect.key)
@@ -55,9 +62,11 @@ class Schedule:
         if self._ended:
             return
         future = self._jobs.submit(effect.job, effect.priority)
+        self._under_way.add(future)
         future.add_done_callback(lambda done: self._job_ended(effect.key, done))
 
     def _job_ended(self, key: Hashable, future: "asyncio.Future[object]") -> None:
+        self._under_way.discard(future)
         if future.cancelled():
             return
         error = future.exception()

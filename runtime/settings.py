@@ -31,3 +31,5 @@ class RuntimeSettings:
     drain_idle_s: float = 0.2
     drain_s: float = 0.6
     goodbye_s: float = 0.25
+    save_s: float = 0.5
+    """For what is being saved when the end comes."""

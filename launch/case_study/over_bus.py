@@ -44,7 +44,7 @@ from twintier.protocol.messages.base import Message
 from twintier.protocol.topics import category_digest, subscription
 from twintier.runtime.delivery.presence import new_incarnation
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime
+from twintier.runtime.supervisor import Supervisor, SupervisorSettings
 
 STALLED_S = 120.0
 """Longest wait for an iteration or epoch; a lost part ends the run instead of hanging it."""
@@ -127,7 +127,7 @@ def cloud_at(
     settings: CloudSettings,
     start: MetaParameters,
     records: Sequence[CloudRecord] = (),
-) -> tuple[Runtime, Library]:
+) -> tuple[Supervisor, Library]:
     """A cloud twin whose super model of the paper's INMF starts here, and its library."""
     blueprints = {INMF: Blueprint(PAPER.schema_id, start)}
     planner = Planner(settings, blueprints, Library(), Lattice())
@@ -139,13 +139,13 @@ def cloud_at(
         store=CloudStore(deployment.state / "cloud"),
         settings=deployment.runtime_settings("cloud"),
     )
-    return runtime, planner.library
+    return Supervisor(lambda: runtime, SupervisorSettings(limit=1)), planner.library
 
 
 async def follow(
     deployment: Deployment,
     topics: Mapping[type[Message], Address],
-    parts: Sequence[Runtime],
+    parts: Sequence[Supervisor],
     seen: Callable[[Message], bool],
     work: Sequence[Awaitable[None]] = (),
 ) -> None:

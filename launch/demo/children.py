@@ -33,7 +33,9 @@ class Child:
         return self.log_path.read_text(errors="replace")[-1500:]
 
 
-def start_child(name: str, arguments: Sequence[str], logs: Path, *, niceness: int = 0) -> Child:
+def start_child(
+    name: str, arguments: Sequence[str], logs: Path, *, niceness: int = 0, life: int = 1
+) -> Child:
     """Start `twintier` with arguments; it ends with us, however we end.
 
     Args:
@@ -41,8 +43,9 @@ def start_child(name: str, arguments: Sequence[str], logs: Path, *, niceness: in
         arguments: after `twintier`.
         logs: the folder of logs.
         niceness: by how much its threads and children stand behind ours.
+        life: how often it is started with this; each has a log of its own.
     """
-    log_path = logs / f"{name}.log"
+    log_path = logs / (f"{name}.log" if life == 1 else f"{name}-{life}.log")
     logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "twintier", *arguments]
     process = start(command, log_path, lambda: True)

@@ -1,10 +1,12 @@
 """The whole platform, in many processes on a broker or in this one on the in-memory bus."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from twintier.broker.bus import Bus
 from twintier.broker.clock import WallClock
@@ -13,10 +15,12 @@ from twintier.launch.connection import Connection
 from twintier.launch.demo.children import Child, end_children, start_child
 from twintier.launch.demo.settings import DemoOptions
 from twintier.launch.deployment import Deployment, agent_runtimes
+from twintier.launch.exit_codes import ExitCode
 from twintier.launch.serve import serve
 from twintier.launch.sources import make_source, start_source
 from twintier.launch.twins import cloud_runtime, edge_runtime
 from twintier.protocol.ids import EdgeId
+from twintier.runtime.storage.writer import ThreadWriter
 from twintier.runtime.workers import WorkerJobs
 
 TRAFFIC_NICENESS = 5
@@ -65,6 +69,14 @@ class Platform(Protocol):
         ...
 
 
+class _Command(NamedTuple):
+    """How a role is started."""
+
+    name: str
+    arguments: list[str]
+    niceness: int = 0
+
+
 class InProcesses:
     """One process per role, and one of agents per network, on an MQTT broker."""
 
@@ -72,7 +84,9 @@ class InProcesses:
         self._options = options
         self._connection = connection
         self._state = state
-        self._children: list[Child] = []
+        self._commands = {command.name: command for command in self._roles()}
+        self._children: dict[str, Child] = {}
+        self._restarted: Counter[str] = Counter()
         self.root = "twintier"
 
     def listener(self) -> Bus:
@@ -81,8 +95,11 @@ class InProcesses:
 
     def check(self) -> None:
         """See the port."""
-        for child in self._children:
-            if child.ended is not None:
+        for child in self._children.values():
+            if child.ended == ExitCode.NOT_SAVED:
+                self._restarted[child.name] += 1
+                self._start(self._commands[child.name])
+            elif child.ended is not None:
                 raise PlatformDiedError(
                     f"{child.name} ended with exit code {child.ended}; it said:\n"
                     f"{child.last_words()}"
@@ -90,16 +107,18 @@ class InProcesses:
 
     async def stop(self) -> None:
         """End all processes at once."""
-        killed = await asyncio.to_thread(end_children, self._children)
-        self._children = []
+        killed = await asyncio.to_thread(end_children, list(self._children.values()))
+        self._children = {}
         for name in killed:
             print(f"twintier: {name} did not end in time and was killed")
+        for name, times in self._restarted.items():
+            print(f"twintier: {name} was started again {times} times, for its store had failed")
+        self._restarted.clear()
 
     async def __aenter__(self) -> Self:
         """Start all processes."""
-        for name, arguments, niceness in self._commands():
-            child = start_child(name, arguments, self._state / "logs", niceness=niceness)
-            self._children.append(child)
+        for command in self._commands.values():
+            self._start(command)
         return self
 
     async def __aexit__(
@@ -111,25 +130,30 @@ class InProcesses:
         """End what still runs."""
         await self.stop()
 
-    def _commands(self) -> list[tuple[str, list[str], int]]:
-        """Names, arguments and niceness of the roles: what the demo was told, and what follows."""
+    def _start(self, command: _Command) -> None:
+        name, arguments, niceness = command
+        logs, life = self._state / "logs", self._restarted[name] + 1
+        child = start_child(name, arguments, logs, niceness=niceness, life=life)
+        self._children[name] = child
+
+    def _roles(self) -> Iterator[_Command]:
+        """What the demo was told, and what follows."""
         options, connection = self._options, self._connection
         common = [*options.given.again(), "--url", connection.url, "--state", str(self._state)]
         common += [] if connection.certs is None else ["--certs", str(connection.certs)]
         common += ["--ledgers", str(self._state / "ledgers")]
         cloud = ["--expected-plvns", str(options.expected_plvns)]
         cloud += ["--expected-edges", str(len(options.edges))]
-        commands = [("cloud", ["up", "cloud", *common, *cloud], 0)]
+        yield _Command("cloud", ["up", "cloud", *common, *cloud])
         for edge, settings in zip(options.edges, options.edge_settings(), strict=True):
             place = [f"--lat={settings.lat_deg}", f"--lon={settings.lon_deg}"]
-            commands.append((edge, ["up", "edge", edge, *common, *place], 0))
+            yield _Command(edge, ["up", "edge", edge, *common, *place])
         for number, network in enumerate(options.networks, start=1):
             source = options.source_options(network)
             vehicles = ["--source", source.source, "--network", source.network]
             vehicles += ["--demand-s", str(source.duration_sim_s)]
             arguments = ["up", "agent", *common, *vehicles]
-            commands.append((f"agents-{number}", arguments, TRAFFIC_NICENESS))
-        return commands
+            yield _Command(f"agents-{number}", arguments, TRAFFIC_NICENESS)
 
 
 class InOneProcess:
@@ -144,6 +168,7 @@ class InOneProcess:
             state=state,
             ledgers=state / "ledgers",
             instruments=options.instruments,
+            writer=ThreadWriter(),
         )
         self._stack = AsyncExitStack()
         self._ending = asyncio.Event()

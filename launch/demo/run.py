@@ -23,14 +23,13 @@ from twintier.launch.demo.settings import DemoOptions
 from twintier.launch.demo.summary import RunFacts, read_ledgers, summarise, write_summary
 from twintier.launch.demo.vehicles import with_vehicles
 from twintier.launch.demo.words import Plan, Progress, plan_of
+from twintier.launch.endings import run_to_the_end
 from twintier.launch.exit_codes import ExitCode
 from twintier.launch.files import UnwritableError, check_writable
 from twintier.launch.inspect.projection import View, listen
 from twintier.launch.lock import locked
 from twintier.launch.problems import say
-from twintier.launch.serve import run_until_signal
 from twintier.plvn_agent.source import SourceError
-from twintier.runtime.recording.recorder import RecordingError
 from twintier.runtime.storage.store import StoreError
 
 START_LIMIT_S = 240.0
@@ -177,15 +176,7 @@ def _platform_of(run: Run, broker: RunningBroker | None, secured: Secured | None
 def _run_on(run: Run, broker: RunningBroker | None, secured: Secured | None) -> int:
     platform = _platform_of(run, broker, secured)
     try:
-        code = run_until_signal(lambda stop: _drive(run, platform, stop))
-    except RecordingError as error:
-        return say(error, ExitCode.USAGE)
-    except SourceError as error:
-        return say(error, ExitCode.SOURCE)
-    except StoreError as error:
-        return say(error, ExitCode.STORE)
-    except UnknownInmfError as error:
-        return say(error, ExitCode.CONTRACT)
+        code = run_to_the_end(lambda stop: _drive(run, platform, stop))
     except PlatformDiedError as error:
         return say(error, ExitCode.CHILD_DIED)
     if code != ExitCode.OK:

@@ -4,15 +4,14 @@ Acknowledgements are cumulative. What a receiver misses is sent again from there
 a pause that doubles and is jittered. While it takes nothing, ever fewer are sent again, in the end
 only the oldest, however often it asks; once it takes something, twice as many each time. Bounded:
 when it is full the oldest goes, and is counted.
-No I/O: what must be durable is returned as records, and uploads are kept once they are durable.
+No I/O: what must be durable is returned as records.
 """
 
-import heapq
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 
 from twintier.protocol.messages import StreamPosition
 from twintier.runtime.delivery.states import UPLOAD_STREAM, UploadEvent, UploadState
@@ -85,24 +84,17 @@ class Outbox:
         found = self._streams.get((boot, stream))
         return 1 if found is None else found.gone + 1
 
-    def planned(self, uploads: Sequence[Upload]) -> list[JournalRecord]:
-        """What must be durable before these are sent; nothing is kept before `add`.
+    def keep(self, uploads: Sequence[Upload], now: float) -> list[JournalRecord]:
+        """Keep what is about to be sent; returns what must be durable before it is.
 
         At the limit the oldest of all goes.
         """
-        return [*uploads, *(_settled(upload) for upload in self._surplus(uploads))]
-
-    def add(self, records: Iterable[JournalRecord], now: float) -> None:
-        """What was planned is durable: keep the uploads, which are about to be sent."""
-        for record in records:
-            if isinstance(record, Upload):
-                stream = self._keep(record)
-                if len(stream.uploads) == 1:
-                    self._begin(stream)
-                    self._wait(stream, now)
-            elif isinstance(record, Settled):
-                stream = self._streams[record.boot, record.stream]
-                self._give_up(stream, stream.uploads[record.first], "uploads_dropped")
+        for upload in uploads:
+            stream = self._keep(upload)
+            if len(stream.uploads) == 1:
+                self._begin(stream)
+                self._wait(stream, now)
+        return [*uploads, *self._make_room()]
 
     def confirm(self, position: StreamPosition, now: float) -> list[JournalRecord]:
         """The receiver has everything up to a number; and asks for the rest, if it says so."""
@@ -180,20 +172,13 @@ class Outbox:
             return []
         return [Settled(self._src, position.boot, position.stream, settled[0], last)]
 
-    def _surplus(self, uploads: Sequence[Upload]) -> Iterator[Upload]:
-        """What has to go so that these fit; of the oldest of each stream, the first to expire."""
-        settings, fresh = self._settings, dict[tuple[str, str], list[Upload]]()
-        for upload in uploads:
-            fresh.setdefault((upload.boot, upload.stream), []).append(upload)
-        kept = {key: stream.uploads.values() for key, stream in self._streams.items()}
-        streams = [chain(kept.get(key, ()), fresh.get(key, ())) for key in {**kept, **fresh}]
-        oldest = heapq.merge(*streams, key=lambda upload: upload.expires_at)
-        count = len(self) + len(uploads)
-        size = self._bytes + sum(len(upload.payload) for upload in uploads)
-        while count > settings.limit or size > settings.limit_bytes:
-            surplus = next(oldest)
-            count, size = count - 1, size - len(surplus.payload)
-            yield surplus
+    def _make_room(self) -> Iterator[JournalRecord]:
+        """Give up what is too much; of the oldest of each stream, the first to expire."""
+        settings = self._settings
+        while len(self) > settings.limit or self._bytes > settings.limit_bytes:
+            kept = (stream for stream in self._streams.values() if stream.uploads)
+            stream = min(kept, key=lambda each: _oldest(each).expires_at)
+            yield from self._give_up(stream, _oldest(stream), "uploads_dropped")
 
     def _give_up(self, stream: _Stream, upload: Upload, count: str) -> Sequence[JournalRecord]:
         del stream.uploads[upload.seq]

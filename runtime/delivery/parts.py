@@ -23,6 +23,7 @@ from twintier.runtime.delivery.signer import Signer
 from twintier.runtime.delivery.subscriptions import Subscriptions
 from twintier.runtime.delivery.upload_sender import UploadSender
 from twintier.runtime.effects import Subscribe
+from twintier.runtime.saving import Saving
 from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import Store
 
@@ -45,6 +46,8 @@ class WayOut:
     presence: Presence
     ledger: Ledger
     meter: Meter
+    saving: Saving
+    """What is durable, before which nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ def way_out(
     decoder: Decoder,
     *,
     store: Store,
+    saving: Saving,
     clock: Clock,
     settings: RuntimeSettings,
 ) -> WayOut:
@@ -96,12 +100,12 @@ def way_out(
     ledger, presence = Ledger(settings.ledger_path), Presence(src, incarnation)
     chunk_bytes = settings.delivery.chunk_bytes
     large = LargeSender(encoder, signer, clock, queue=queue, route=route, chunk_bytes=chunk_bytes)
-    uploads = UploadSender(src, outbox, store, clock, queue=queue, large=large, meter=meter)
+    uploads = UploadSender(src, outbox, saving, clock, queue=queue, large=large)
     publisher = Publisher(
-        encoder, signer, large, clock, ledger=ledger, meter=meter, presence=presence
+        encoder, signer, large, clock, ledger=ledger, meter=meter, presence=presence, saving=saving
     )
     return WayOut(
-        src, queue, bulk, route, outbox, large, uploads, publisher, presence, ledger, meter
+        src, queue, bulk, route, outbox, large, uploads, publisher, presence, ledger, meter, saving
     )
 
 

@@ -8,6 +8,7 @@ outcome.
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from twintier.broker.bus import Delivery
@@ -82,7 +83,7 @@ class Receiver:
                 self._admit(found, delivery)
         except RemoteProtocolError as error:
             self._in.refusals.refuse(error.code, error.reason, delivery, error.envelope)
-        self._out.queue.put_ack(delivery)
+        self._acknowledge(delivery)
 
     def on_chunk(self, delivery: Delivery) -> None:
         """Something came over the connection of large things."""
@@ -106,6 +107,10 @@ class Receiver:
                 async with asyncio.timeout(pause_s):
                     await self._wake.wait()
             self._wake.clear()
+
+    def _acknowledge(self, delivery: Delivery) -> None:
+        """To the broker, once what came of it is durable."""
+        self._out.saving.then(partial(self._out.queue.put_ack, delivery))
 
     # Large messages
 
@@ -143,7 +148,7 @@ class Receiver:
             else:
                 reason = "claim check and whole message differ"
                 self._in.refusals.refuse("invalid_body", reason, delivery, claim_check)
-        self._out.queue.put_ack(delivery)
+        self._acknowledge(delivery)
 
     def _on_incomplete(self, ended: Ended) -> None:
         """The message will not become whole; whoever keeps it sends it again."""
@@ -151,7 +156,7 @@ class Receiver:
         kept = is_upload(announced.envelope, announced.row)
         told = None if kept else announced.envelope
         self._in.refusals.refuse("incomplete", ended.reason, delivery, told)
-        self._out.queue.put_ack(delivery)
+        self._acknowledge(delivery)
 
     def _go_on(self, ended: Ended) -> None:
         """Take what waited behind a message of its stream, until the next large one."""

@@ -142,8 +142,11 @@ def read_accepted(execute: Execute, now: float) -> dict[StreamKey, int]:
 
 
 def connect_journal(path: str) -> sqlite3.Connection:
-    """A SQLite database with the tables, as durable as a killed process needs."""
-    connection = sqlite3.connect(path, timeout=5.0)
+    """A SQLite database with the tables, as durable as a killed process needs.
+
+    Threads may use it one after the other.
+    """
+    connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     with connection:

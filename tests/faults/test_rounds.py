@@ -44,6 +44,7 @@ from twintier.runtime.jobs import InlineJobs
 from twintier.runtime.runtime import Runtime
 from twintier.runtime.settings import RuntimeSettings
 from twintier.runtime.storage.store import MemoryStore
+from twintier.runtime.supervisor import Supervisor
 
 REWARDS = {"p1": 1.0, "p2": 10.0, "p3": 100.0, "p4": 1000.0}
 POSSIBLE = {
@@ -185,11 +186,11 @@ async def play(folder: Path, faults: Faults, duration_s: float) -> Outcome:
 
     clock = LoopClock()
     cloud = cloud_runtime(Deployment(make_bus, clock, folder), SETTINGS)
-    core = cloud._driver.core
+    core = cloud._runtime._driver.core
     assert isinstance(core, CloudCore)
     edges = [ToyEdge("e1"), ToyEdge("e2")]
     agents = [ToyAgent(name) for name in REWARDS]
-    runtimes = [cloud]
+    runtimes: list[Runtime | Supervisor] = [cloud]
     for edge in edges:
         to = Address(edge=EdgeId(edge.id))
         runtimes.append(toy_runtime(edge, make_bus, Subscribe((TwinPlaced, MetaRoundStarted), to)))

@@ -34,7 +34,7 @@ from twintier.runtime.delivery.encoder import Encoder
 from twintier.runtime.delivery.presence import new_incarnation
 from twintier.runtime.effects import Job, Publish
 from twintier.runtime.jobs import InlineJobs
-from twintier.runtime.runtime import Runtime
+from twintier.runtime.supervisor import Supervisor
 
 pytestmark = [pytest.mark.soak, pytest.mark.system, pytest.mark.timeout(1500)]
 
@@ -78,8 +78,8 @@ class Platform:
     """A cloud twin and an edge server that run on a hub."""
 
     hub: MemoryHub
-    cloud: Runtime
-    edge: Runtime
+    cloud: Supervisor
+    edge: Supervisor
 
     async def register(self, plvns: list[PlvnId]) -> None:
         """Ask for each PLVN to be managed, as a process that has just begun, until all are."""

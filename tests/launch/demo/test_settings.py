@@ -38,7 +38,7 @@ def options(given: Given) -> DemoOptions:
 def commands(given: Given, tmp_path: Path) -> dict[str, list[str]]:
     connection = Connection("mqtt://127.0.0.1:1")
     platform = InProcesses(options(given), connection, tmp_path)
-    return {name: arguments for name, arguments, _ in platform._commands()}
+    return {name: command.arguments for name, command in platform._commands.items()}
 
 
 def test_names_and_numbers_follow_from_the_settings() -> None:

@@ -44,9 +44,7 @@ def box(count: int, **settings: object) -> Outbox:
 
 
 def add(outbox: Outbox, *uploads: Upload) -> list[JournalRecord]:
-    records = outbox.planned(uploads)
-    outbox.add(records, 0.0)
-    return records
+    return outbox.keep(uploads, 0.0)
 
 
 def test_what_is_acknowledged_is_forgotten_and_raises_the_floor() -> None:
@@ -101,7 +99,7 @@ def test_while_a_receiver_takes_nothing_hardly_anything_is_sent_again(*, asks: b
         again["away" if now < 600 else "back"] += len(sent)
         if tick % 10 == 0:
             sent.append(upload(tick // 10 + 1, expires_at=1e9))
-            outbox.add(outbox.planned(sent[-1:]), now)
+            outbox.keep(sent[-1:], now)
         for each in sent:
             found = envelope(each.seq, outbox.low_watermark(BOOT, STREAM))
             verdict = positions.verdict(found)
@@ -143,14 +141,12 @@ def test_what_goes_first_is_the_first_to_expire_among_the_oldest_of_each_stream(
     assert (outbox.low_watermark(BOOT, "new"), outbox.low_watermark(BOOT, STREAM)) == (2, 1)
 
 
-def test_nothing_is_kept_before_it_is_durable() -> None:
+def test_what_makes_room_is_over_once_what_came_for_it_is_durable() -> None:
     outbox = Outbox(SRC, (), OutboxSettings(limit=1))
-    assert outbox.planned([upload(1)]) == [upload(1)]
-    assert (len(outbox), outbox.next_due(), outbox.due(99.0)) == (0, None, [])
-    add(outbox, upload(1))
-    assert outbox.planned([upload(2)]) == [upload(2), Settled(SRC, BOOT, STREAM, 1, 1)]
-    assert (len(outbox), outbox.low_watermark(BOOT, STREAM)) == (1, 1)
-    assert outbox.counts["uploads_dropped"] == 0
+    assert outbox.keep([upload(1)], 0.0) == [upload(1)]
+    assert outbox.keep([upload(2)], 0.0) == [upload(2), Settled(SRC, BOOT, STREAM, 1, 1)]
+    assert (len(outbox), outbox.low_watermark(BOOT, STREAM)) == (1, 2)
+    assert outbox.counts["uploads_dropped"] == 1
 
 
 def test_expired_and_refused_uploads_are_counted_apart() -> None:
@@ -243,7 +239,7 @@ def test_whatever_is_lost_doubled_or_reordered_each_upload_is_taken_once_in_orde
     link, now = Link(seed, refused), 0.0
     for seq in range(1, count + 1):
         one = upload(seq, expires_at=1e9)
-        link.outbox.add(link.outbox.planned([one]), now)
+        link.outbox.keep([one], now)
         link.send([one])
     for _ in range(10_000):
         if not len(link.outbox):
